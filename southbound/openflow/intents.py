@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a switch shall do, in words of the domain: the output of `controller.forwarding`, the input of the compiler.
+
+Value objects, comparable and hashable, so that wanted and confirmed state can be told apart by `==`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceNetwork:
+    """Ingress: the LMA's port towards the multicast network (Ethernet)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LmaTunnel:
+    """Ingress: the GRE tunnel from the LMA, at a MAG (bare IPv6 packets)."""
+
+    lma: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PeerTunnel:
+    """Ingress: the GRE tunnel from another MAG (bare IPv6 packets)."""
+
+    peer: IPv6Address
+    path_index: int
+    """`topology.model.Mag.index` of the peer; becomes the path mark towards the handover buffer."""
+
+
+Ingress = SourceNetwork | LmaTunnel | PeerTunnel
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToAccess:
+    """Output: an access port; the packet gets the group's Ethernet address (RFC 2464 section 7)."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToMag:
+    """Output: keyed GRE over IPv6 towards a MAG: from the LMA with the LMA key, from a MAG with the inter-MAG key."""
+
+    mag: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToHandoverBuffer:
+    """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress."""
+
+
+Output = ToAccess | ToMag | ToHandoverBuffer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replication:
+    """One (ingress, source, group): copy to every output. Source None = any source without an entry of its own.
+
+    No outputs = drop, which is how a source that is excluded, or not asked for, is kept out.
+    """
+
+    ingress: Ingress
+    source: IPv6Address | None
+    group: IPv6Address
+    outputs: frozenset[Output]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardingIntent:
+    """Everything wanted of one integration switch."""
+
+    replications: frozenset[Replication] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignallingIntent:
+    """Everything wanted of the LMA's transport switch: Mobility Header packets for this address go to the controller."""
+
+    lma_address: IPv6Address
+
+
+Intent = ForwardingIntent | SignallingIntent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRole:
+    """What the compiler must know of one switch besides its intent; never changes while it is connected."""
+
+    name: str
+    """'lma', 'lma-transport' or the MAG id; for logs and errors."""
+    kind: str
+    """'lma' | 'mag' | 'lma-transport'."""
+    lma_gre_key: int
+    mag_gre_key: int
+    access_mac: bytes
+    """eth_src of what leaves an access port: the domain's one MAG link-layer address (RFC 5213 section 6.9.3)."""

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frozen model of one PMIPv6 domain, as `topology.load` builds it from topology.yaml.
+
+Plain data: no I/O, no clock. Addresses are `ipaddress` objects, times are seconds or milliseconds as the name says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, IPv6Network
+
+LMA_SOURCE_PORT = "src0"
+"""Port of the LMA's integration switch towards the multicast network."""
+LMA_MAG_PORT = "mag0"
+"""GRE port of the LMA towards every MAG (remote address set per bucket)."""
+MAG_LMA_PORT = "lma0"
+"""GRE port of a MAG towards the LMA."""
+MAG_MAG_PORT = "mag0"
+"""GRE port of a MAG towards other MAGs (remote address set per bucket)."""
+MAG_BUFFER_PORT = "hob0"
+"""Internal port of a MAG switch where its agent reads what is to be buffered and joined."""
+INTEGRATION_BRIDGE = "br-int"
+TRANSPORT_BRIDGE = "br-phy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timers:
+    """Protocol timers; defaults and sources in docs/protocol.md."""
+
+    handover_initiate_timeout_ms: int = 100
+    """First HI timeout, doubles each time (RFC 5568 6.2.1.1)."""
+    handover_initiate_retries: int = 3
+    context_lifetime_s: float = 5.0
+    """How long the n-MAG keeps a context whose MN has not arrived."""
+    forwarding_lifetime_s: float = 10.0
+    """How long the p-MAG forwards at most."""
+    cut_wait_ms: int = 30
+    """How long the n-MAG holds delivery for the p-MAG's word on the last packet it delivered."""
+    binding_acknowledgement_timeout_s: float = 1.0
+    """INITIAL_BINDACK_TIMEOUT (RFC 5213 6.9.4)."""
+    binding_acknowledgement_timeout_max_s: float = 32.0
+    binding_lifetime_s: int = 300
+    timestamp_validity_window_ms: int = 300
+    min_delay_before_bce_delete_ms: int = 10_000
+    mld_query_interval_s: float = 125.0
+    mld_query_response_interval_s: float = 10.0
+    mld_robustness: int = 2
+    switch_confirmation_timeout_ms: int = 2_000
+    """How long a request waits for a switch's barrier before it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps on everything that a peer or a mobile node can make grow."""
+
+    buffer_packets_per_mobile_node: int = 20_000
+    buffer_bytes_per_mobile_node: int = 32 * 1024 * 1024
+    buffer_bytes_total: int = 128 * 1024 * 1024
+    buffer_age_ms: int = 5_000
+    groups_per_mobile_node: int = 50
+    sources_per_group: int = 62
+    handovers_remembered: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """Where the controller listens on the management network, and where its REST API is found."""
+
+    address: IPv6Address
+    openflow_port: int = 6653
+    rpc_port: int = 6654
+    rest_host: str = "127.0.0.1"
+    rest_port: int = 8080
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lma:
+    """The local mobility anchor's switch node."""
+
+    id: str
+    address: IPv6Address
+    """LMA address (LMAA) on the transport network."""
+    management_address: IPv6Address
+    datapath_id: int
+    """Integration bridge (br-int)."""
+    transport_datapath_id: int
+    """Transport bridge (br-phy), where Mobility Header packets for `address` are taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mag:
+    """One mobile access gateway: a switch and an agent."""
+
+    id: str
+    index: int
+    """1-based position in topology.yaml; names the path in buffered frames (southbound.path_mark)."""
+    address: IPv6Address
+    """Proxy care-of address on the transport network."""
+    management_address: IPv6Address
+    datapath_id: int
+    dialect: str | None = None
+    """Overrides Domain.dialect towards this peer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One group of a policy-store profile: INCLUDE(sources), or any source (EXCLUDE{}) when there are none."""
+
+    group: IPv6Address
+    sources: frozenset[IPv6Address] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MobileNode:
+    """Policy-store profile of one mobile node."""
+
+    id: str
+    """MN-ID, a NAI (RFC 4283)."""
+    name: str
+    """Short name: the part before '@'; namespace and access-port name in the lab."""
+    link_layer_id: bytes
+    """MN-LLI: the six octets of its MAC address."""
+    home_network_prefix: IPv6Network
+    attached_to: str
+    """MAG id where the lab first attaches it."""
+    mags: tuple[str, ...]
+    """MAG ids it may register from."""
+    allowed_groups: tuple[IPv6Network, ...]
+    subscriptions: tuple[Subscription, ...] = ()
+
+    def access_port(self) -> str:
+        """Name of this node's access port on every MAG switch."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A host that sends multicast into the domain through the LMA's source port."""
+
+    name: str
+    address: IPv6Address
+    prefix_length: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One-way delay of the transport link of a node, in both directions."""
+
+    node: str
+    delay_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Everything: what `topology.load.load_topology(path)` returns."""
+
+    name: str
+    dialect: str
+    """'draft' or 'rfc'; per-peer override in Mag.dialect."""
+    option_length_unit: str
+    """Unit of the Length of options 60/61: 'words' (RFC 7411) or 'octets'."""
+    lma_gre_key: int
+    mag_gre_key: int
+    transport_network: IPv6Network
+    management_network: IPv6Network
+    controller: Controller
+    lma: Lma
+    mags: tuple[Mag, ...]
+    mobile_nodes: tuple[MobileNode, ...]
+    sources: tuple[Source, ...]
+    links: tuple[Link, ...] = ()
+    timers: Timers = field(default_factory=Timers)
+    limits: Limits = field(default_factory=Limits)
+
+    def mag(self, mag_id: str) -> Mag | None:
+        """The MAG with this id, or None."""
+        return next((mag for mag in self.mags if mag.id == mag_id), None)
+
+    def mag_by_address(self, address: IPv6Address) -> Mag | None:
+        """The MAG with this proxy care-of address, or None."""
+        return next((mag for mag in self.mags if mag.address == address), None)
+
+    def dialect_towards(self, mag: Mag) -> str:
+        """The HI/HAck dialect to speak with this peer."""
+        return mag.dialect or self.dialect

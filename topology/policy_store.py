@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy store (RFC 5213 section 6.2): which mobile nodes there are and what each may do where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv6Address, IPv6Network
+
+from topology.model import MobileNode
+
+
+class PolicyStore:
+    """Read-only lookups over the profiles of topology.yaml."""
+
+    def __init__(self, profiles: Iterable[MobileNode]) -> None:
+        self._by_id = {profile.id: profile for profile in profiles}
+        self._by_name = {profile.name: profile for profile in self._by_id.values()}
+        self._by_link_layer_id = {profile.link_layer_id: profile for profile in self._by_id.values()}
+
+    def __iter__(self) -> Iterable[MobileNode]:  # type: ignore[override]
+        return iter(self._by_id.values())
+
+    def by_id(self, mn_id: str) -> MobileNode | None:
+        """The profile of an MN-ID (NAI), or None."""
+        return self._by_id.get(mn_id)
+
+    def find(self, mn_id_or_name: str) -> MobileNode | None:
+        """The profile of an MN-ID or of a short name, or None."""
+        return self._by_id.get(mn_id_or_name) or self._by_name.get(mn_id_or_name)
+
+    def by_link_layer_id(self, link_layer_id: bytes) -> MobileNode | None:
+        """The profile whose MN-LLI this is, or None."""
+        return self._by_link_layer_id.get(link_layer_id)
+
+    def may_register(self, mn_id: str, mag_id: str) -> bool:
+        """Whether this MAG may register this MN (RFC 5213 section 4: MAG and prefix combinations)."""
+        profile = self._by_id.get(mn_id)
+        return profile is not None and mag_id in profile.mags
+
+    def owns_prefix(self, mn_id: str, prefix: IPv6Network) -> bool:
+        """Whether the prefix is this MN's home network prefix."""
+        profile = self._by_id.get(mn_id)
+        return profile is not None and profile.home_network_prefix == prefix
+
+    def may_join(self, mn_id: str, group: IPv6Address) -> bool:
+        """Whether this MN may receive the group."""
+        profile = self._by_id.get(mn_id)
+        return profile is not None and any(group in network for network in profile.allowed_groups)
