@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `southbound.mld.listener` asks its owner to do: send a query, pass on a changed membership, count a discard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv6Address
+
+from southbound.mld.membership import GroupMembership
+
+
+class IgnoreReason(Enum):
+    """Why a record, or some sources of a record, had no effect; the values are counter names."""
+
+    LINK_SCOPE = "mld_group_of_link_scope"
+    """Scope 0, 1 or 2: never forwarded, so nothing to track. Normal: every host joins its solicited-node groups."""
+    NOT_MULTICAST = "mld_group_not_multicast"
+    SOURCE_NOT_UNICAST = "mld_source_not_unicast"
+    """No packet can have such a source; the rest of the record counts."""
+    UNKNOWN_RECORD_TYPE = "mld_record_type_unknown"
+    """Ignored record by record, RFC 3810 section 5.2.12."""
+    GROUPS_OVER_LIMIT = "mld_groups_over_limit"
+    SOURCES_OVER_LIMIT = "mld_sources_over_limit"
+    """As many sources of the record as fit were taken."""
+    BLOCK_IN_MLDV1_MODE = "mld_block_in_mldv1_mode"
+    """RFC 3810 section 8.3.2."""
+    SOURCES_IN_MLDV1_MODE = "mld_sources_in_mldv1_mode"
+    """The source list of a TO_EX, RFC 3810 section 8.3.2."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the mobile node did not get something it asked for, or sent something no host should send.
+
+        False for what a correct host sends all the time and the RFC has the router pass over.
+        """
+        return self not in _ORDINARY
+
+
+_ORDINARY = frozenset({
+    IgnoreReason.LINK_SCOPE,
+    IgnoreReason.UNKNOWN_RECORD_TYPE,
+    IgnoreReason.BLOCK_IN_MLDV1_MODE,
+    IgnoreReason.SOURCES_IN_MLDV1_MODE,
+})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendGeneralQuery:
+    """Send a General Query (RFC 3810 section 5.1.13) on the mobile node's link."""
+
+    max_response_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendGroupQuery:
+    """Send a Multicast Address Specific Query, or with sources a Multicast Address and Source Specific Query."""
+
+    group: IPv6Address
+    sources: tuple[IPv6Address, ...]
+    """Sorted; empty for a Multicast Address Specific Query."""
+    max_response_ms: int
+    suppress: bool
+    """The S flag: Suppress Router-Side Processing (RFC 3810 section 5.1.7)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipChanged:
+    """What the mobile node listens to is now this; replaces what was said before."""
+
+    memberships: tuple[GroupMembership, ...]
+    """Sorted by group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordIgnored:
+    """Count one discard under `reason.value`."""
+
+    reason: IgnoreReason
+    group: IPv6Address
+    sources: int = 0
+    """How many sources were passed over; 0 when the whole record was."""
+
+
+Effect = SendGeneralQuery | SendGroupQuery | MembershipChanged | RecordIgnored

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The multicast router side of MLDv2 on the point-to-point link of one mobile node (RFC 3810 section 7, RFC 9777).
+
+With one node on the link, the state of the interface is the state of the node (RFC 6224 section 4.2), and this router
+is always the Querier. No socket and no clock: what was heard comes in with the time, what is to be done comes out as
+`southbound.mld.effects`. The caller checks what section 7.4 asks of the packet (link-local source, hop limit 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from ipaddress import IPv6Address
+
+from southbound.mld.effects import Effect, IgnoreReason, MembershipChanged, RecordIgnored, SendGeneralQuery
+from southbound.mld.group_record import GroupRecord
+from southbound.mld.membership import FilterMode, GroupMembership
+from southbound.mld.parameters import ListenerParameters
+from southbound.mld.transitions import REPLACING, AddressRecord, RecordType
+
+_LINK_LOCAL_SCOPE = 2
+_RECORD_TYPES = frozenset(int(record_type) for record_type in RecordType)
+
+
+class CompatibilityMode(Enum):
+    """Which MLD the mobile node speaks (RFC 3810 section 8.3.2; Option-Code 2 and 4 of RFC 7411 section 5.3)."""
+
+    MLDV1 = 1
+    MLDV2 = 2
+
+
+def is_forwardable(group: IPv6Address) -> bool:
+    """Whether packets of this multicast address may leave their link: scope above link-local (RFC 4291 section 2.7).
+
+    Reserved and interface-local scope never appear in MLD (RFC 3810 section 6); link-local groups do, and are nothing
+    that a router could bring from elsewhere.
+    """
+    return group.packed[1] & 0x0F > _LINK_LOCAL_SCOPE
+
+
+class MobileNodeMembership:
+    """What one mobile node listens to. `now` is in seconds, of any clock that does not go back.
+
+    Every method that takes `now` first lets pass what was due until then, and returns effects in the order in which
+    they are to be carried out; of `MembershipChanged` there is at most one, the last.
+    """
+
+    def __init__(self, parameters: ListenerParameters | None = None) -> None:
+        self._parameters = parameters or ListenerParameters()
+        self._records: dict[IPv6Address, GroupRecord] = {}
+        self._memberships: tuple[GroupMembership, ...] = ()
+        self._next_general_query: float | None = None
+        """None while the node is not on the link."""
+        self._startup_queries_left = 0
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def install(
+        self,
+        memberships: Iterable[GroupMembership],
+        now: float,
+        *,
+        compatibility_mode: CompatibilityMode = CompatibilityMode.MLDV2,
+    ) -> list[Effect]:
+        """Take over a context, from HI or the policy store, as if a Current State Report had come (RFC 7411 4.2.3).
+
+        All timers start at the Multicast Address Listening Interval, as no option carries them. MLDV1 puts each group
+        into that mode, which wins over MLDv2 as long as its timer runs (RFC 7411 section 5.6).
+        """
+        effects = self._advance(now)
+        for membership in memberships:
+            include = membership.filter_mode is FilterMode.INCLUDE
+            record_type = RecordType.IS_IN if include else RecordType.IS_EX
+            record = self._apply(record_type, membership.group, sorted(membership.sources), now, effects)
+            if record is not None and compatibility_mode is CompatibilityMode.MLDV1:
+                record.note_mldv1_host(now)
+        return self._finish(effects)
+
+    def on_attach(self, now: float) -> list[Effect]:
+        """The node is on the link and delivery has started: ask at once for what changed while it was away.
+
+        The rest of the startup queries (RFC 3810 section 9.7) and the periodic ones follow. What is installed stays
+        valid meanwhile.
+        """
+        effects = self._advance(now)
+        self._startup_queries_left = self._parameters.startup_query_count - 1
+        effects.append(SendGeneralQuery(max_response_ms=round(self._parameters.attach_query_response_s * 1000)))
+        self._schedule_general_query(now)
+        return self._finish(effects)
+
+    def on_detach(self, now: float) -> list[Effect]:
+        """The node has left the link: no more queries. Its state stays, and its timers run on."""
+        effects = self._advance(now)
+        self._next_general_query = None
+        for record in self._records.values():
+            record.cancel_queries()
+        return self._finish(effects)
+
+    def on_report(self, records: Iterable[AddressRecord], now: float) -> list[Effect]:
+        """A Version 2 Multicast Listener Report (RFC 3810 section 7.4)."""
+        effects = self._advance(now)
+        for record in records:
+            if record.record_type not in _RECORD_TYPES:
+                effects.append(RecordIgnored(reason=IgnoreReason.UNKNOWN_RECORD_TYPE, group=record.group))
+                continue
+            self._apply(RecordType(record.record_type), record.group, record.sources, now, effects)
+        return self._finish(effects)
+
+    def on_mldv1_report(self, group: IPv6Address, now: float) -> list[Effect]:
+        """A Version 1 Multicast Listener Report: IS_EX({}), and the group is in MLDv1 mode (RFC 3810 section 8.3.2)."""
+        effects = self._advance(now)
+        record = self._apply(RecordType.IS_EX, group, (), now, effects)
+        if record is not None:
+            record.note_mldv1_host(now)
+        return self._finish(effects)
+
+    def on_mldv1_done(self, group: IPv6Address, now: float) -> list[Effect]:
+        """A Multicast Listener Done: TO_IN({}) (RFC 3810 section 8.3.2)."""
+        effects = self._advance(now)
+        self._apply(RecordType.TO_IN, group, (), now, effects)
+        return self._finish(effects)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Let pass what was due until now."""
+        return self._finish(self._advance(now))
+
+    # --- what is -----------------------------------------------------------------------------------------------------
+
+    def memberships(self) -> tuple[GroupMembership, ...]:
+        """What the node listens to, sorted by group: INCLUDE(A) as INCLUDE(A), EXCLUDE(X,Y) as EXCLUDE(Y)."""
+        return self._memberships
+
+    def compatibility_mode(self) -> CompatibilityMode:
+        """MLDV1 if any of the groups is in that mode: the lowest wins (RFC 7411 section 5.6)."""
+        mldv1 = any(record.in_mldv1_mode for record in self._records.values())
+        return CompatibilityMode.MLDV1 if mldv1 else CompatibilityMode.MLDV2
+
+    def next_deadline(self) -> float | None:
+        """When `tick` shall be called; None when nothing is pending."""
+        deadlines = [record.next_deadline() for record in self._records.values()]
+        deadlines.append(self._next_general_query)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    # --- how ---------------------------------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for record in list(self._records.values()):
+            record.expire(now)
+            if record.is_empty:
+                del self._records[record.group]
+            else:
+                effects.extend(record.due_queries(now))
+        if self._next_general_query is not None and self._next_general_query <= now:
+            effects.append(SendGeneralQuery(max_response_ms=round(self._parameters.query_response_interval_s * 1000)))
+            self._schedule_general_query(now)
+        return effects
+
+    def _schedule_general_query(self, now: float) -> None:
+        """Counted from now, so that a late tick is followed by one query and not by all that were missed."""
+        if self._startup_queries_left > 0:
+            self._startup_queries_left -= 1
+            self._next_general_query = now + self._parameters.startup_query_interval_s
+        else:
+            self._next_general_query = now + self._parameters.query_interval_s
+
+    def _finish(self, effects: list[Effect]) -> list[Effect]:
+        found = (self._records[group].membership() for group in sorted(self._records))
+        memberships = tuple(membership for membership in found if membership is not None)
+        if memberships != self._memberships:
+            self._memberships = memberships
+            effects.append(MembershipChanged(memberships=memberships))
+        return effects
+
+    def _apply(
+        self,
+        record_type: RecordType,
+        group: IPv6Address,
+        reported: Iterable[IPv6Address],
+        now: float,
+        effects: list[Effect],
+    ) -> GroupRecord | None:
+        """One record into the state. The group's record afterwards; None when there is none or it was not touched."""
+        if not group.is_multicast:
+            effects.append(RecordIgnored(reason=IgnoreReason.NOT_MULTICAST, group=group))
+            return None
+        if not is_forwardable(group):
+            effects.append(RecordIgnored(reason=IgnoreReason.LINK_SCOPE, group=group))
+            return None
+        record = self._records.get(group)
+        if record is None:
+            record = GroupRecord(group, self._parameters)
+        sources = _unicast(group, reported, effects)
+        if record.in_mldv1_mode:
+            if record_type is RecordType.BLOCK:
+                effects.append(RecordIgnored(reason=IgnoreReason.BLOCK_IN_MLDV1_MODE, group=group))
+                return None
+            if record_type is RecordType.TO_EX and sources:
+                effects.append(_ignored_sources(IgnoreReason.SOURCES_IN_MLDV1_MODE, group, len(sources)))
+                sources = ()
+        sources = self._within_limit(record, record_type, sources, effects)
+        queries = record.apply(record_type, frozenset(sources), now)
+        if record.is_empty:
+            return None
+        if group not in self._records:
+            if len(self._records) >= self._parameters.groups_max:
+                effects.append(RecordIgnored(reason=IgnoreReason.GROUPS_OVER_LIMIT, group=group))
+                return None
+            self._records[group] = record
+        effects.extend(queries)
+        return record
+
+    def _within_limit(
+        self, record: GroupRecord, record_type: RecordType, sources: Sequence[IPv6Address], effects: list[Effect]
+    ) -> Sequence[IPv6Address]:
+        """The sources that fit: first those the record has already, so that a repeated report changes nothing.
+
+        A source list of EXCLUDE that is cut short lets more through than was asked for, as in RFC 3810 section 5.2.15.
+        """
+        if record_type is RecordType.BLOCK and record.filter_mode is FilterMode.INCLUDE:
+            return sources  # adds nothing to the state
+        held = record.requested | record.excluded
+        known = [source for source in sources if source in held]
+        new = [source for source in sources if source not in held]
+        kept = len(known) if record_type in REPLACING else len(held)
+        room = max(self._parameters.sources_max - kept, 0)
+        if len(new) <= room:
+            return sources
+        effects.append(_ignored_sources(IgnoreReason.SOURCES_OVER_LIMIT, record.group, len(new) - room))
+        return known + new[:room]
+
+
+def _unicast(group: IPv6Address, reported: Iterable[IPv6Address], effects: list[Effect]) -> Sequence[IPv6Address]:
+    distinct = list(dict.fromkeys(reported))
+    unicast = [source for source in distinct if not (source.is_multicast or source.is_unspecified)]
+    if len(unicast) < len(distinct):
+        effects.append(_ignored_sources(IgnoreReason.SOURCE_NOT_UNICAST, group, len(distinct) - len(unicast)))
+    return unicast
+
+
+def _ignored_sources(reason: IgnoreReason, group: IPv6Address, count: int) -> RecordIgnored:
+    return RecordIgnored(reason=reason, group=group, sources=count)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variables of RFC 3810 section 9 for the router side, and the caps on what one mobile node can make us keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from topology.model import Limits, Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerParameters:
+    """Defaults are those of RFC 3810 section 9; times in seconds."""
+
+    robustness: int = 2
+    """Robustness Variable, 9.1; at least 1."""
+    query_interval_s: float = 125.0
+    """9.2"""
+    query_response_interval_s: float = 10.0
+    """9.3"""
+    last_listener_query_interval_s: float = 1.0
+    """9.8"""
+    attach_query_response_s: float = 1.0
+    """Maximum Response Delay of the query at attachment: what changed while detached shall not take 10 s to show."""
+    groups_max: int = 50
+    """Groups tracked for one mobile node: as many as fit one option 60 (RFC 7411 section 5.3) without sources."""
+    sources_max: int = 62
+    """Sources tracked for one group: as many as fit one option 60 in one record."""
+
+    @classmethod
+    def of(cls, timers: Timers, limits: Limits) -> Self:
+        """The parameters that a domain's topology.yaml asks for."""
+        return cls(
+            robustness=timers.mld_robustness,
+            query_interval_s=timers.mld_query_interval_s,
+            query_response_interval_s=timers.mld_query_response_interval_s,
+            groups_max=limits.groups_per_mobile_node,
+            sources_max=limits.sources_per_group,
+        )
+
+    @property
+    def multicast_address_listening_interval_s(self) -> float:
+        """MALI, 9.4. Also the Older Version Host Present Timeout, which 9.13 defines by the same sum."""
+        return self.robustness * self.query_interval_s + self.query_response_interval_s
+
+    @property
+    def startup_query_interval_s(self) -> float:
+        """9.6"""
+        return self.query_interval_s / 4
+
+    @property
+    def startup_query_count(self) -> int:
+        """9.7"""
+        return self.robustness
+
+    @property
+    def last_listener_query_count(self) -> int:
+        """9.9"""
+        return self.robustness
+
+    @property
+    def last_listener_query_time_s(self) -> float:
+        """LLQT, 9.10."""
+        return self.last_listener_query_interval_s * self.last_listener_query_count
