@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A document that passed every check -> the frozen `Domain`."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from topology import derive
+from topology.model import Controller, Domain, Link, Lma, Mag, MobileNode, Source, Subscription
+from topology.schema import ControllerSection, Document, LmaSection, MobileNodeSection, SubscriptionSection
+
+_Value = TypeVar("_Value")
+
+
+def build(document: Document) -> Domain:
+    """The model of the document. Call it only when `validate` and `cross_check` found nothing."""
+    domain = _there(document.domain)
+    lma_gre_key, mag_gre_key = derive.gre_keys(document)
+    datapath_ids = [datapath_id.value for datapath_id in derive.datapath_ids(document)]
+    mags = tuple(
+        Mag(
+            id=_there(mag.id),
+            index=index,
+            address=_there(mag.address),
+            management_address=_there(mag.management_address),
+            datapath_id=datapath_id,
+            dialect=mag.dialect,
+        )
+        for index, (mag, datapath_id) in enumerate(zip(_there(document.mags), datapath_ids[2:], strict=True), start=1)
+    )
+    mag_ids = tuple(mag.id for mag in mags)
+    return Domain(
+        name=_there(domain.name),
+        dialect=domain.dialect or derive.DIALECT,
+        option_length_unit=domain.option_length_unit or derive.OPTION_LENGTH_UNIT,
+        lma_gre_key=lma_gre_key,
+        mag_gre_key=mag_gre_key,
+        transport_network=_there(domain.transport_network),
+        management_network=_there(domain.management_network),
+        controller=_controller(_there(document.controller)),
+        lma=_lma(_there(document.lma), datapath_ids[0], datapath_ids[1]),
+        mags=mags,
+        mobile_nodes=tuple(_mobile_node(profile, mag_ids) for profile in document.mobile_nodes or ()),
+        sources=tuple(Source(**derive.given(source)) for source in document.sources or ()),
+        links=tuple(Link(**derive.given(link)) for link in document.links or ()),
+        timers=derive.timers(document),
+        limits=derive.limits(document),
+    )
+
+
+def _controller(section: ControllerSection) -> Controller:
+    fields = derive.given(section)
+    if "rest" in fields:
+        fields["rest_host"], fields["rest_port"] = fields.pop("rest")
+    return Controller(**fields)
+
+
+def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> Lma:
+    return Lma(
+        id=_there(section.id),
+        address=_there(section.address),
+        management_address=_there(section.management_address),
+        datapath_id=datapath_id,
+        transport_datapath_id=transport_datapath_id,
+    )
+
+
+def _mobile_node(section: MobileNodeSection, mag_ids: tuple[str, ...]) -> MobileNode:
+    mn_id = _there(section.id)
+    named = tuple(_there(mag_id) for mag_id in section.mags or ())
+    return MobileNode(
+        id=mn_id,
+        name=derive.mobile_node_name(mn_id),
+        link_layer_id=_there(section.link_layer_id),
+        home_network_prefix=_there(section.home_network_prefix),
+        attached_to=_there(section.attached_to),
+        mags=mag_ids if section.mags is None else named,
+        allowed_groups=derive.ALLOWED_GROUPS
+        if section.allowed_groups is None
+        else tuple(_there(network) for network in section.allowed_groups),
+        subscriptions=tuple(_subscription(subscription) for subscription in section.subscriptions or ()),
+    )
+
+
+def _subscription(section: SubscriptionSection) -> Subscription:
+    sources = frozenset(_there(source) for source in section.sources or ())
+    return Subscription(group=_there(section.group), sources=sources)
+
+
+def _there(value: _Value | None) -> _Value:
+    """A required value of a checked document. That it is there is our own doing, so its absence is our fault."""
+    if value is None:
+        raise RuntimeError("a checked topology lacks a required value")
+    return value

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of topology.yaml that takes more than one value to judge.
+
+Works on documents with faults: what is None was refused already and is passed over, so no fault causes a second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address, IPv6Network
+
+from topology import derive, model
+from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
+from topology.locate import Fault, Located
+from topology.problem import Location, show_location, show_value
+from topology.schema import MAGS_MIN, Document
+from topology.unique import Report, owner_of, unique, unique_items
+from topology.values import did_you_mean
+
+RESERVED_NAMES = (
+    model.MAG_LMA_PORT,
+    model.MAG_MAG_PORT,  # also the name of LMA_MAG_PORT
+    model.MAG_BUFFER_PORT,
+    model.LMA_SOURCE_PORT,
+    model.INTEGRATION_BRIDGE,
+    model.TRANSPORT_BRIDGE,
+    "lma-transport",
+    "controller",
+    "lo",
+)
+"""Ports, bridges and roles that stand beside the nodes' names (southbound.openflow.intents.SwitchRole)."""
+
+def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> list[Fault]:
+    """The faults between values that are good in themselves; `told` are those known already."""
+    report = Report(located, (fault.location for fault in told))
+    _numbers_of_nodes(document, report)
+    _names(document, report)
+    _mag_references(document, report)
+    _addresses(document, report)
+    _networks(document, report)
+    _datapath_ids(document, report)
+    check_tunnels_and_ports(document, report)
+    for position, profile in enumerate(document.mobile_nodes or ()):
+        check_subscriptions(profile, ("mobile_nodes", position), document, report)
+    check_timing(document, report)
+    return report.faults
+
+
+def _numbers_of_nodes(document: Document, report: Report) -> None:
+    if document.mags is not None and len(document.mags) < MAGS_MIN:
+        allowed = f"at least {MAGS_MIN}: a handover needs a previous and a new one"
+        report(("mags",), f"{len(document.mags)} MAG{'' if len(document.mags) == 1 else 's'}", allowed)
+    for position, profile in enumerate(document.mobile_nodes or ()):
+        if profile.mags is not None and not profile.mags:
+            report(("mobile_nodes", position, "mags"), "an empty list", "at least one MAG id, or no key")
+        if profile.allowed_groups is not None and not profile.allowed_groups:
+            report(("mobile_nodes", position, "allowed_groups"), "an empty list", "at least one network, or no key")
+
+
+def _names(document: Document, report: Report) -> None:
+    """Node ids, source names and mobile nodes' short names live in one space: namespaces and ports of the lab."""
+    names: list[tuple[Location, str | None]] = [(("lma", "id"), document.lma.id if document.lma else None)]
+    names += [(("mags", position, "id"), mag.id) for position, mag in enumerate(document.mags or ())]
+    names += [(("sources", position, "name"), source.name) for position, source in enumerate(document.sources or ())]
+    for position, profile in enumerate(document.mobile_nodes or ()):
+        name = derive.mobile_node_name(profile.id) if profile.id is not None else None
+        names.append((("mobile_nodes", position, "id"), name))
+    for location, name in names:
+        reserved = RESERVED_NAMES if location[0] == "lma" else ("lma", *RESERVED_NAMES)
+        if name in reserved:
+            allowed = f"a name that is not one of {', '.join(reserved)}"
+            report(location, f"the reserved name {show_value(name)}", allowed)
+    unique(names, "a name that no other node has (of a mobile node: the part before '@')", report)
+
+
+def _mag_references(document: Document, report: Report) -> None:
+    mag_ids = [mag.id for mag in document.mags or ()]
+    if not mag_ids or None in mag_ids or report.refused(("mags",)):
+        # A MAG's id was refused, or the list was cut; whether a name means that MAG cannot be told.
+        return
+    known = tuple(mag_id for mag_id in mag_ids if mag_id is not None)
+
+    def refer(location: Location, name: str | None, choices: tuple[str, ...]) -> None:
+        if name is not None and name not in choices:
+            hint = did_you_mean(name, choices)
+            report(location, show_value(name) + (f", {hint}" if hint else ""), f"one of {', '.join(choices)}")
+
+    for position, profile in enumerate(document.mobile_nodes or ()):
+        where: Location = ("mobile_nodes", position)
+        for index, name in enumerate(profile.mags or ()):
+            refer((*where, "mags", index), name, known)
+        refer((*where, "attached_to"), profile.attached_to, known)
+        if profile.mags and profile.attached_to in known and None not in profile.mags:
+            own = [name for name in profile.mags if name is not None]
+            if profile.attached_to not in own:
+                found = f"{show_value(profile.attached_to)}, which is not in the node's mags"
+                report((*where, "attached_to"), found, f"one of {', '.join(map(show_value, own))}")
+        unique_items((*where, "mags"), profile.mags, report)
+    if document.lma is not None and document.lma.id is not None:
+        for position, link in enumerate(document.links or ()):
+            refer(("links", position, "node"), link.node, (document.lma.id, *known))
+    links = [(("links", position, "node"), link.node) for position, link in enumerate(document.links or ())]
+    unique(links, "one link for each node", report)
+
+
+def _addresses(document: Document, report: Report) -> None:
+    transport: list[tuple[Location, IPv6Address | None]] = []
+    management: list[tuple[Location, IPv6Address | None]] = []
+    if document.controller is not None:
+        management.append((("controller", "address"), document.controller.address))
+    if document.lma is not None:
+        transport.append((("lma", "address"), document.lma.address))
+        management.append((("lma", "management_address"), document.lma.management_address))
+    for position, mag in enumerate(document.mags or ()):
+        transport.append((("mags", position, "address"), mag.address))
+        management.append((("mags", position, "management_address"), mag.management_address))
+    sources = [
+        (("sources", position, "address"), source.address) for position, source in enumerate(document.sources or ())
+    ]
+    unique([*transport, *management, *sources], "an address that no other node has", report, show=str)
+    domain = document.domain
+    _inside(transport, domain.transport_network if domain else None, "transport_network", report)
+    _inside(management, domain.management_network if domain else None, "management_network", report)
+
+
+def _inside(
+    addresses: list[tuple[Location, IPv6Address | None]], network: IPv6Network | None, key: str, report: Report
+) -> None:
+    if network is None:
+        return
+    allowed = f"an address in domain.{key} {network}, not its first"
+    for location, address in addresses:
+        if address is None:
+            continue
+        if address not in network:
+            report(location, f"{address}, outside the network", allowed)
+        elif address == network.network_address:
+            # RFC 4291 section 2.6.1.
+            report(location, f"{address}, the subnet-router anycast address", allowed)
+
+
+def _networks(document: Document, report: Report) -> None:
+    """Home network prefixes, transport, management and source networks must be apart; sources may share theirs."""
+    fixed = list(_fixed_networks(document))
+    for position, (location, network) in enumerate(fixed):
+        _apart(location, network, fixed[:position], report)
+    prefixes: list[tuple[Location, IPv6Network | None]] = []
+    for position, profile in enumerate(document.mobile_nodes or ()):
+        where: Location = ("mobile_nodes", position, "home_network_prefix")
+        prefixes.append((where, profile.home_network_prefix))
+        if profile.home_network_prefix is not None:
+            _apart(where, profile.home_network_prefix, fixed, report)
+    # All are /64, so to overlap is to be the same.
+    unique(prefixes, "a prefix that no other mobile node has", report, show=str)
+    links = [
+        (("mobile_nodes", position, "link_layer_id"), profile.link_layer_id)
+        for position, profile in enumerate(document.mobile_nodes or ())
+    ]
+    unique(links, "a link-layer id that no other mobile node has", report, show=lambda octets: octets.hex(":"))
+
+
+def _fixed_networks(document: Document) -> Iterator[tuple[Location, IPv6Network]]:
+    domain = document.domain
+    if domain is not None and domain.transport_network is not None:
+        yield ("domain", "transport_network"), domain.transport_network
+    if domain is not None and domain.management_network is not None:
+        yield ("domain", "management_network"), domain.management_network
+    seen = set()
+    for position, source in enumerate(document.sources or ()):
+        if source.address is None:
+            continue
+        network = IPv6Network((int(source.address), derive.source_prefix_length(source)), strict=False)
+        if network not in seen:
+            seen.add(network)
+            yield ("sources", position, "address"), network
+
+
+def _apart(
+    location: Location, network: IPv6Network, others: Iterable[tuple[Location, IPv6Network]], report: Report
+) -> None:
+    for other_location, other in others:
+        if network.overlaps(other):
+            found = f"{network}, which overlaps {show_location(other_location)} ({other})"
+            report(location, found, "a network apart from all others")
+
+
+def _datapath_ids(document: Document, report: Report) -> None:
+    switches = [switch for switch in derive.datapath_ids(document) if not report.refused(switch.location)]
+    # Derived ids go first: they differ from each other, and only a written one can be changed.
+    first = {switch.value: switch for switch in switches if switch.derived}
+    for switch in switches:
+        other = first.setdefault(switch.value, switch)
+        if other is not switch:
+            owner = owner_of(other.location) + (" (derived)" if other.derived else "")
+            report(switch.location, f"{switch.value:#x}, already used by {owner}", "a number no other switch has")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-checks of what nodes are told to do: tunnels, ports, subscriptions, timers and limits."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from topology import derive
+from topology.problem import Location, show_location
+from topology.schema import Document, MobileNodeSection
+from topology.unique import Report, unique, unique_items
+from topology.values import is_ssm
+
+
+def check_tunnels_and_ports(document: Document, report: Report) -> None:
+    """GRE keys and the controller's ports, each used once."""
+    lma_key, mag_key = derive.gre_keys(document)
+    if lma_key == mag_key and not report.refused(("domain", "lma_gre_key"), ("domain", "mag_gre_key")):
+        domain = document.domain
+        written = "mag_gre_key" if domain is not None and domain.mag_gre_key is not None else "lma_gre_key"
+        report(("domain", written), f"{lma_key} for both kinds of tunnel", "lma_gre_key and mag_gre_key that differ")
+    if document.controller is not None:
+        ports = derive.ports(document.controller)
+        entries: list[tuple[Location, int | None]] = [(("controller", key), port) for key, port in ports.items()]
+        entries = [entry for entry in entries if not report.refused(entry[0])]
+        unique(entries, "a port that controller uses once (openflow_port, rpc_port, rest)", report, show=str)
+
+
+def check_subscriptions(profile: MobileNodeSection, where: Location, document: Document, report: Report) -> None:
+    """One mobile node's subscriptions: within the limits, allowed to it, each group once, SSM with sources."""
+    limits = derive.limits(document)
+    subscriptions = profile.subscriptions or ()
+    if len(subscriptions) > limits.groups_per_mobile_node:
+        allowed = f"at most limits.groups_per_mobile_node, {limits.groups_per_mobile_node}"
+        report((*where, "subscriptions"), f"{len(subscriptions)} subscriptions", allowed)
+    allowed_groups = profile.allowed_groups if profile.allowed_groups is not None else list(derive.ALLOWED_GROUPS)
+    groups: list[tuple[Location, IPv6Address | None]] = []
+    for index, subscription in enumerate(subscriptions):
+        here: Location = (*where, "subscriptions", index)
+        group = subscription.group
+        groups.append(((*here, "group"), group))
+        sources = subscription.sources or ()
+        if len(sources) > limits.sources_per_group:
+            allowed = f"at most limits.sources_per_group, {limits.sources_per_group}"
+            report((*here, "sources"), f"{len(sources)} sources", allowed)
+        unique_items((*here, "sources"), subscription.sources, report)
+        if group is None:
+            continue
+        if allowed_groups and None not in allowed_groups and not any(group in net for net in allowed_groups if net):
+            found = f"{group}, not in the node's allowed_groups"
+            report((*here, "group"), found, f"in {', '.join(map(str, allowed_groups))}")
+        if is_ssm(group) and not sources and not report.refused((*here, "sources")):
+            # RFC 4607 section 1: in ff3x::/32 a receiver asks for channels (S,G), never for any source.
+            report((*here, "group"), f"{group} without sources", "in the SSM range ff3x::/32 at least one source")
+    unique(groups, "each group once in a mobile node's subscriptions", report, show=str)
+
+
+def check_timing(document: Document, report: Report) -> None:
+    """Timers and limits that only make sense in one order."""
+    settings = {"timers": derive.timers(document), "limits": derive.limits(document)}
+    for small, large, factor, may_equal in _IN_ORDER:
+        if report.refused(small, large):
+            continue
+        value, bound = (getattr(settings[section], key) for section, key in (small, large))
+        if value > bound * factor or (value == bound * factor and not may_equal):
+            relation = "at most" if may_equal else "less than"
+            unit = " in milliseconds" if factor != 1 else ""
+            report(small, f"{value:.15g}", f"{relation} {show_location(large)}{unit}, {bound * factor:.15g}")
+
+
+_IN_ORDER: tuple[tuple[tuple[str, str], tuple[str, str], int, bool], ...] = (
+    (("timers", "cut_wait_ms"), ("timers", "context_lifetime_s"), 1000, False),
+    (("timers", "cut_wait_ms"), ("limits", "buffer_age_ms"), 1, False),
+    (("timers", "binding_acknowledgement_timeout_s"), ("timers", "binding_acknowledgement_timeout_max_s"), 1, True),
+    # RFC 3810 section 9.3.
+    (("timers", "mld_query_response_interval_s"), ("timers", "mld_query_interval_s"), 1, False),
+    (("limits", "buffer_bytes_per_mobile_node"), ("limits", "buffer_bytes_total"), 1, True),
+)
+"""The smaller, the larger, what the larger is multiplied with to have the same unit, whether they may be equal."""

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections of topology.yaml as pydantic models: which keys there are, what each may hold, which must be there.
+
+Every field may be None: absent, or refused and already reported. That lets the cross-checks run over what is good
+in a file with faults, so that the operator sees everything at once. `required` is looked at in `topology.validate`.
+Defaults are those of the dataclasses in `topology.model`; the few that have none there stand in `topology.derive`.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, IPv6Network
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from topology import values
+from topology.values import Rule, Shape, number, one_of, whole_number
+
+MAGS_MIN, MAGS_MAX = 2, 64
+MOBILE_NODES_MAX = 256
+SOURCES_MAX = 64
+ALLOWED_GROUPS_MAX = 64
+SUBSCRIPTIONS_MAX = 50
+"""What one Multicast Mobility option carries: 255 words, 50 records without sources (RFC 7411 section 5.3)."""
+SUBSCRIPTION_SOURCES_MAX = 62
+"""What one record of such an option carries."""
+
+DIALECTS = ("draft", "rfc")
+OPTION_LENGTH_UNITS = ("words", "octets")
+
+TIMER_RULES: dict[str, Rule] = {
+    "handover_initiate_timeout_ms": whole_number(10, 10_000),
+    "handover_initiate_retries": whole_number(0, 10),
+    "context_lifetime_s": number(0.1, 60),
+    "forwarding_lifetime_s": number(0.1, 300),
+    "cut_wait_ms": whole_number(1, 5_000),
+    "binding_acknowledgement_timeout_s": number(0.1, 60),
+    "binding_acknowledgement_timeout_max_s": number(0.1, 600),
+    # Travels as 16 bits in units of 4 seconds (RFC 6275 section 6.1.7).
+    "binding_lifetime_s": whole_number(4, 4 * 0xFFFF, step=4),
+    "timestamp_validity_window_ms": whole_number(1, 60_000),
+    "min_delay_before_bce_delete_ms": whole_number(1, 600_000),
+    # The largest values of QQIC and of the Maximum Response Code (RFC 3810 sections 5.1.9 and 5.1.3).
+    "mld_query_interval_s": number(1, 31_744),
+    "mld_query_response_interval_s": number(0.1, 8_387),
+    # QRV has three bits; zero is forbidden (RFC 3810 sections 5.1.8 and 9.1).
+    "mld_robustness": whole_number(1, 7),
+    "switch_confirmation_timeout_ms": whole_number(10, 60_000),
+}
+"""One rule per field of `topology.model.Timers`."""
+
+LIMIT_RULES: dict[str, Rule] = {
+    "buffer_packets_per_mobile_node": whole_number(1, 10_000_000),
+    "buffer_bytes_per_mobile_node": whole_number(2_048, 2**34),
+    "buffer_bytes_total": whole_number(2_048, 2**36),
+    "buffer_age_ms": whole_number(1, 60_000),
+    "groups_per_mobile_node": whole_number(1, SUBSCRIPTIONS_MAX),
+    "sources_per_group": whole_number(1, SUBSCRIPTION_SOURCES_MAX),
+    "handovers_remembered": whole_number(1, 100_000),
+}
+"""One rule per field of `topology.model.Limits`."""
+
+
+class Section(BaseModel):
+    """A mapping of the file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _numbers(name: str, rules: dict[str, Rule]) -> type[Section]:
+    fields: dict[str, Any] = {key: (Annotated[float | None, rule], None) for key, rule in rules.items()}
+    return cast(type[Section], create_model(name, __base__=Section, **fields))
+
+
+TimersSection = _numbers("TimersSection", TIMER_RULES)
+LimitsSection = _numbers("LimitsSection", LIMIT_RULES)
+
+
+class DomainSection(Section):
+    """`domain`: what all nodes share."""
+
+    name: Annotated[str | None, values.DOMAIN_NAME.needed()] = None
+    dialect: Annotated[str | None, one_of(*DIALECTS)] = None
+    option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
+    lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
+    mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
+    transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
+    management_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
+
+
+class ControllerSection(Section):
+    """`controller`: where it listens."""
+
+    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    openflow_port: Annotated[int | None, whole_number(1, 65535)] = None
+    rpc_port: Annotated[int | None, whole_number(1, 65535)] = None
+    rest: Annotated[tuple[str, int] | None, values.HOST_AND_PORT] = None
+
+
+class LmaSection(Section):
+    """`lma`: the anchor's switch node."""
+
+    id: Annotated[str | None, values.NODE_NAME.needed()] = None
+    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
+    transport_datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
+
+
+class MagSection(Section):
+    """One item of `mags`."""
+
+    id: Annotated[str | None, values.NODE_NAME.needed()] = None
+    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
+    dialect: Annotated[str | None, one_of(*DIALECTS)] = None
+
+
+AddressItem = Annotated[IPv6Address | None, values.UNICAST_ADDRESS]
+GroupNetworkItem = Annotated[IPv6Network | None, values.GROUP_NETWORK]
+MagNameItem = Annotated[str | None, values.NAME_OF_MAG]
+
+
+class SubscriptionSection(Section):
+    """One item of a mobile node's `subscriptions`."""
+
+    group: Annotated[IPv6Address | None, values.GROUP.needed()] = None
+    sources: Annotated[
+        list[AddressItem] | None,
+        Field(max_length=SUBSCRIPTION_SOURCES_MAX),
+        Shape(f"a list of at most {SUBSCRIPTION_SOURCES_MAX} addresses"),
+    ] = None
+
+
+class MobileNodeSection(Section):
+    """One item of `mobile_nodes`: a profile of the policy store."""
+
+    id: Annotated[str | None, values.NAI.needed()] = None
+    link_layer_id: Annotated[bytes | None, values.LINK_LAYER_ID.needed()] = None
+    home_network_prefix: Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX.needed()] = None
+    attached_to: Annotated[str | None, values.NAME_OF_MAG.needed()] = None
+    mags: Annotated[
+        list[MagNameItem] | None,
+        Field(max_length=MAGS_MAX),
+        Shape(f"a list of at most {MAGS_MAX} MAG ids"),
+    ] = None
+    allowed_groups: Annotated[
+        list[GroupNetworkItem] | None,
+        Field(max_length=ALLOWED_GROUPS_MAX),
+        Shape(f"a list of at most {ALLOWED_GROUPS_MAX} IPv6 networks within ff00::/8"),
+    ] = None
+    subscriptions: Annotated[
+        list[SubscriptionSection] | None,
+        Field(max_length=SUBSCRIPTIONS_MAX),
+        Shape(f"a list of at most {SUBSCRIPTIONS_MAX} subscriptions"),
+    ] = None
+
+
+class SourceSection(Section):
+    """One item of `sources`."""
+
+    name: Annotated[str | None, values.NODE_NAME.needed()] = None
+    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    prefix_length: Annotated[int | None, whole_number(16, 128)] = None
+
+
+class LinkSection(Section):
+    """One item of `links`."""
+
+    node: Annotated[str | None, values.NAME_OF_NODE.needed()] = None
+    delay_ms: Annotated[float | None, number(0, 10_000)] = None
+
+
+class Document(Section):
+    """The whole file."""
+
+    castover: Annotated[int | None, values.VERSION.needed()] = None
+    domain: Annotated[DomainSection | None, Shape("a mapping", required=True)] = None
+    controller: Annotated[ControllerSection | None, Shape("a mapping", required=True)] = None
+    lma: Annotated[LmaSection | None, Shape("a mapping", required=True)] = None
+    mags: Annotated[
+        list[MagSection] | None,
+        Field(max_length=MAGS_MAX),
+        Shape(f"a list of {MAGS_MIN} to {MAGS_MAX} MAGs", required=True),
+    ] = None
+    mobile_nodes: Annotated[
+        list[MobileNodeSection] | None,
+        Field(max_length=MOBILE_NODES_MAX),
+        Shape(f"a list of at most {MOBILE_NODES_MAX} mobile nodes"),
+    ] = None
+    sources: Annotated[
+        list[SourceSection] | None,
+        Field(max_length=SOURCES_MAX),
+        Shape(f"a list of at most {SOURCES_MAX} sources"),
+    ] = None
+    links: Annotated[
+        list[LinkSection] | None,
+        Field(max_length=MAGS_MAX + 1),
+        Shape(f"a list of at most {MAGS_MAX + 1} links"),
+    ] = None
+    timers: Annotated[TimersSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]
+    limits: Annotated[LimitsSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]
