@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vendor specific options (RFC 5094) of this project, Vendor-ID 32473 (RFC 5612).
+
+What the draft needs and no RFC has a number for. A MAG of another make skips them, as it must (RFC 5094 section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import ClassVar, Self
+
+from southbound.codec.binding_options import VendorSpecific
+from southbound.codec.cursor import Cursor, text_octets, unsigned
+from southbound.codec.errors import EncodeError
+from southbound.codec.iana import CASTOVER_VENDOR_ID, CastoverSubType, OptionType
+
+DIGEST_OCTETS = 8
+DIGESTS_MAX = 27
+"""Of one LastDelivered: 5 + 33 + 27 * 8 = 254 octets, and Length ends at 255."""
+IDENTIFIER_OCTETS_MAX = 250
+
+
+def _vendor_header(sub_type: CastoverSubType) -> bytes:
+    return CASTOVER_VENDOR_ID.to_bytes(4, "big") + bytes((sub_type,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMagIdentifier:
+    """The n-MAG ID of the draft's HO-Initiate: the MAG's id in the topology, UTF-8.
+
+    | 19 | 5 + n | 32473 (32) | 1 | id (n octets) |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    mag_id: str
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        return cls(mag_id=cursor.text("new_mag_identifier"))
+
+    def encode_data(self) -> bytes:
+        octets = text_octets(self.mag_id, IDENTIFIER_OCTETS_MAX, "new_mag_identifier")
+        return _vendor_header(CastoverSubType.NEW_MAG_IDENTIFIER) + octets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastDelivered:
+    """The end of what the p-MAG has sent to the MN of one stream: the n-MAG continues behind it. One option a stream.
+
+    | 19 | Length | 32473 (32) | 2 | source (16 octets) | group (16 octets) | count | digests (8 octets each) |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    source: IPv6Address
+    group: IPv6Address
+    digests: tuple[bytes, ...]
+    """Packet digests of eight octets, oldest first: the last one is the last packet sent. Empty: none was sent."""
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        source = cursor.ipv6("last_delivered.source")
+        group = cursor.ipv6("last_delivered.group")
+        count = cursor.u8("last_delivered.count")
+        digests = tuple(cursor.take(DIGEST_OCTETS, "last_delivered.digest") for _ in range(count))
+        cursor.finish("last_delivered")
+        return cls(source=source, group=group, digests=digests)
+
+    def encode_data(self) -> bytes:
+        if len(self.digests) > DIGESTS_MAX:
+            raise EncodeError("last_delivered.digests", f"{len(self.digests)} digests, allowed: {DIGESTS_MAX}")
+        if any(len(digest) != DIGEST_OCTETS for digest in self.digests):
+            raise EncodeError("last_delivered.digests", f"a digest has {DIGEST_OCTETS} octets")
+        return b"".join(
+            (
+                _vendor_header(CastoverSubType.LAST_DELIVERED),
+                self.source.packed,
+                self.group.packed,
+                unsigned(len(self.digests), 1, "last_delivered.count"),
+                *self.digests,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverIdentifier:
+    """The id under which one handover is traced at both MAGs and the controller, UTF-8.
+
+    | 19 | 5 + n | 32473 (32) | 3 | id (n octets) |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    handover_id: str
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        return cls(handover_id=cursor.text("handover_identifier"))
+
+    def encode_data(self) -> bytes:
+        octets = text_octets(self.handover_id, IDENTIFIER_OCTETS_MAX, "handover_identifier")
+        return _vendor_header(CastoverSubType.HANDOVER_IDENTIFIER) + octets
+
+
+CastoverOption = NewMagIdentifier | LastDelivered | HandoverIdentifier
+
+_CASTOVER_OPTIONS: dict[int, type[CastoverOption]] = {
+    CastoverSubType.NEW_MAG_IDENTIFIER: NewMagIdentifier,
+    CastoverSubType.LAST_DELIVERED: LastDelivered,
+    CastoverSubType.HANDOVER_IDENTIFIER: HandoverIdentifier,
+}
+
+
+def decode_vendor_specific(cursor: Cursor) -> CastoverOption | VendorSpecific:
+    """Option 19: one of ours by Vendor-ID and Sub-Type, else VendorSpecific."""
+    start = cursor.offset
+    vendor_id = cursor.u32("vendor_specific.vendor_id")
+    option = _CASTOVER_OPTIONS.get(cursor.u8("vendor_specific.sub_type"))
+    if vendor_id == CASTOVER_VENDOR_ID and option is not None:
+        return option.decode(cursor)
+    cursor.offset = start
+    return VendorSpecific.decode(cursor)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mobility options that carry multicast state: 57 (RFC 7161), 60 and 61 (RFC 7411).
+
+The Length of 60 and 61 counts 32-bit words behind their first four octets; `options` handles that. RFC 7411 states no
+alignment: 8n+4 puts the group address of the first record on an 8-octet boundary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from southbound.codec.cursor import Cursor, unsigned
+from southbound.codec.errors import DecodeError, EncodeError
+from southbound.codec.iana import (
+    MldType,
+    Mldv2RecordType,
+    MulticastAcknowledgementStatus,
+    MulticastPayload,
+    OptionType,
+)
+from southbound.codec.records import (
+    MulticastAddressRecord,
+    decode_record,
+    decode_records,
+    encode_record,
+    encode_records,
+)
+
+RECORDS_MAX = 50
+"""Of a Multicast Mobility option: 4 + 50 * 20 octets. RFC 7411 5.5 says 51, which needs 256 words of 255."""
+SOURCES_MAX = 62
+"""Of one record in a Multicast Mobility option (RFC 7411 5.5)."""
+SUBSCRIPTION_SOURCES_MAX = 14
+"""Of one Active Multicast Subscription: its Length counts octets, 1 + 20 + 14 * 16 = 245."""
+
+_MLDV2_PAYLOADS = (MulticastPayload.MLDV2, MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveMulticastSubscription:
+    """RFC 7161: the state of one MN for one group, as its MAG knows it. An unknown MLD type stays unknown.
+
+    | 57 | Length | MLD type = 143 | one multicast address record |, alignment 8n+1
+    | 57 | 21     | MLD type = 131 | Reserved (32) | group (16 octets) |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.ACTIVE_MULTICAST_SUBSCRIPTION
+    ALIGNMENT: ClassVar[tuple[int, int]] = (8, 1)
+    record: MulticastAddressRecord
+    """For an MLDv1 listener MODE_IS_EXCLUDE without sources, which is what an MLDv1 report means (RFC 3810 8.3.2)."""
+    mld_type: MldType = MldType.V2_REPORT
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self | None:
+        mld_type = MldType(cursor.u8("active_multicast_subscription.mld_type"))
+        if mld_type == MldType.V2_REPORT:
+            record = decode_record(cursor, sources_max=SUBSCRIPTION_SOURCES_MAX)
+        elif mld_type == MldType.V1_REPORT:
+            cursor.u32("active_multicast_subscription.reserved")
+            group = cursor.ipv6("active_multicast_subscription.group")
+            record = MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=group)
+        else:
+            return None
+        cursor.finish("active_multicast_subscription")
+        return cls(record=record, mld_type=mld_type)
+
+    def encode_data(self) -> bytes:
+        if self.mld_type == MldType.V2_REPORT:
+            octets = encode_record(self.record, sources_max=SUBSCRIPTION_SOURCES_MAX)
+        elif self.mld_type == MldType.V1_REPORT:
+            if self.record.record_type != Mldv2RecordType.MODE_IS_EXCLUDE or self.record.sources:
+                raise EncodeError("active_multicast_subscription", "an MLDv1 report says EXCLUDE without sources only")
+            octets = bytes(4) + self.record.group.packed
+        else:
+            raise EncodeError("active_multicast_subscription.mld_type", f"{self.mld_type!r}, allowed: 131, 143")
+        return bytes((self.mld_type,)) + octets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MulticastMobility:
+    """RFC 7411 5.3: the MN's multicast state, as in an MLDv2 report without its ICMPv6 header.
+
+    | 60 | Length | Option-Code | Reserved | Reserved (16) | Number of Records (16) | records |, alignment 8n+4
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.MULTICAST_MOBILITY
+    ALIGNMENT: ClassVar[tuple[int, int]] = (8, 4)
+    records: tuple[MulticastAddressRecord, ...]
+    payload_type: MulticastPayload = MulticastPayload.MLDV2
+    """MLDV2 or MLDV2_FROM_COMPATIBILITY_MODE."""
+
+    def encode_data(self) -> bytes:
+        if self.payload_type not in _MLDV2_PAYLOADS:
+            raise EncodeError("multicast_mobility.payload_type", f"{self.payload_type!r}, allowed: 2, 4")
+        records = encode_records(self.records, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
+        return bytes((self.payload_type, 0)) + records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableMulticastMobility:
+    """A Multicast Mobility option whose payload is not what it says, or IGMP.
+
+    The rest of the message stands; the answer to this part is a MulticastAcknowledgement with
+    PAYLOAD_TYPE_UNSUPPORTED and no records (RFC 7411 5.4).
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.MULTICAST_MOBILITY
+    ALIGNMENT: ClassVar[tuple[int, int]] = (8, 4)
+    payload_type: MulticastPayload
+    payload: bytes
+    """What follows the option's first four octets, as received; whole 32-bit words."""
+    reason: str
+    """'payload_type_unsupported' or the DecodeError reason of its records."""
+
+    def encode_data(self) -> bytes:
+        return unsigned(self.payload_type, 1, "multicast_mobility.payload_type") + b"\0" + self.payload
+
+
+def decode_multicast_mobility(cursor: Cursor) -> MulticastMobility | UnreadableMulticastMobility:
+    """Option 60. Records that cannot be read do not spoil the message: see UnreadableMulticastMobility."""
+    payload_type = MulticastPayload(cursor.u8("multicast_mobility.option_code"))
+    cursor.u8("multicast_mobility.reserved")
+    start = cursor.offset
+    payload = cursor.rest()
+    reason = "payload_type_unsupported"
+    if payload_type in _MLDV2_PAYLOADS:
+        cursor.offset = start
+        try:
+            records = decode_records(cursor, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
+            cursor.finish("multicast_mobility")
+        except DecodeError as error:
+            reason = error.reason
+        else:
+            return MulticastMobility(records=records, payload_type=payload_type)
+    return UnreadableMulticastMobility(payload_type=payload_type, payload=payload, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MulticastAcknowledgement:
+    """RFC 7411 5.4: what of a Multicast Mobility option is refused, one option per reason.
+
+    Complete success has no number in the RFC: here SUCCESS without records.
+
+    | 61 | Length | Option-Code = 0 | Status | Reserved (16) | Number of Records (16) | refused records |, align 8n+4
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.MULTICAST_ACKNOWLEDGEMENT
+    ALIGNMENT: ClassVar[tuple[int, int]] = (8, 4)
+    status: MulticastAcknowledgementStatus
+    records: tuple[MulticastAddressRecord, ...] = ()
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        cursor.u8("multicast_acknowledgement.option_code")
+        status = MulticastAcknowledgementStatus(cursor.u8("multicast_acknowledgement.status"))
+        records = decode_records(cursor, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
+        cursor.finish("multicast_acknowledgement")
+        return cls(status=status, records=records)
+
+    def encode_data(self) -> bytes:
+        # RFC 7411 5.4: with status 1 the number of records MUST be 0.
+        if self.records and self.status == MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED:
+            raise EncodeError("multicast_acknowledgement.records", "status 1 carries no records")
+        records = encode_records(self.records, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
+        return b"\0" + unsigned(self.status, 1, "multicast_acknowledgement.status") + records
