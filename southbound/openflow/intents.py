@@ -78,7 +78,7 @@ class ForwardingIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignallingIntent:
-    """Everything wanted of the LMA's transport switch: Mobility Header packets for this address go to the controller."""
+    """Everything wanted of the LMA's transport switch: Mobility Header packets for this address to the controller."""
 
     lma_address: IPv6Address
 

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of each kind of switch as data, and the check of compiled rules against them.
+
+`lma` and `mag` integration switches: INGRESS tells by which tunnel a packet came and writes that into metadata;
+REPLICATION matches metadata, source and group, and copies. What no rule names is dropped by a flow of lowest priority
+in each table, so that what was dropped is counted where it happened.
+`lma-transport`: one rule ahead of whatever else the transport bridge has; its other rules are not ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from southbound.openflow.rules import (
+    BUCKET_ID_MAX,
+    GROUP_ID_MAX,
+    OWNED_GROUP_BIT,
+    Action,
+    DecrementHopLimit,
+    FlowRule,
+    Group,
+    OpenFlowInvariantError,
+    OutputController,
+    OutputIngressPort,
+    OutputPort,
+    SetEthernetDestination,
+    SetEthernetSource,
+    SetTunnelDestination,
+    SetTunnelKey,
+    SwitchRules,
+    ToGroup,
+)
+
+INGRESS = 0
+REPLICATION = 1
+SIGNALLING = 0
+"""The only table that is used on the LMA's transport switch."""
+
+PRIORITY_MISS = 0
+PRIORITY_INGRESS = 100
+PRIORITY_ANY_SOURCE = 100
+PRIORITY_SOURCE_SPECIFIC = 200
+"""(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
+PRIORITY_SIGNALLING = 0xFFFF
+"""Ahead of every rule that the transport bridge may have of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What rules of one table may look like."""
+
+    table_id: int
+    name: str
+    priorities: frozenset[int]
+    matches: tuple[frozenset[str], ...]
+    """The allowed combinations of fields of `rules.Match`."""
+    actions: frozenset[type]
+    """Action types that a flow of this table may apply."""
+    writes_metadata: bool = False
+    next_tables: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The tables of one kind of switch, and what buckets of its groups may do."""
+
+    kind: str
+    tables: tuple[Table, ...]
+    bucket_actions: frozenset[type] = frozenset()
+
+    def check(self, rules: SwitchRules) -> None:
+        """Raise OpenFlowInvariantError when any rule does not fit: a fault of the compiler, never of an input."""
+        tables = {table.table_id: table for table in self.tables}
+        for flow in rules.flows:
+            table = tables.get(flow.table_id)
+            if table is None:
+                raise OpenFlowInvariantError(f"{self.kind}: no table {flow.table_id} for {flow}")
+            _check_flow(table, flow, rules)
+        for group in rules.groups:
+            self._check_group(group)
+
+    def _check_group(self, group: Group) -> None:
+        if not (group.group_id & OWNED_GROUP_BIT and group.group_id <= GROUP_ID_MAX and group.type_all):
+            raise OpenFlowInvariantError(f"{self.kind}: group {group.group_id:#x} is not one of ours")
+        if len({bucket.bucket_id for bucket in group.buckets}) != len(group.buckets):
+            raise OpenFlowInvariantError(f"{self.kind}: group {group.group_id:#x} has two buckets with one id")
+        for bucket in group.buckets:
+            if not 0 <= bucket.bucket_id <= BUCKET_ID_MAX:
+                raise OpenFlowInvariantError(f"{self.kind}: bucket id {bucket.bucket_id:#x} is not allowed")
+            _check_actions(f"{self.kind}: group {group.group_id:#x}", bucket.actions, self.bucket_actions)
+
+
+def _check_flow(table: Table, flow: FlowRule, rules: SwitchRules) -> None:
+    where = f"table {table.name}"
+    if flow.priority not in table.priorities:
+        raise OpenFlowInvariantError(f"{where}: priority {flow.priority} is not one of {sorted(table.priorities)}")
+    if flow.match.fields() not in table.matches:
+        raise OpenFlowInvariantError(f"{where}: match on {sorted(flow.match.fields())} is not allowed")
+    if flow.write_metadata is not None and not table.writes_metadata:
+        raise OpenFlowInvariantError(f"{where}: may not write metadata")
+    if flow.goto_table is not None and flow.goto_table not in table.next_tables:
+        raise OpenFlowInvariantError(f"{where}: table {flow.goto_table} does not follow")
+    _check_actions(where, flow.actions, table.actions)
+    for group_id in flow.groups():
+        if rules.group(group_id) is None:
+            raise OpenFlowInvariantError(f"{where}: group {group_id:#x} does not exist")
+
+
+def _check_actions(where: str, actions: tuple[Action, ...], allowed: frozenset[type]) -> None:
+    for action in actions:
+        if type(action) not in allowed:
+            raise OpenFlowInvariantError(f"{where}: {type(action).__name__} is not allowed")
+
+
+_ANY: frozenset[str] = frozenset()
+
+_REPLICATION_TABLE = Table(
+    table_id=REPLICATION,
+    name="REPLICATION",
+    priorities=frozenset({PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_SOURCE_SPECIFIC}),
+    matches=(
+        _ANY,
+        frozenset({"metadata", "eth_type", "ipv6_destination"}),
+        frozenset({"metadata", "eth_type", "ipv6_source", "ipv6_destination"}),
+    ),
+    actions=frozenset({DecrementHopLimit, ToGroup}),
+)
+
+LMA = Pipeline(
+    kind="lma",
+    tables=(
+        Table(
+            table_id=INGRESS,
+            name="INGRESS",
+            priorities=frozenset({PRIORITY_MISS, PRIORITY_INGRESS}),
+            matches=(_ANY, frozenset({"in_port"})),
+            actions=frozenset(),
+            writes_metadata=True,
+            next_tables=frozenset({REPLICATION}),
+        ),
+        _REPLICATION_TABLE,
+    ),
+    bucket_actions=frozenset({SetTunnelKey, SetTunnelDestination, OutputPort}),
+)
+
+MAG = Pipeline(
+    kind="mag",
+    tables=(
+        Table(
+            table_id=INGRESS,
+            name="INGRESS",
+            priorities=frozenset({PRIORITY_MISS, PRIORITY_INGRESS}),
+            matches=(
+                _ANY,
+                frozenset({"in_port", "tunnel_key"}),
+                frozenset({"in_port", "tunnel_key", "tunnel_source"}),
+            ),
+            actions=frozenset(),
+            writes_metadata=True,
+            next_tables=frozenset({REPLICATION}),
+        ),
+        _REPLICATION_TABLE,
+    ),
+    bucket_actions=frozenset({
+        SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination, OutputPort, OutputIngressPort,
+    }),
+)
+
+LMA_TRANSPORT = Pipeline(
+    kind="lma-transport",
+    tables=(
+        Table(
+            table_id=SIGNALLING,
+            name="SIGNALLING",
+            priorities=frozenset({PRIORITY_SIGNALLING}),
+            matches=(frozenset({"eth_type", "ip_proto", "ipv6_destination"}),),
+            actions=frozenset({OutputController}),
+        ),
+    ),
+)
+
+PIPELINES = {pipeline.kind: pipeline for pipeline in (LMA, MAG, LMA_TRANSPORT)}
+"""By `intents.SwitchRole.kind`."""
