@@ -70,7 +70,7 @@ def handoff_indicator(message: OptionMessage) -> HandoffIndicator | None:
 def access_technology_type(message: OptionMessage) -> AccessTechnologyType | None:
     """The access technology type (ATT)."""
     option = find_option(message, AccessTechnologyTypeOption)
-    return None if option is None else option.access_technology
+    return None if option is None else option.technology
 
 
 def timestamp(message: OptionMessage) -> Timestamp | None:
@@ -87,13 +87,13 @@ def gre_key(message: OptionMessage) -> int | None:
 def new_mag_id(message: OptionMessage) -> str | None:
     """The n-MAG ID of a HandoverIndication."""
     option = find_option(message, NewMagIdentifier)
-    return None if option is None else option.mag_id
+    return None if option is None else option.identifier
 
 
 def handover_id(message: OptionMessage) -> str | None:
     """The id under which the handover is traced."""
     option = find_option(message, HandoverIdentifier)
-    return None if option is None else option.handover_id
+    return None if option is None else option.identifier
 
 
 def last_delivered(message: OptionMessage) -> tuple[LastDelivered, ...]:

@@ -155,16 +155,16 @@ class AccessTechnologyTypeOption:
 
     TYPE: ClassVar[OptionType] = OptionType.ACCESS_TECHNOLOGY_TYPE
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    access_technology: AccessTechnologyType
+    technology: AccessTechnologyType
 
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
         expect_length(cursor, 2, "access_technology_type")
         cursor.u8("access_technology_type.reserved")
-        return cls(access_technology=AccessTechnologyType(cursor.u8("access_technology_type")))
+        return cls(technology=AccessTechnologyType(cursor.u8("access_technology_type")))
 
     def encode_data(self) -> bytes:
-        return b"\0" + unsigned(self.access_technology, 1, "access_technology_type")
+        return b"\0" + unsigned(self.technology, 1, "access_technology_type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

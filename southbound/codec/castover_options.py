@@ -34,14 +34,14 @@ class NewMagIdentifier:
 
     TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    mag_id: str
+    identifier: str
 
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
-        return cls(mag_id=cursor.text("new_mag_identifier"))
+        return cls(identifier=cursor.text("new_mag_identifier"))
 
     def encode_data(self) -> bytes:
-        octets = text_octets(self.mag_id, IDENTIFIER_OCTETS_MAX, "new_mag_identifier")
+        octets = text_octets(self.identifier, IDENTIFIER_OCTETS_MAX, "new_mag_identifier")
         return _vendor_header(CastoverSubType.NEW_MAG_IDENTIFIER) + octets
 
 
@@ -93,14 +93,14 @@ class HandoverIdentifier:
 
     TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    handover_id: str
+    identifier: str
 
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
-        return cls(handover_id=cursor.text("handover_identifier"))
+        return cls(identifier=cursor.text("handover_identifier"))
 
     def encode_data(self) -> bytes:
-        octets = text_octets(self.handover_id, IDENTIFIER_OCTETS_MAX, "handover_identifier")
+        octets = text_octets(self.identifier, IDENTIFIER_OCTETS_MAX, "handover_identifier")
         return _vendor_header(CastoverSubType.HANDOVER_IDENTIFIER) + octets
 
 

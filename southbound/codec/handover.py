@@ -94,8 +94,8 @@ class HandoverInitiate:
     multicast: bool = False
     """M: the options carry multicast state. draft: a bit, which must agree with the options when sent. rfc has no bit:
     set on receipt when option 60 is there, not looked at when sent."""
-    proxy: bool = True
-    """P: MUST be 1 in every PMIPv6 message (RFC 5949 6.1.1). The draft has no bit; there it is always True."""
+    proxy: bool = False
+    """P; rfc only. MUST be 1 in every PMIPv6 message (RFC 5949 6.1.1), so 0 is received but never sent."""
     options: tuple[MobilityOption, ...] = ()
 
     @property
@@ -140,14 +140,16 @@ class HandoverInitiate:
     def encode_message_data(self) -> bytes:
         sequence, code = unsigned(self.sequence, 2, "sequence"), unsigned(self.code, 1, "code")
         if self.dialect is Dialect.RFC:
+            if not self.proxy:
+                raise EncodeError("proxy", "P is 1 in every PMIPv6 message (RFC 5949)")
             flags = (
                 (_INITIATE_BUFFER if self.buffer else 0)
                 | (_INITIATE_PROXY if self.proxy else 0)
                 | (_INITIATE_FORWARD if self.forward else 0)
             )
             return sequence + bytes((flags,)) + code
-        if not self.proxy:
-            raise EncodeError("proxy", "the draft dialect cannot say P=0")
+        if self.proxy:
+            raise EncodeError("proxy", "the draft dialect has no P flag")
         if self.multicast != _carry_multicast_state(self.options):
             raise EncodeError("multicast", f"M is {self.multicast}, the options say {not self.multicast}")
         flags = (
@@ -180,8 +182,8 @@ class HandoverAcknowledge:
     """U; rfc only."""
     forward: bool = False
     """F; rfc only."""
-    proxy: bool = True
-    """P; see HandoverInitiate.proxy."""
+    proxy: bool = False
+    """P; rfc only, see HandoverInitiate.proxy."""
     options: tuple[MobilityOption, ...] = ()
 
     @property
@@ -214,13 +216,15 @@ class HandoverAcknowledge:
     def encode_message_data(self) -> bytes:
         sequence, code = unsigned(self.sequence, 2, "sequence"), unsigned(self.code, 1, "code")
         if self.dialect is Dialect.RFC:
+            if not self.proxy:
+                raise EncodeError("proxy", "P is 1 in every PMIPv6 message (RFC 5949)")
             flags = (
                 (_ACKNOWLEDGE_BUFFER if self.buffer else 0)
                 | (_ACKNOWLEDGE_PROXY if self.proxy else 0)
                 | (_ACKNOWLEDGE_FORWARD if self.forward else 0)
             )
             return sequence + bytes((flags,)) + code
-        if self.buffer or self.forward or not self.proxy:
+        if self.buffer or self.forward or self.proxy:
             raise EncodeError("flags", "the draft dialect's HandoverAcknowledge has no flags")
         return code + bytes(3) + sequence
 

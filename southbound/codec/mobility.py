@@ -17,10 +17,37 @@ from ipaddress import IPv6Address
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.cursor import Cursor, unsigned
 from southbound.codec.errors import DecodeError, EncodeError
-from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverIndication, HandoverInitiate
+from southbound.codec.handover import (
+    Dialect,
+    HandoverAcknowledge,
+    HandoverIndication,
+    HandoverInitiate,
+    InitiatePurpose,
+    initiate_code,
+)
 from southbound.codec.iana import NEXT_HEADER_MOBILITY, NEXT_HEADER_NONE, MobilityHeaderType
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6, upper_layer_checksum
 from southbound.codec.options import WORDS, decode_options, encode_options
+
+__all__ = [
+    "MOBILITY_MESSAGES",
+    "Dialect",
+    "HandoverAcknowledge",
+    "HandoverIndication",
+    "HandoverInitiate",
+    "InitiatePurpose",
+    "MobilityMessage",
+    "MobilityPacket",
+    "OptionMessage",
+    "ProxyBindingAcknowledgement",
+    "ProxyBindingUpdate",
+    "UnknownMobilityMessage",
+    "decode_mobility",
+    "decode_mobility_packet",
+    "encode_mobility",
+    "encode_mobility_packet",
+    "initiate_code",
+]
 
 HEADER_OCTETS_MAX = 2048
 """(255 + 1) * 8."""

@@ -87,14 +87,14 @@ class MulticastMobility:
     TYPE: ClassVar[OptionType] = OptionType.MULTICAST_MOBILITY
     ALIGNMENT: ClassVar[tuple[int, int]] = (8, 4)
     records: tuple[MulticastAddressRecord, ...]
-    payload_type: MulticastPayload = MulticastPayload.MLDV2
+    option_code: MulticastPayload = MulticastPayload.MLDV2
     """MLDV2 or MLDV2_FROM_COMPATIBILITY_MODE."""
 
     def encode_data(self) -> bytes:
-        if self.payload_type not in _MLDV2_PAYLOADS:
-            raise EncodeError("multicast_mobility.payload_type", f"{self.payload_type!r}, allowed: 2, 4")
+        if self.option_code not in _MLDV2_PAYLOADS:
+            raise EncodeError("multicast_mobility.option_code", f"{self.option_code!r}, allowed: 2, 4")
         records = encode_records(self.records, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
-        return bytes((self.payload_type, 0)) + records
+        return bytes((self.option_code, 0)) + records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,24 +107,24 @@ class UnreadableMulticastMobility:
 
     TYPE: ClassVar[OptionType] = OptionType.MULTICAST_MOBILITY
     ALIGNMENT: ClassVar[tuple[int, int]] = (8, 4)
-    payload_type: MulticastPayload
+    option_code: MulticastPayload
     payload: bytes
     """What follows the option's first four octets, as received; whole 32-bit words."""
     reason: str
     """'payload_type_unsupported' or the DecodeError reason of its records."""
 
     def encode_data(self) -> bytes:
-        return unsigned(self.payload_type, 1, "multicast_mobility.payload_type") + b"\0" + self.payload
+        return unsigned(self.option_code, 1, "multicast_mobility.option_code") + b"\0" + self.payload
 
 
 def decode_multicast_mobility(cursor: Cursor) -> MulticastMobility | UnreadableMulticastMobility:
     """Option 60. Records that cannot be read do not spoil the message: see UnreadableMulticastMobility."""
-    payload_type = MulticastPayload(cursor.u8("multicast_mobility.option_code"))
+    option_code = MulticastPayload(cursor.u8("multicast_mobility.option_code"))
     cursor.u8("multicast_mobility.reserved")
     start = cursor.offset
     payload = cursor.rest()
     reason = "payload_type_unsupported"
-    if payload_type in _MLDV2_PAYLOADS:
+    if option_code in _MLDV2_PAYLOADS:
         cursor.offset = start
         try:
             records = decode_records(cursor, records_max=RECORDS_MAX, sources_max=SOURCES_MAX)
@@ -132,8 +132,8 @@ def decode_multicast_mobility(cursor: Cursor) -> MulticastMobility | UnreadableM
         except DecodeError as error:
             reason = error.reason
         else:
-            return MulticastMobility(records=records, payload_type=payload_type)
-    return UnreadableMulticastMobility(payload_type=payload_type, payload=payload, reason=reason)
+            return MulticastMobility(records=records, option_code=option_code)
+    return UnreadableMulticastMobility(option_code=option_code, payload=payload, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

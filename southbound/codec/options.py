@@ -24,10 +24,21 @@ from southbound.codec.binding_options import (
     Timestamp,
     VendorSpecific,
 )
-from southbound.codec.castover_options import CastoverOption, decode_vendor_specific
+from southbound.codec.castover_options import (
+    CastoverOption,
+    HandoverIdentifier,
+    LastDelivered,
+    NewMagIdentifier,
+    decode_vendor_specific,
+)
 from southbound.codec.cursor import Cursor, unsigned
 from southbound.codec.errors import DecodeError, EncodeError
-from southbound.codec.handover_options import ContextRequest, LocalMobilityAnchorAddress, MobileNodeInterfaceIdentifier
+from southbound.codec.handover_options import (
+    ContextRequest,
+    LocalMobilityAnchorAddress,
+    MobileNodeInterfaceIdentifier,
+    RequestedContext,
+)
 from southbound.codec.iana import OptionType
 from southbound.codec.multicast_options import (
     ActiveMulticastSubscription,
@@ -36,6 +47,38 @@ from southbound.codec.multicast_options import (
     UnreadableMulticastMobility,
     decode_multicast_mobility,
 )
+
+__all__ = [
+    "MOBILITY_OPTIONS",
+    "OCTETS",
+    "OPTIONS_MAX",
+    "WORDS",
+    "AccessTechnologyTypeOption",
+    "ActiveMulticastSubscription",
+    "AlternateCareOfAddress",
+    "ContextRequest",
+    "GreKey",
+    "HandoffIndicatorOption",
+    "HandoverIdentifier",
+    "HomeNetworkPrefix",
+    "LastDelivered",
+    "LinkLocalAddress",
+    "LocalMobilityAnchorAddress",
+    "MobileNodeIdentifier",
+    "MobileNodeInterfaceIdentifier",
+    "MobileNodeLinkLayerIdentifier",
+    "MobilityOption",
+    "MulticastAcknowledgement",
+    "MulticastMobility",
+    "NewMagIdentifier",
+    "RequestedContext",
+    "Timestamp",
+    "UnknownOption",
+    "UnreadableMulticastMobility",
+    "VendorSpecific",
+    "decode_options",
+    "encode_options",
+]
 
 OPTIONS_MAX = 64
 """Of one message, padding not counted."""

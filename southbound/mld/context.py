@@ -87,6 +87,17 @@ def group_refusal(group: IPv6Address) -> str | None:
 
 def memberships_from_records(
     records: Iterable[MulticastAddressRecord], *, groups_max: int = RECORDS_MAX, sources_max: int = SOURCES_MAX
+) -> tuple[tuple[GroupMembership, ...], int]:
+    """The memberships that these records describe, and how many records were passed over, ignored or refused.
+
+    `read_context` says which ones and why.
+    """
+    reading = read_context(records, groups_max=groups_max, sources_max=sources_max)
+    return reading.memberships, reading.ignored_count + len(reading.refused)
+
+
+def read_context(
+    records: Iterable[MulticastAddressRecord], *, groups_max: int = RECORDS_MAX, sources_max: int = SOURCES_MAX
 ) -> ContextReading:
     """The memberships that these records describe together.
 
