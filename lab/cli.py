@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`castover lab`: build a lab, look at it, move mobile nodes, run programs inside, take it down."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from lab.errors import LabError, LabInterrupted
+from lab.namespaces import enter_namespace
+from lab.network import Lab, build_lab, terminated_as_exception, uninterrupted
+from lab.plan import Node, plan_nodes
+from lab.programs import start_programs
+from lab.requirements import check_requirements, tool_search_path
+from lab.status import collect_status, print_status
+from lab.teardown import take_down
+from topology.load import load_topology
+from topology.model import Domain
+from topology.problem import TopologyError
+
+console = Console()
+notices = Console(stderr=True)
+
+topology_option = click.option(
+    "--topology", "topology", metavar="FILE", default="topology.yaml", show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path), help="The domain to use.",
+)
+
+
+def load_domain(path: Path) -> Domain:
+    """The domain of a topology file; every error of the file as one ClickException."""
+    if not path.exists():
+        raise click.ClickException(f"{path} does not exist; name the file with --topology FILE")
+    try:
+        return load_topology(path)
+    except TopologyError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def said_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a LabError into click's one line and exit code 1, an interruption into exit code 130 or 143."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except LabError as error:
+            raise click.ClickException(str(error)) from error
+        except LabInterrupted:
+            notices.print("terminated")
+            sys.exit(143)
+
+    return wrapped
+
+
+@contextlib.contextmanager
+def progress(first: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with the present phase on a terminal, one line a phase elsewhere; yields the function that sets it."""
+    if not notices.is_terminal:
+        yield lambda phase: notices.print(phase, highlight=False)
+        return
+    with notices.status(first) as status:
+        yield lambda phase: status.update(phase)
+
+
+@click.group()
+def lab() -> None:
+    """A PMIPv6 domain on this machine: network namespaces and Open vSwitch, from topology.yaml. Needs root."""
+
+
+@lab.command()
+@topology_option
+@click.option("--network-only", is_flag=True, help="Only nodes, links and switches: no controller, no agents.")
+@said_plainly
+def up(topology: Path, network_only: bool) -> None:
+    """Build the lab, start the controller and the agents, attach the mobile nodes.
+
+    If anything fails, and on Ctrl-C, everything is taken down again.
+    """
+    domain = load_domain(topology)
+    delayed = [link.node for link in domain.links if link.delay_ms > 0]
+    if delayed:
+        notices.print(f"[yellow]the lab does not delay links yet: ignored for {', '.join(delayed)}[/]")
+    with terminated_as_exception(), progress("building the lab") as say:
+        built = build_lab(domain, topology=topology, attach=network_only, say=say)
+        if not network_only:
+            try:
+                start_programs(built, topology, say)
+                built.attach_mobile_nodes()
+            except BaseException:
+                with uninterrupted():
+                    take_down(domain.name)
+                raise
+    rest = built.state.rest_url
+    console.print(f"lab [bold]{domain.name}[/] is up" + (f", REST on {rest}" if rest else ""))
+    console.print("see it: castover lab status; end it: castover lab down", highlight=False)
+
+
+@lab.command()
+@topology_option
+@click.option("--name", metavar="DOMAIN", help="Take down the lab of this name, without reading a topology file.")
+@click.option("--force", is_flag=True, help="Also remove namespaces of the lab's names that no lab on record owns.")
+@said_plainly
+def down(topology: Path, name: str | None, force: bool) -> None:
+    """Stop every process of the lab and remove its namespaces and files. Safe to repeat, and after a crash."""
+    nodes: tuple[Node, ...] = ()
+    if name is None:
+        domain = load_domain(topology)
+        name, nodes = domain.name, plan_nodes(domain)
+    elif "/" in name or name in ("", ".", ".."):
+        raise LabError(f"{name!r} is not the name of a lab")
+    if os.geteuid() != 0:
+        raise LabError("taking a lab down needs root", "run it with sudo")
+    with uninterrupted():
+        removed = take_down(name, nodes=nodes, force=force)
+    if not removed.anything:
+        console.print(f"lab {name} is not up: nothing to do")
+        return
+    console.print(f"lab {name} is down: {removed.processes} processes ended, {removed.namespaces} namespaces removed")
+
+
+@lab.command()
+@topology_option
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object on standard output.")
+@said_plainly
+def status(topology: Path, as_json: bool) -> None:
+    """Show nodes, processes, switches, and where the mobile nodes are."""
+    found = collect_status(_found(topology))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        print_status(found, console)
+
+
+@lab.command()
+@topology_option
+@click.argument("mobile_node", metavar="MN")
+@click.argument("mag", metavar="MAG")
+@click.option(
+    "--gap-ms", type=click.FloatRange(0, 3_600_000), default=0.0, show_default=True,
+    help="How long the mobile node is without a link.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The times of both link changes as one JSON object.")
+@said_plainly
+def move(topology: Path, mobile_node: str, mag: str, gap_ms: float, as_json: bool) -> None:
+    """Move the mobile node MN (short name or MN-ID) to the link of MAG, without any preparation."""
+    with _found(topology).mobile_node(mobile_node) as host:
+        moved = host.move(mag, gap_ms)
+    if as_json:
+        click.echo(json.dumps({**asdict(moved), "gap_ms": moved.gap_ms}, indent=2))
+    elif moved.gap_ms is None or moved.down is None:
+        console.print(f"{moved.mobile_node} is at {mag}")
+    else:
+        console.print(f"{moved.mobile_node} is at {mag}, {moved.gap_ms:.2f} ms after it left {moved.down.mag}")
+
+
+@lab.command(
+    "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@topology_option
+@click.argument("node", metavar="NODE")
+@click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@said_plainly
+def execute(topology: Path, node: str, command: tuple[str, ...]) -> None:
+    """Run CMD inside NODE: lma, a MAG id, a mobile node, a source, controller or transport.
+
+    ovs-vsctl, ovs-ofctl and ovs-appctl talk to the node's own switch:
+
+    castover lab exec mag1 ovs-ofctl -O OpenFlow15 dump-flows br-int
+    """
+    found = _found(topology)
+    where = found.node(node)
+    extra = found.switch(node).environment if node in found.switch_names() else {}
+    enter_namespace(where.namespace)
+    environment = {**os.environ, "PATH": tool_search_path(), **extra}
+    try:
+        os.execvpe(command[0], list(command), environment)  # noqa: S606
+    except OSError as error:
+        raise LabError(f"{command[0]}: {error.strerror}") from error
+
+
+def _found(topology: Path) -> Lab:
+    check_requirements()
+    return Lab.find(load_domain(topology))

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in a lab, said in one line together with the mend."""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """The lab cannot be built, found or used. `mend` is what the operator can do about it (may be empty)."""
+
+    def __init__(self, problem: str, mend: str = "") -> None:
+        super().__init__(f"{problem}; {mend}" if mend else problem)
+        self.problem = problem
+        self.mend = mend
+
+
+class LabInterrupted(BaseException):
+    """SIGTERM during a build: unwinds like KeyboardInterrupt, so that what was half-built is taken down."""

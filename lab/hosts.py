@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node's own kernel has to be told: switch nodes, the controller's host, the sources."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, IPv6Interface
+
+from pyroute2 import IPRoute
+
+from lab import links
+from lab.namespaces import run_inside, write_setting
+from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node, on_network
+from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, TRANSPORT_BRIDGE, Domain, Source
+
+
+def prepare_switch_node(node: Node) -> None:
+    """Before the node has any interface: its ports will belong to the switch, the kernel shall not speak there."""
+
+    def prepare() -> None:
+        write_setting("ipv6/conf/default/disable_ipv6", 1)
+        write_setting("ipv6/conf/default/accept_dad", 0)
+        with IPRoute() as netlink:
+            links.bring_up(netlink, "lo")
+
+    run_inside(node.namespace, prepare)
+
+
+def bring_up_switch_ports(node: Node, domain: Domain, management: IPv6Address) -> None:
+    """Before the switch starts: the veths that become its ports, and the management address."""
+    access = [mobile_node.access_port() for mobile_node in domain.mobile_nodes] if node.kind == "mag" else []
+    ports = [TRANSPORT_PORT, *([LMA_SOURCE_PORT] if node.kind == "lma" else access)]
+
+    def configure() -> None:
+        with links.control_socket() as control, IPRoute() as netlink:
+            links.disable_transmit_checksum_offload(control, MANAGEMENT_PORT, *ports)
+            write_setting(f"ipv6/conf/{MANAGEMENT_PORT}/disable_ipv6", 0)
+            links.bring_up(netlink, *ports, MANAGEMENT_PORT)
+            links.add_address(netlink, MANAGEMENT_PORT, on_network(management, domain.management_network))
+
+    run_inside(node.namespace, configure)
+
+
+def address_transport_bridge(node: Node, domain: Domain, address: IPv6Address) -> None:
+    """After the switch has started: its internal interfaces exist and get their addresses."""
+
+    def configure() -> None:
+        with IPRoute() as netlink:
+            write_setting(f"ipv6/conf/{TRANSPORT_BRIDGE}/disable_ipv6", 0)
+            links.bring_up(netlink, TRANSPORT_BRIDGE)
+            links.add_address(netlink, TRANSPORT_BRIDGE, on_network(address, domain.transport_network))
+            if node.kind == "mag":
+                links.disable_ipv6(MAG_BUFFER_PORT)
+                links.bring_up(netlink, MAG_BUFFER_PORT)
+
+    run_inside(node.namespace, configure)
+
+
+def build_controller_host(node: Node, domain: Domain) -> None:
+    """The controller's host: on the management network only."""
+
+    def configure() -> None:
+        write_setting(f"ipv6/conf/{MANAGEMENT_PORT}/accept_dad", 0)
+        with IPRoute() as netlink:
+            links.bring_up(netlink, "lo", MANAGEMENT_PORT)
+            links.add_address(
+                netlink, MANAGEMENT_PORT, on_network(domain.controller.address, domain.management_network)
+            )
+
+    run_inside(node.namespace, configure)
+
+
+def build_source_host(node: Node, source: Source) -> None:
+    """A source: an ordinary host whose multicast and everything else goes out of its one interface."""
+
+    def configure() -> None:
+        with links.control_socket() as control, IPRoute() as netlink:
+            links.disable_transmit_checksum_offload(control, SOURCE_PORT)
+            links.bring_up(netlink, "lo", SOURCE_PORT)
+            links.add_address(netlink, SOURCE_PORT, IPv6Interface((source.address, source.prefix_length)))
+            links.add_default_route(netlink, SOURCE_PORT)
+
+    run_inside(node.namespace, configure)

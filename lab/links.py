@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Links and addresses through netlink. Every function acts in the calling thread's namespace (`run_inside`)."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv6Interface
+
+from pyroute2 import IPRoute
+
+from lab.namespaces import namespace_path, write_setting
+
+_IFA_F_NODAD = 0x02
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8914, 0x8946
+_ETHTOOL_STXCSUM = 0x17
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
+_FIRST_INDEX = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VethPair:
+    """A veth: one end here, the other in another namespace."""
+
+    name: str
+    peer_name: str
+    peer_namespace: str
+    number: int
+    """Distinct per veth of this namespace; gives this end its interface index."""
+    mtu: int = 1500
+
+
+def add_veth(netlink: IPRoute, pair: VethPair) -> None:
+    """Create the pair, both ends down.
+
+    The two ends never have the same interface index. The kernel takes a veth whose peer has its own index for a
+    device without a lower link, and may then report a change of carrier up to one second late
+    (linkwatch_urgent_event in net/core/link_watch.c).
+    """
+    netlink.link(
+        "add", kind="veth", ifname=pair.name, index=_FIRST_INDEX + pair.number, mtu=pair.mtu,
+        peer={"ifname": pair.peer_name, "mtu": pair.mtu, "net_ns_fd": str(namespace_path(pair.peer_namespace))},
+    )
+
+
+def add_bridge(netlink: IPRoute, name: str, *, address: str | None = None, mtu: int = 1500) -> int:
+    """A plain Linux bridge that forwards at once: no spanning tree, no forward delay, no snooping. Its index."""
+    extra = {} if address is None else {"address": address}
+    netlink.link(
+        "add", kind="bridge", ifname=name, mtu=mtu, br_stp_state=0, br_forward_delay=0, br_mcast_snooping=0, **extra
+    )
+    return interface_index(name)
+
+
+def interface_index(name: str) -> int:
+    """The interface's index; OSError when there is none of this name."""
+    return socket.if_nametoindex(name)
+
+
+def bring_up(netlink: IPRoute, *names: str) -> None:
+    """Set interfaces administratively up."""
+    for name in names:
+        netlink.link("set", index=interface_index(name), state="up")
+
+
+def add_address(netlink: IPRoute, name: str, address: IPv6Interface) -> None:
+    """Add an address that is usable at once (no duplicate address detection)."""
+    netlink.addr(
+        "add", index=interface_index(name), family=socket.AF_INET6, address=str(address.ip),
+        prefixlen=address.network.prefixlen, flags=_IFA_F_NODAD,
+    )
+
+
+def add_default_route(netlink: IPRoute, name: str) -> None:
+    """Everything that has no other route goes out of this interface (on-link)."""
+    netlink.route("add", family=socket.AF_INET6, dst="::/0", oif=interface_index(name))
+
+
+def disable_ipv6(name: str) -> None:
+    """Keep the kernel's own IPv6 stack off an interface: it must neither answer nor speak there."""
+    write_setting(f"ipv6/conf/{name}/disable_ipv6", 1)
+
+
+def disable_transmit_checksum_offload(control: socket.socket, *names: str) -> None:
+    """Let the kernel write checksums itself: a frame in a userspace switch never meets the hardware that would."""
+    for name in names:
+        value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_STXCSUM, 0), 8)
+        request = struct.pack("16sP16x", name.encode("ascii"), ctypes.addressof(value))
+        fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
+def set_up(control: socket.socket, name: str, up: bool) -> None:
+    """Set one interface up or down by ioctl: one system call, so that the caller's clock readings lie close to it."""
+    flags = _flags(control, name)
+    flags = flags | _IFF_UP if up else flags & ~_IFF_UP
+    fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", name.encode("ascii"), flags))
+
+
+def is_up(control: socket.socket, name: str) -> bool:
+    """Whether the interface is administratively up."""
+    return bool(_flags(control, name) & _IFF_UP)
+
+
+def is_running(control: socket.socket, name: str) -> bool:
+    """Whether the interface is operationally up (carrier, and the kernel has acted on it)."""
+    return bool(_flags(control, name) & _IFF_RUNNING)
+
+
+def _flags(control: socket.socket, name: str) -> int:
+    answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH22x", name.encode("ascii"), 0))
+    return int(struct.unpack_from("16sH", answer)[1])
+
+
+def control_socket() -> socket.socket:
+    """A socket for the ioctls above; it acts on the namespace in which it was opened, from any thread."""
+    return socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mobile node: an unmodified host with one interface, `wlan0`, that is in reach of at most one MAG at a time.
+
+`wlan0` is a bridge with one veth to each MAG, named after the MAG; the veth that is up is where the node is. The
+bridge keeps its address and its sockets' multicast joins while no veth is up: the host has lost its radio, no more.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass
+
+from pyroute2 import IPRoute
+
+from lab import links
+from lab.errors import LabError
+from lab.links import VethPair
+from lab.namespaces import run_inside
+from lab.plan import RADIO_BRIDGE, Node, home_address
+from topology.model import MobileNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """One moment on both clocks, in seconds."""
+
+    monotonic: float
+    """CLOCK_MONOTONIC: the same in every namespace of the machine."""
+    realtime: float
+    """Since 1970."""
+
+    @classmethod
+    def now(cls) -> Instant:
+        """The present moment."""
+        return cls(monotonic=time.monotonic(), realtime=time.time())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChange:
+    """One system call that set a port up or down."""
+
+    mag: str
+    called: Instant
+    """Just before the call. A port that goes down receives nothing from about here on."""
+    returned: Instant
+    """Just after it. A port that comes up can receive from between the two on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What a move did. `down` is None when the node was nowhere, `up` when it was only detached."""
+
+    mobile_node: str
+    down: LinkChange | None
+    up: LinkChange | None
+
+    @property
+    def gap_ms(self) -> float | None:
+        """From the call that took the old link down to the call that brought the new one up; None without both."""
+        if self.down is None or self.up is None:
+            return None
+        return (self.up.called.monotonic - self.down.called.monotonic) * 1000
+
+
+def build_mobile_node(node: Node, mobile_node: MobileNode, mags: tuple[Node, ...]) -> None:
+    """Build the host with its link to every MAG, all of them down."""
+
+    def build() -> None:
+        mac = mobile_node.link_layer_id.hex(":")
+        with links.control_socket() as control, IPRoute() as netlink:
+            radio = links.add_bridge(netlink, RADIO_BRIDGE, address=mac)
+            for number, mag in enumerate(mags, start=1):
+                links.add_veth(netlink, VethPair(
+                    name=mag.name, peer_name=mobile_node.access_port(), peer_namespace=mag.namespace, number=number,
+                ))
+                # The veth is the radio, not an interface of the host: it must not speak IPv6 with a MAC of its own.
+                links.disable_ipv6(mag.name)
+                links.disable_transmit_checksum_offload(control, mag.name)
+                netlink.link("set", index=links.interface_index(mag.name), master=radio)
+            links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
+            links.bring_up(netlink, "lo", RADIO_BRIDGE)
+            links.add_address(netlink, RADIO_BRIDGE, home_address(mobile_node))
+            links.add_default_route(netlink, RADIO_BRIDGE)
+
+    run_inside(node.namespace, build)
+
+
+class MobileNodeHost:
+    """Handle on a mobile node that is built; close it, or use it as a context manager."""
+
+    def __init__(self, node: Node, mags: tuple[str, ...]) -> None:
+        self.node = node
+        self._mags = mags
+        self._control: socket.socket = run_inside(node.namespace, links.control_socket)
+
+    def __enter__(self) -> MobileNodeHost:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the handle up; the mobile node stays as it is."""
+        self._control.close()
+
+    def attached_to(self) -> str | None:
+        """The MAG whose link is up, or None."""
+        return next((mag for mag in self._mags if links.is_up(self._control, mag)), None)
+
+    def detach(self) -> Move:
+        """Leave the present MAG."""
+        present = self.attached_to()
+        return Move(mobile_node=self.node.name, down=self._change(present, up=False) if present else None, up=None)
+
+    def move(self, mag: str, gap_ms: float = 0.0) -> Move:
+        """Leave the present MAG, and arrive at `mag` `gap_ms` after that (at once when 0 or less).
+
+        The gap counts from the moment the old link goes down, which is when the node goes deaf: taking an interface
+        down lasts some milliseconds itself, and only what is left of the gap after it is waited for. The MAG may be the
+        present one. Raises LabError when there is no such MAG; the node then stays where it is.
+        """
+        if mag not in self._mags:
+            raise LabError(f"{self.node.name} has no link to {mag!r}", f"allowed: {', '.join(self._mags)}")
+        present = self.attached_to()
+        down = self._change(present, up=False) if present else None
+        if down is not None:
+            remaining = down.called.monotonic + gap_ms / 1000 - time.monotonic()
+            if remaining > 0:
+                time.sleep(remaining)
+        return Move(mobile_node=self.node.name, down=down, up=self._change(mag, up=True))
+
+    def _change(self, mag: str, *, up: bool) -> LinkChange:
+        called = Instant.now()
+        links.set_up(self._control, mag, up)
+        return LinkChange(mag=mag, called=called, returned=Instant.now())

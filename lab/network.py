@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole lab: build it from a domain, start programs in it, use it, take it down."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from pathlib import Path
+from types import FrameType
+
+from lab.errors import LabError, LabInterrupted
+from lab.hosts import (
+    address_transport_bridge,
+    bring_up_switch_ports,
+    build_controller_host,
+    build_source_host,
+    prepare_switch_node,
+)
+from lab.mobile_node import MobileNodeHost, build_mobile_node
+from lab.namespaces import create_namespace, namespace_exists
+from lab.neighbours import KEEPER, fill, write_neighbours
+from lab.plan import CONTROLLER_NODE, TRANSPORT_NODE, Node, plan_nodes, transport_neighbours
+from lab.processes import LabProcess, start_process
+from lab.requirements import check_requirements
+from lab.state import LabState, claim_lab_folder, lab_folder, load_state, remove_lab_folder, save_state
+from lab.switch import Switch
+from lab.switch_configuration import lma_configuration, mag_configuration
+from lab.teardown import take_down
+from lab.transport import build_transport
+from topology.model import Domain
+
+Say = Callable[[str], None]
+_TERMINATING = (signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """Handle on a lab that is up; holds no open resource, any number may exist."""
+
+    domain: Domain
+    nodes: Mapping[str, Node]
+
+    @classmethod
+    def find(cls, domain: Domain) -> Lab:
+        """The lab of this domain that is up. Raises LabError when there is none, or it has other nodes."""
+        state = load_state(domain.name)
+        if state is None:
+            raise LabError(f"lab {domain.name!r} is not up", "bring it up: castover lab up")
+        if set(state.nodes) != set(plan_nodes(domain)):
+            raise LabError(
+                f"lab {domain.name!r} was built from another topology ({state.topology or 'in memory'})",
+                "take it down first: castover lab down",
+            )
+        return cls(domain=domain, nodes={node.name: node for node in state.nodes})
+
+    @property
+    def state(self) -> LabState:
+        """What is on disk now. Raises LabError when the lab has been taken down."""
+        state = load_state(self.domain.name)
+        if state is None:
+            raise LabError(f"lab {self.domain.name!r} is not up", "bring it up: castover lab up")
+        return state
+
+    @property
+    def folder(self) -> Path:
+        """The run directory."""
+        return lab_folder(self.domain.name)
+
+    def node(self, name: str) -> Node:
+        """The node of this short name. Raises LabError naming those there are."""
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise LabError(f"there is no node {name!r}", f"allowed: {', '.join(self.nodes)}") from None
+
+    def switch(self, name: str) -> Switch:
+        """The switch of the LMA or of a MAG. Raises LabError."""
+        node = self.node(name)
+        if node.kind not in ("lma", "mag"):
+            raise LabError(f"{name} has no switch", f"allowed: {', '.join(self.switch_names())}")
+        return Switch(self.domain.name, node)
+
+    def switch_names(self) -> list[str]:
+        """The LMA's and every MAG's node name."""
+        return [node.name for node in self.nodes.values() if node.kind in ("lma", "mag")]
+
+    def mobile_node(self, name: str) -> MobileNodeHost:
+        """A handle (to be closed) on a mobile node, by short name or MN-ID. Raises LabError."""
+        profile = next((mn for mn in self.domain.mobile_nodes if name in (mn.name, mn.id)), None)
+        if profile is None:
+            names = ", ".join(mn.name for mn in self.domain.mobile_nodes)
+            raise LabError(f"there is no mobile node {name!r}", f"allowed: {names}")
+        return MobileNodeHost(self.node(profile.name), tuple(mag.id for mag in self.domain.mags))
+
+    def attach_mobile_nodes(self) -> None:
+        """Bring every mobile node that is nowhere to the MAG where its profile wants it first."""
+        for profile in self.domain.mobile_nodes:
+            with self.mobile_node(profile.name) as host:
+                if host.attached_to() is None:
+                    host.move(profile.attached_to)
+
+    def start_process(
+        self, node: str, argv: Sequence[str], env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (),
+        *, name: str | None = None,
+    ) -> LabProcess:
+        """Start a program inside a node's namespace, from the root of the repository, logged and recorded."""
+        where = self.node(node)
+        extra = Switch(self.domain.name, where).environment if where.kind in ("lma", "mag") else {}
+        name = name or Path(argv[0]).name
+        return start_process(self.domain.name, where, name, argv, env={**extra, **(env or {})}, pass_fds=pass_fds)
+
+
+def build_lab(
+    domain: Domain, *, topology: Path | None = None, attach: bool = True, say: Say = lambda _: None
+) -> Lab:
+    """Build the network of a domain: namespaces, links, switches, hosts; no controller, no agents.
+
+    `say` is told each phase. On any exception, Ctrl-C and SIGTERM included, everything is taken down again. Raises
+    LabError, among others when a lab of that name is up already.
+    """
+    check_requirements()
+    nodes = plan_nodes(domain)
+    claim_lab_folder(domain.name)
+    try:
+        _refuse_foreign_namespaces(domain.name, nodes)
+        # On disk before anything is created: whatever happens next, `down` knows what to look for.
+        save_state(LabState(name=domain.name, topology=str(topology.resolve()) if topology else "", nodes=nodes))
+    except BaseException:
+        remove_lab_folder(domain.name)
+        raise
+    with terminated_as_exception():
+        try:
+            return _build(domain, nodes, attach=attach, say=say)
+        except BaseException:
+            say("taking down what was built")
+            with uninterrupted():
+                take_down(domain.name)
+            raise
+
+
+@contextlib.contextmanager
+def running_lab(
+    domain: Domain, *, topology: Path | None = None, attach: bool = True, say: Say = lambda _: None
+) -> Iterator[Lab]:
+    """A lab for the length of a `with`: it is taken down however the block ends."""
+    with terminated_as_exception():
+        lab = build_lab(domain, topology=topology, attach=attach, say=say)
+        try:
+            yield lab
+        finally:
+            with uninterrupted():
+                take_down(domain.name)
+
+
+def _refuse_foreign_namespaces(name: str, nodes: tuple[Node, ...]) -> None:
+    taken = [node.namespace for node in nodes if namespace_exists(node.namespace)]
+    if taken:
+        raise LabError(
+            f"network namespace {taken[0]} exists and belongs to no lab",
+            f"remove the leftovers: castover lab down --force, or give the domain another name than {name!r}",
+        )
+
+
+def _build(domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say) -> Lab:
+    lab = Lab(domain=domain, nodes={node.name: node for node in nodes})
+    say(f"creating {len(nodes)} network namespaces")
+    for node in nodes:
+        create_namespace(node.namespace)
+        if node.kind in ("lma", "mag"):
+            prepare_switch_node(node)
+    say("linking them")
+    build_transport(lab.nodes[TRANSPORT_NODE], nodes)
+    build_controller_host(lab.nodes[CONTROLLER_NODE], domain)
+    for source in domain.sources:
+        build_source_host(lab.nodes[source.name], source)
+    mags = tuple(lab.nodes[mag.id] for mag in domain.mags)
+    for mobile_node in domain.mobile_nodes:
+        build_mobile_node(lab.nodes[mobile_node.name], mobile_node, mags)
+    say(f"starting {1 + len(mags)} switches")
+    neighbours = transport_neighbours(domain)
+    plans: list[tuple[Node, list[str], IPv6Address, IPv6Address]] = [
+        (lab.nodes[domain.lma.id], lma_configuration(domain), domain.lma.address, domain.lma.management_address),
+        *(
+            (lab.nodes[mag.id], mag_configuration(domain, mag), mag.address, mag.management_address)
+            for mag in domain.mags
+        ),
+    ]
+
+    def start_switch(plan: tuple[Node, list[str], IPv6Address, IPv6Address]) -> None:
+        node, configuration, address, management = plan
+        bring_up_switch_ports(node, domain, management)
+        switch = Switch(domain.name, node)
+        switch.start(configuration)
+        # Secure bridges begin empty. Cookie 0 and the lowest priority: the controller's own rules lie above it.
+        switch.ofctl("add-flow", "br-phy", "cookie=0,priority=0,actions=NORMAL")
+        address_transport_bridge(node, domain, address)
+        fill(switch, neighbours[node.name])
+
+    pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2))
+    try:
+        list(pool.map(start_switch, plans))
+    finally:
+        # Nothing may still be starting when the teardown of a failed build begins.
+        pool.shutdown(wait=True, cancel_futures=True)
+    write_neighbours(domain)
+    lab.start_process(TRANSPORT_NODE, [sys.executable, "-m", "lab.neighbours", domain.name], name=KEEPER)
+    if attach:
+        say("attaching the mobile nodes")
+        lab.attach_mobile_nodes()
+    return lab
+
+
+@contextlib.contextmanager
+def terminated_as_exception() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise LabInterrupted (in the main thread; elsewhere signals are not ours to take)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise LabInterrupted(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, interrupt) for number in _TERMINATING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM are ignored: a second one must not leave half a lab behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_TERMINATING)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

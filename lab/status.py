@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lab looks like at this moment, as plain data (for --json) and as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.errors import LabError
+from lab.namespaces import namespace_exists
+from lab.network import Lab
+from lab.processes import recorded_processes
+
+
+def collect_status(lab: Lab) -> dict[str, Any]:
+    """Nodes, processes, switches and mobile nodes; what cannot be read is null, with the reason in `error`."""
+    state = lab.state
+    return {
+        "name": lab.domain.name,
+        "topology": state.topology,
+        "rest_url": state.rest_url or None,
+        "folder": str(lab.folder),
+        "nodes": [
+            {
+                "name": node.name, "kind": node.kind, "namespace": node.namespace,
+                "exists": namespace_exists(node.namespace),
+            }
+            for node in lab.nodes.values()
+        ],
+        "processes": [
+            {"node": process.node, "name": process.name, "pid": process.pid, "alive": process.alive, "log": process.log}
+            for process in recorded_processes(lab.domain.name)
+        ],
+        "switches": [_switch(lab, name) for name in lab.switch_names()],
+        "mobile_nodes": [_mobile_node(lab, mobile_node.name) for mobile_node in lab.domain.mobile_nodes],
+    }
+
+
+def _switch(lab: Lab, name: str) -> dict[str, Any]:
+    try:
+        connections: dict[str, bool] | None = lab.switch(name).controller_connections()
+        error = None
+    except LabError as problem:
+        connections, error = None, str(problem)
+    return {"node": name, "connected": connections, "error": error}
+
+
+def _mobile_node(lab: Lab, name: str) -> dict[str, Any]:
+    try:
+        with lab.mobile_node(name) as host:
+            return {"name": name, "attached_to": host.attached_to(), "error": None}
+    except (LabError, OSError) as problem:
+        return {"name": name, "attached_to": None, "error": str(problem)}
+
+
+def print_status(status: dict[str, Any], console: Console) -> None:
+    """The same as tables."""
+    rest = status["rest_url"] or "not started"
+    console.print(f"lab [bold]{status['name']}[/], REST {rest}, files in {status['folder']}")
+    switches = {switch["node"]: switch for switch in status["switches"]}
+    located = {mobile_node["name"]: mobile_node for mobile_node in status["mobile_nodes"]}
+    table = Table("node", "kind", "namespace", "state")
+    for node in status["nodes"]:
+        if not node["exists"]:
+            said = "[red]namespace is gone[/]"
+        elif node["name"] in switches:
+            said = _switch_words(switches[node["name"]])
+        elif node["name"] in located:
+            mobile_node = located[node["name"]]
+            mag = mobile_node["attached_to"]
+            said = mobile_node["error"] or (f"at {mag}" if mag else "nowhere")
+        else:
+            said = ""
+        table.add_row(node["name"], node["kind"], node["namespace"], said)
+    console.print(table)
+    table = Table("process", "node", "pid", "state", "log")
+    for process in status["processes"]:
+        alive = "[green]runs[/]" if process["alive"] else "[red]ended[/]"
+        table.add_row(process["name"], process["node"], str(process["pid"]), alive, process["log"])
+    console.print(table)
+
+
+def _switch_words(switch: dict[str, Any]) -> str:
+    if switch["connected"] is None:
+        return f"[red]{switch['error']}[/]"
+    return ", ".join(
+        f"{bridge} {'[green]connected[/]' if connected else '[yellow]no controller[/]'}"
+        for bridge, connected in sorted(switch["connected"].items())
+    )

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks between the nodes: plain Linux bridges in the `transport` namespace, one veth to each node.
+
+`transport` carries the GRE tunnels and the Mobility Header messages, `management` the controller's connections,
+`multicast` joins the LMA's source port with the sources.
+"""
+
+from __future__ import annotations
+
+from pyroute2 import IPRoute
+
+from lab import links
+from lab.links import VethPair
+from lab.namespaces import run_inside, write_setting
+from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node
+from lab.switch_configuration import TRANSPORT_MTU
+from topology.model import LMA_SOURCE_PORT
+
+TRANSPORT_NETWORK = "transport"
+MANAGEMENT_NETWORK = "management"
+MULTICAST_NETWORK = "multicast"
+
+
+def attachments(node: Node) -> tuple[tuple[str, str, int], ...]:
+    """(network, interface on the node, MTU) for every network a node is on; mobile nodes are on none of them."""
+    management = (MANAGEMENT_NETWORK, MANAGEMENT_PORT, 1500)
+    transport = (TRANSPORT_NETWORK, TRANSPORT_PORT, TRANSPORT_MTU)
+    match node.kind:
+        case "lma":
+            return (management, transport, (MULTICAST_NETWORK, LMA_SOURCE_PORT, 1500))
+        case "mag":
+            return (management, transport)
+        case "controller":
+            return (management,)
+        case "source":
+            return ((MULTICAST_NETWORK, SOURCE_PORT, 1500),)
+        case _:
+            return ()
+
+
+def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
+    """Build the bridges and the veths to every node's (existing) namespace; this side is up, the nodes' side down."""
+
+    def build() -> None:
+        # Nobody lives here: a bridge that spoke IPv6 itself would only add noise to captures.
+        write_setting("ipv6/conf/default/disable_ipv6", 1)
+        with IPRoute() as netlink:
+            bridges = {
+                TRANSPORT_NETWORK: links.add_bridge(netlink, TRANSPORT_NETWORK, mtu=TRANSPORT_MTU),
+                MANAGEMENT_NETWORK: links.add_bridge(netlink, MANAGEMENT_NETWORK),
+                MULTICAST_NETWORK: links.add_bridge(netlink, MULTICAST_NETWORK),
+            }
+            number = 0
+            for node in nodes:
+                for network, interface, mtu in attachments(node):
+                    number += 1
+                    port = f"port{number}"
+                    links.add_veth(netlink, VethPair(
+                        name=port, peer_name=interface, peer_namespace=node.namespace, number=number, mtu=mtu,
+                    ))
+                    netlink.link(
+                        "set", index=links.interface_index(port), master=bridges[network], state="up",
+                        ifalias=f"{network} {node.name}",
+                    )
+            links.bring_up(netlink, *bridges)
+
+    run_inside(transport.namespace, build)
