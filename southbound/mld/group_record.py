@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
+from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.effects import SendGroupQuery
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
-from southbound.mld.transitions import RecordType, Sources, Transition, transition
+from southbound.mld.transitions import Sources, Transition, transition
 
 
 class GroupRecord:
@@ -86,7 +87,7 @@ class GroupRecord:
         """An MLDv1 Report was heard: (re)start the Older Version Host Present timer (RFC 3810 section 8.3.2)."""
         self._older_version_host_present = now + self._parameters.multicast_address_listening_interval_s
 
-    def apply(self, record_type: RecordType, sources: Sources, now: float) -> list[SendGroupQuery]:
+    def apply(self, record_type: Mldv2RecordType, sources: Sources, now: float) -> list[SendGroupQuery]:
         """Carry out the row of the table for this record; the queries that have to leave at once are returned."""
         row = transition(self.filter_mode, self.requested, self._excluded, record_type, sources)
         self._set_timers(row, now)

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from ipaddress import IPv6Address
 
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.effects import Effect, IgnoreReason, MembershipChanged, RecordIgnored, SendGeneralQuery
 from southbound.mld.group_record import GroupRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
-from southbound.mld.transitions import REPLACING, AddressRecord, RecordType
+from southbound.mld.transitions import REPLACING
 
 _LINK_LOCAL_SCOPE = 2
-_RECORD_TYPES = frozenset(int(record_type) for record_type in RecordType)
+_RECORD_TYPES = frozenset(Mldv2RecordType)
 
 
 class CompatibilityMode(Enum):
@@ -70,7 +72,7 @@ class MobileNodeMembership:
         effects = self._advance(now)
         for membership in memberships:
             include = membership.filter_mode is FilterMode.INCLUDE
-            record_type = RecordType.IS_IN if include else RecordType.IS_EX
+            record_type = Mldv2RecordType.MODE_IS_INCLUDE if include else Mldv2RecordType.MODE_IS_EXCLUDE
             record = self._apply(record_type, membership.group, sorted(membership.sources), now, effects)
             if record is not None and compatibility_mode is CompatibilityMode.MLDV1:
                 record.note_mldv1_host(now)
@@ -96,20 +98,20 @@ class MobileNodeMembership:
             record.cancel_queries()
         return self._finish(effects)
 
-    def on_report(self, records: Iterable[AddressRecord], now: float) -> list[Effect]:
+    def on_report(self, records: Iterable[MulticastAddressRecord], now: float) -> list[Effect]:
         """A Version 2 Multicast Listener Report (RFC 3810 section 7.4)."""
         effects = self._advance(now)
         for record in records:
             if record.record_type not in _RECORD_TYPES:
                 effects.append(RecordIgnored(reason=IgnoreReason.UNKNOWN_RECORD_TYPE, group=record.group))
                 continue
-            self._apply(RecordType(record.record_type), record.group, record.sources, now, effects)
+            self._apply(record.record_type, record.group, record.sources, now, effects)
         return self._finish(effects)
 
     def on_mldv1_report(self, group: IPv6Address, now: float) -> list[Effect]:
         """A Version 1 Multicast Listener Report: IS_EX({}), and the group is in MLDv1 mode (RFC 3810 section 8.3.2)."""
         effects = self._advance(now)
-        record = self._apply(RecordType.IS_EX, group, (), now, effects)
+        record = self._apply(Mldv2RecordType.MODE_IS_EXCLUDE, group, (), now, effects)
         if record is not None:
             record.note_mldv1_host(now)
         return self._finish(effects)
@@ -117,7 +119,7 @@ class MobileNodeMembership:
     def on_mldv1_done(self, group: IPv6Address, now: float) -> list[Effect]:
         """A Multicast Listener Done: TO_IN({}) (RFC 3810 section 8.3.2)."""
         effects = self._advance(now)
-        self._apply(RecordType.TO_IN, group, (), now, effects)
+        self._apply(Mldv2RecordType.CHANGE_TO_INCLUDE_MODE, group, (), now, effects)
         return self._finish(effects)
 
     def tick(self, now: float) -> list[Effect]:
@@ -174,7 +176,7 @@ class MobileNodeMembership:
 
     def _apply(
         self,
-        record_type: RecordType,
+        record_type: Mldv2RecordType,
         group: IPv6Address,
         reported: Iterable[IPv6Address],
         now: float,
@@ -192,10 +194,10 @@ class MobileNodeMembership:
             record = GroupRecord(group, self._parameters)
         sources = _unicast(group, reported, effects)
         if record.in_mldv1_mode:
-            if record_type is RecordType.BLOCK:
+            if record_type == Mldv2RecordType.BLOCK_OLD_SOURCES:
                 effects.append(RecordIgnored(reason=IgnoreReason.BLOCK_IN_MLDV1_MODE, group=group))
                 return None
-            if record_type is RecordType.TO_EX and sources:
+            if record_type == Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE and sources:
                 effects.append(_ignored_sources(IgnoreReason.SOURCES_IN_MLDV1_MODE, group, len(sources)))
                 sources = ()
         sources = self._within_limit(record, record_type, sources, effects)
@@ -211,13 +213,13 @@ class MobileNodeMembership:
         return record
 
     def _within_limit(
-        self, record: GroupRecord, record_type: RecordType, sources: Sequence[IPv6Address], effects: list[Effect]
+        self, record: GroupRecord, record_type: Mldv2RecordType, sources: Sequence[IPv6Address], effects: list[Effect]
     ) -> Sequence[IPv6Address]:
         """The sources that fit: first those the record has already, so that a repeated report changes nothing.
 
         A source list of EXCLUDE that is cut short lets more through than was asked for, as in RFC 3810 section 5.2.15.
         """
-        if record_type is RecordType.BLOCK and record.filter_mode is FilterMode.INCLUDE:
+        if record_type == Mldv2RecordType.BLOCK_OLD_SOURCES and record.filter_mode is FilterMode.INCLUDE:
             return sources  # adds nothing to the state
         held = record.requested | record.excluded
         known = [source for source in sources if source in held]

@@ -7,22 +7,16 @@ Merging follows RFC 3810 section 4.2, records follow section 6.1. Pure functions
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
-from southbound.mld.transitions import RecordType
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateChangeRecord:
-    """A multicast address record that the upstream report carries; fits `southbound.mld.transitions.AddressRecord`."""
-
-    record_type: RecordType
-    """TO_IN, TO_EX, ALLOW or BLOCK."""
-    group: IPv6Address
-    sources: tuple[IPv6Address, ...]
-    """Sorted."""
+_CHANGE_TO = {
+    FilterMode.INCLUDE: Mldv2RecordType.CHANGE_TO_INCLUDE_MODE,
+    FilterMode.EXCLUDE: Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE,
+}
 
 
 def merge(listeners: Iterable[Iterable[GroupMembership]]) -> tuple[GroupMembership, ...]:
@@ -56,7 +50,7 @@ def _merge_group(group: IPv6Address, memberships: list[GroupMembership]) -> Grou
 
 def state_change_records(
     before: Iterable[GroupMembership], after: Iterable[GroupMembership]
-) -> tuple[StateChangeRecord, ...]:
+) -> tuple[MulticastAddressRecord, ...]:
     """What a listener whose state goes from `before` to `after` reports (RFC 3810 section 6.1), sorted by group.
 
     No record of a group is INCLUDE({}). Within a group ALLOW comes before BLOCK, so that a router which acts record by
@@ -64,27 +58,28 @@ def state_change_records(
     """
     old = {membership.group: membership for membership in merge([before])}
     new = {membership.group: membership for membership in merge([after])}
-    records: list[StateChangeRecord] = []
+    records: list[MulticastAddressRecord] = []
     for group in sorted(old.keys() | new.keys()):
         nothing = GroupMembership(group=group, filter_mode=FilterMode.INCLUDE)
         records.extend(_group_records(old.get(group, nothing), new.get(group, nothing)))
     return tuple(records)
 
 
-def _group_records(old: GroupMembership, new: GroupMembership) -> list[StateChangeRecord]:
+def _group_records(old: GroupMembership, new: GroupMembership) -> list[MulticastAddressRecord]:
     """The table of RFC 3810 section 6.1; ALLOW and BLOCK without sources are omitted."""
     if old.filter_mode is not new.filter_mode:
-        change = RecordType.TO_IN if new.filter_mode is FilterMode.INCLUDE else RecordType.TO_EX
-        return [_record(change, new.group, new.sources)]
+        return [_record(_CHANGE_TO[new.filter_mode], new.group, new.sources)]
     gained, lost = new.sources - old.sources, old.sources - new.sources
     if new.filter_mode is FilterMode.EXCLUDE:
         gained, lost = lost, gained
-    pairs = ((RecordType.ALLOW, gained), (RecordType.BLOCK, lost))
+    pairs = ((Mldv2RecordType.ALLOW_NEW_SOURCES, gained), (Mldv2RecordType.BLOCK_OLD_SOURCES, lost))
     return [_record(record_type, new.group, sources) for record_type, sources in pairs if sources]
 
 
-def _record(record_type: RecordType, group: IPv6Address, sources: frozenset[IPv6Address]) -> StateChangeRecord:
-    return StateChangeRecord(record_type=record_type, group=group, sources=tuple(sorted(sources)))
+def _record(
+    record_type: Mldv2RecordType, group: IPv6Address, sources: frozenset[IPv6Address]
+) -> MulticastAddressRecord:
+    return MulticastAddressRecord(record_type=record_type, group=group, sources=tuple(sorted(sources)))
 
 
 def _is_listening(membership: GroupMembership) -> bool:

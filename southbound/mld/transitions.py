@@ -7,53 +7,18 @@ which queries are to be sent; `southbound.mld.group_record` carries that out aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from ipaddress import IPv6Address
-from typing import Protocol
 
+from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.membership import FilterMode
 
 Sources = frozenset[IPv6Address]
 NONE: Sources = frozenset()
 
-
-class RecordType(IntEnum):
-    """RFC 3810 section 5.2.12; the short names are those of the tables in section 7.4."""
-
-    IS_IN = 1
-    """MODE_IS_INCLUDE"""
-    IS_EX = 2
-    """MODE_IS_EXCLUDE"""
-    TO_IN = 3
-    """CHANGE_TO_INCLUDE_MODE"""
-    TO_EX = 4
-    """CHANGE_TO_EXCLUDE_MODE"""
-    ALLOW = 5
-    """ALLOW_NEW_SOURCES"""
-    BLOCK = 6
-    """BLOCK_OLD_SOURCES"""
-
-
-REPLACING = frozenset({RecordType.IS_EX, RecordType.TO_EX})
+REPLACING = frozenset({Mldv2RecordType.MODE_IS_EXCLUDE, Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE})
 """Record types after which nothing but the record's own sources is kept."""
-
-
-class AddressRecord(Protocol):
-    """The part of a multicast address record (RFC 3810 section 5.2) that the router side reads."""
-
-    @property
-    def record_type(self) -> int:
-        """Any octet; values outside 1..6 are ignored (section 5.2.12)."""
-
-    @property
-    def group(self) -> IPv6Address:
-        """The Multicast Address field."""
-
-    @property
-    def sources(self) -> Iterable[IPv6Address]:
-        """The Source Address fields, in the order of the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,25 +103,25 @@ def _exclude_to_in(x: Sources, y: Sources, a: Sources) -> Transition:
     )
 
 
-TABLE: dict[tuple[FilterMode, RecordType], _Row] = {
-    (_INCLUDE, RecordType.IS_IN): _include_add,
-    (_INCLUDE, RecordType.IS_EX): _include_is_ex,
-    (_INCLUDE, RecordType.ALLOW): _include_add,
-    (_INCLUDE, RecordType.BLOCK): _include_block,
-    (_INCLUDE, RecordType.TO_EX): _include_to_ex,
-    (_INCLUDE, RecordType.TO_IN): _include_to_in,
-    (_EXCLUDE, RecordType.IS_IN): _exclude_add,
-    (_EXCLUDE, RecordType.IS_EX): _exclude_is_ex,
-    (_EXCLUDE, RecordType.ALLOW): _exclude_add,
-    (_EXCLUDE, RecordType.BLOCK): _exclude_block,
-    (_EXCLUDE, RecordType.TO_EX): _exclude_to_ex,
-    (_EXCLUDE, RecordType.TO_IN): _exclude_to_in,
+TABLE: dict[tuple[FilterMode, Mldv2RecordType], _Row] = {
+    (_INCLUDE, Mldv2RecordType.MODE_IS_INCLUDE): _include_add,
+    (_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE): _include_is_ex,
+    (_INCLUDE, Mldv2RecordType.ALLOW_NEW_SOURCES): _include_add,
+    (_INCLUDE, Mldv2RecordType.BLOCK_OLD_SOURCES): _include_block,
+    (_INCLUDE, Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE): _include_to_ex,
+    (_INCLUDE, Mldv2RecordType.CHANGE_TO_INCLUDE_MODE): _include_to_in,
+    (_EXCLUDE, Mldv2RecordType.MODE_IS_INCLUDE): _exclude_add,
+    (_EXCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE): _exclude_is_ex,
+    (_EXCLUDE, Mldv2RecordType.ALLOW_NEW_SOURCES): _exclude_add,
+    (_EXCLUDE, Mldv2RecordType.BLOCK_OLD_SOURCES): _exclude_block,
+    (_EXCLUDE, Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE): _exclude_to_ex,
+    (_EXCLUDE, Mldv2RecordType.CHANGE_TO_INCLUDE_MODE): _exclude_to_in,
 }
 """Every filter mode with every record type; the rows of the RFC in the order of the RFC."""
 
 
 def transition(
-    filter_mode: FilterMode, requested: Sources, excluded: Sources, record_type: RecordType, sources: Sources
+    filter_mode: FilterMode, requested: Sources, excluded: Sources, record_type: Mldv2RecordType, sources: Sources
 ) -> Transition:
     """What a record does to INCLUDE(requested) or EXCLUDE(requested, excluded)."""
     return TABLE[filter_mode, record_type](requested, excluded, sources)

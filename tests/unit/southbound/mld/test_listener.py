@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 import pytest
 
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.effects import (
     Effect,
     IgnoreReason,
@@ -19,21 +20,20 @@ from southbound.mld.effects import (
 from southbound.mld.listener import CompatibilityMode, MobileNodeMembership, is_forwardable
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
-from southbound.mld.transitions import RecordType
 from topology.model import Limits, Timers
 
 G1, G2, G3 = IPv6Address("ff1e::101"), IPv6Address("ff3e::8000:1"), IPv6Address("ff1e::103")
 A, B, C = IPv6Address("2001:db8:c0::a"), IPv6Address("2001:db8:c0::b"), IPv6Address("2001:db8:c0::c")
 IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK = (
-    RecordType.IS_IN, RecordType.IS_EX, RecordType.TO_IN, RecordType.TO_EX, RecordType.ALLOW, RecordType.BLOCK,
+    Mldv2RecordType.MODE_IS_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE, Mldv2RecordType.CHANGE_TO_INCLUDE_MODE,
+    Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE, Mldv2RecordType.ALLOW_NEW_SOURCES, Mldv2RecordType.BLOCK_OLD_SOURCES,
 )
 
 
-@dataclass(frozen=True)
-class Record:
-    record_type: int
-    group: IPv6Address
-    sources: tuple[IPv6Address, ...] = ()
+def Record(  # noqa: N802 - reads as the report it stands for
+    record_type: int, group: IPv6Address, sources: tuple[IPv6Address, ...] = ()
+) -> MulticastAddressRecord:
+    return MulticastAddressRecord(record_type=Mldv2RecordType(record_type), group=group, sources=sources)
 
 
 def include(group: IPv6Address, *sources: IPv6Address) -> GroupMembership:
@@ -406,7 +406,7 @@ def test_leaving_what_was_refused_is_not_another_refusal() -> None:
 
 
 @pytest.mark.parametrize("record_type", [IS_IN, ALLOW, TO_IN])
-def test_source_63_is_refused_and_the_first_62_are_taken(record_type: RecordType) -> None:
+def test_source_63_is_refused_and_the_first_62_are_taken(record_type: Mldv2RecordType) -> None:
     node = MobileNodeMembership()
     wanted = tuple(source(n) for n in range(65))
     assert node.on_report([Record(record_type, G1, wanted)], 0.0) == [
@@ -418,7 +418,7 @@ def test_source_63_is_refused_and_the_first_62_are_taken(record_type: RecordType
 
 
 @pytest.mark.parametrize("record_type", [IS_EX, TO_EX])
-def test_exclude_list_is_cut_short_which_lets_more_through(record_type: RecordType) -> None:
+def test_exclude_list_is_cut_short_which_lets_more_through(record_type: Mldv2RecordType) -> None:
     node = MobileNodeMembership(ListenerParameters(sources_max=2))
     assert node.on_report([Record(record_type, G1, (A, B, C))], 0.0) == [
         RecordIgnored(reason=IgnoreReason.SOURCES_OVER_LIMIT, group=G1, sources=1), changed(exclude(G1, A, B)),

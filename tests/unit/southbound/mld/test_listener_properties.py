@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from ipaddress import IPv6Address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.effects import MembershipChanged
 from southbound.mld.listener import MobileNodeMembership, is_forwardable
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -19,22 +21,19 @@ GROUPS = tuple(IPv6Address(f"ff1e::10{n}") for n in range(3))
 SOURCES = tuple(IPv6Address(f"2001:db8::{n}") for n in range(1, 6))
 
 
-@dataclass(frozen=True)
-class Record:
-    record_type: int
-    group: IPv6Address
-    sources: tuple[IPv6Address, ...]
+def record(record_type: int, group: IPv6Address, sources: Iterable[IPv6Address]) -> MulticastAddressRecord:
+    return MulticastAddressRecord(record_type=Mldv2RecordType(record_type), group=group, sources=tuple(sources))
 
 
 TAME_RECORDS = st.builds(
-    Record, st.integers(1, 6), st.sampled_from(GROUPS), st.lists(st.sampled_from(SOURCES), max_size=4).map(tuple)
+    record, st.integers(1, 6), st.sampled_from(GROUPS), st.lists(st.sampled_from(SOURCES), max_size=4)
 )
 ADDRESSES = st.one_of(
     st.sampled_from((*GROUPS, *SOURCES)),
     st.ip_addresses(v=6),
     st.integers(0, 0xFF).map(lambda octet: IPv6Address((0xFF00 + octet) << 112 | 1)),
 )
-WILD_RECORDS = st.builds(Record, st.integers(0, 255), ADDRESSES, st.lists(ADDRESSES, max_size=9).map(tuple))
+WILD_RECORDS = st.builds(record, st.integers(0, 255), ADDRESSES, st.lists(ADDRESSES, max_size=9))
 
 
 class SetOracle:
@@ -67,13 +66,13 @@ class SetOracle:
 
 
 @given(st.lists(st.lists(TAME_RECORDS, max_size=4), max_size=12))
-def test_in_zero_time_the_state_is_that_of_the_sets(reports: list[list[Record]]) -> None:
+def test_in_zero_time_the_state_is_that_of_the_sets(reports: list[list[MulticastAddressRecord]]) -> None:
     node = MobileNodeMembership()
     oracle = {group: SetOracle() for group in GROUPS}
     for report in reports:
         node.on_report(report, 0.0)
-        for record in report:
-            oracle[record.group].hear(record.record_type, set(record.sources))
+        for heard in report:
+            oracle[heard.group].hear(heard.record_type, set(heard.sources))
         expected = (oracle[group].read(group) for group in GROUPS)
         assert node.memberships() == tuple(membership for membership in expected if membership is not None)
 
@@ -114,9 +113,9 @@ def test_router_follows_a_host_that_answers_and_misses_nothing_it_wants(
         assert node.memberships() == state
 
 
-def _current_state(membership: GroupMembership) -> Record:
+def _current_state(membership: GroupMembership) -> MulticastAddressRecord:
     include = membership.filter_mode is FilterMode.INCLUDE
-    return Record(1 if include else 2, membership.group, tuple(sorted(membership.sources)))
+    return record(1 if include else 2, membership.group, sorted(membership.sources))
 
 
 def _misses_nothing(at_router: tuple[GroupMembership, ...], at_host: tuple[GroupMembership, ...]) -> None:

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
-from southbound.mld.proxy import StateChangeRecord, merge, state_change_records
-from southbound.mld.transitions import RecordType
+from southbound.mld.proxy import merge, state_change_records
 
 GROUPS = tuple(IPv6Address(f"ff1e::10{n}") for n in range(3))
 G = GROUPS[0]
+NAMES = {
+    "TO_IN": Mldv2RecordType.CHANGE_TO_INCLUDE_MODE, "TO_EX": Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE,
+    "ALLOW": Mldv2RecordType.ALLOW_NEW_SOURCES, "BLOCK": Mldv2RecordType.BLOCK_OLD_SOURCES,
+}
 SOURCES = {letter: IPv6Address(f"2001:db8::{letter}") for letter in "abcdef"}
 
 
@@ -100,7 +105,7 @@ def test_state_change_records(before: str | None, after: str | None, expected: l
         [membership(before)] if before else [], [membership(after)] if after else []
     )
     assert list(found) == [
-        StateChangeRecord(record_type=RecordType[name], group=G, sources=tuple(sorted(addresses(letters))))
+        MulticastAddressRecord(record_type=NAMES[name], group=G, sources=tuple(sorted(addresses(letters))))
         for name, letters in expected
     ]
 

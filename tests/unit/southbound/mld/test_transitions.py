@@ -12,13 +12,15 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.group_record import GroupRecord
 from southbound.mld.membership import FilterMode
 from southbound.mld.parameters import ListenerParameters
-from southbound.mld.transitions import TABLE, RecordType
+from southbound.mld.transitions import TABLE
 
 IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK = (
-    RecordType.IS_IN, RecordType.IS_EX, RecordType.TO_IN, RecordType.TO_EX, RecordType.ALLOW, RecordType.BLOCK,
+    Mldv2RecordType.MODE_IS_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE, Mldv2RecordType.CHANGE_TO_INCLUDE_MODE,
+    Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE, Mldv2RecordType.ALLOW_NEW_SOURCES, Mldv2RecordType.BLOCK_OLD_SOURCES,
 )
 GROUP = IPv6Address("ff1e::101")
 KEPT, RESTARTED, LOWERED = 260.0, 360.0, 102.0
@@ -39,7 +41,7 @@ class Row:
     """State before: 'INCLUDE' or 'EXCLUDE'."""
     requested: str
     excluded: str = ""
-    record: RecordType
+    record: Mldv2RecordType
     sources: str
     new_mode: str
     new_requested: dict[str, float]
@@ -136,11 +138,5 @@ def test_row(row: Row) -> None:
 
 
 def test_table_has_every_mode_with_every_type() -> None:
-    assert set(TABLE) == {(mode, record_type) for mode in FilterMode for record_type in RecordType}
+    assert set(TABLE) == {(mode, record_type) for mode in FilterMode for record_type in Mldv2RecordType}
     assert {(FilterMode[row.mode], row.record) for row in ROWS} == set(TABLE)
-
-
-def test_record_type_numbers_are_those_of_section_5_2_12() -> None:
-    assert {record_type.name: record_type.value for record_type in RecordType} == {
-        "IS_IN": 1, "IS_EX": 2, "TO_IN": 3, "TO_EX": 4, "ALLOW": 5, "BLOCK": 6,
-    }
