@@ -183,6 +183,29 @@ def test_repeated_leave_does_not_put_off_its_end() -> None:
     assert run_until(node, 100.0) == [(51.5, group_query(G1)), (52.0, changed())]
 
 
+def test_source_is_asked_for_only_when_more_than_llqt_is_left() -> None:
+    node = MobileNodeMembership()
+    block = Record(BLOCK, G2, (A,))
+    node.on_report([Record(ALLOW, G2, (A, B))], 0.0)
+    assert node.on_report([block, block], 50.0) == [group_query(G2, A)]
+
+
+def test_source_blocked_in_exclude_mode_lasts_no_longer_than_the_filter_timer() -> None:
+    """(A-X-Y) = Filter Timer, here one second, which is too short to be asked for."""
+    node = MobileNodeMembership()
+    node.on_report([Record(TO_EX, G1)], 0.0)
+    node.on_report([Record(TO_IN, G1)], 50.0)
+    assert node.on_report([Record(BLOCK, G1, (A,))], 51.0) == [group_query(G1)]
+    assert run_until(node, 100.0) == [(52.0, changed())]
+
+
+def test_group_that_became_include_while_nobody_ticked_is_not_asked_for_any_more() -> None:
+    node = MobileNodeMembership()
+    node.on_report([Record(TO_EX, G1)], 0.0)
+    node.on_report([Record(TO_IN, G1, (A,))], 50.0)
+    assert node.tick(53.0) == [changed(include(G1, A))]
+
+
 def test_source_deleted_by_a_later_record_is_not_asked_for_again() -> None:
     node = MobileNodeMembership()
     node.on_report([Record(ALLOW, G2, (A, B))], 0.0)
@@ -425,6 +448,14 @@ def test_exclude_list_is_cut_short_which_lets_more_through(record_type: Mldv2Rec
     ]
     again = node.on_report([Record(record_type, G1, (C, B, A))], 1.0)
     assert again == [RecordIgnored(reason=IgnoreReason.SOURCES_OVER_LIMIT, group=G1, sources=1)]
+
+
+def test_full_record_takes_a_list_that_replaces_its_own() -> None:
+    node = MobileNodeMembership(ListenerParameters(sources_max=2))
+    node.on_report([Record(IS_EX, G1, (A, B))], 0.0)
+    assert node.on_report([Record(IS_EX, G1, (C, source(1)))], 1.0) == [changed(exclude(G1))]
+    node.tick(261.0)
+    assert node.on_report([Record(IS_EX, G1, (C, source(1)))], 261.0) == [changed(exclude(G1, C, source(1)))]
 
 
 def test_full_record_still_takes_what_adds_no_source() -> None:
