@@ -1,40 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every method that controller and agents call on each other, with its parameters as a dataclass.
 
-On the wire a call is msgpack-RPC with one parameter, a map of the dataclass's fields. Addresses travel as text,
-memberships as maps {group, filter_mode, sources}, times as seconds since 1970 (float). `encode_params` and
-`decode_params` are the only two ways in and out; the latter raises `RpcParameterError` naming the field.
+On the wire a call is msgpack-RPC with one parameter, a map of the dataclass's fields; `southbound.rpc.parameters`
+has the two ways in and out. Times are seconds since 1970. docs/rpc.md lists all of them for readers.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from dataclasses import dataclass
-from enum import Enum
-from ipaddress import IPv6Address
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from southbound.mld.membership import FilterMode, GroupMembership
+from southbound.rpc.parameters import Memberships, RpcParameterError, decode_params, encode_params
 
-
-class RpcParameterError(ValueError):
-    """A peer's parameters do not fit the method. `field` says which."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-
-
-Memberships = tuple[GroupMembership, ...]
+__all__ = [
+    "AGENT_METHODS", "CONTROLLER_METHODS", "BufferReport", "CancelHandover", "CloneGroups", "DeliverDirectly",
+    "FinishForwarding", "Hello", "MembershipReported", "Memberships", "MobileNodeAttached", "MobileNodeDetached",
+    "PrepareForwarding", "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "decode_params",
+    "encode_params",
+]
 
 # --- agent -> controller -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """First call of an agent. `attached` lists the MNs on its links now, so that a restarted controller learns them."""
+    """First call on every connection of an agent.
+
+    After its answer the agent reports what it has (mobile_node.attached, listener.reported), so that a restarted
+    controller learns it.
+    """
 
     method: ClassVar[str] = "agent.hello"
     mag_id: str
@@ -106,7 +100,7 @@ class ReleaseForwarding:
     method: ClassVar[str] = "handover.release"
     handover_id: str
     mn_id: str
-    outcome: str
+    outcome: str = field(metadata={"allowed": ("completed", "cancelled", "failed")})
     """'completed' | 'cancelled' | 'failed'."""
     reason: str = ""
 
@@ -118,7 +112,7 @@ class StepReached:
     method: ClassVar[str] = "handover.step"
     handover_id: str
     mn_id: str
-    step: int
+    step: int = field(metadata={"allowed": (*range(1, 12), 41, 42)})
     """1..11; 41 and 42 are the HI(F) and its HAck of step 4, 21/31 sub-steps are not used."""
     name: str
     at: float
@@ -181,82 +175,3 @@ AGENT_METHODS: dict[str, type[Any]] = {
     cls.method: cls for cls in (StartHandover, FinishForwarding, CancelHandover)
 }
 """What the controller may call on an agent."""
-
-
-def encode_params(call: Any) -> dict[str, Any]:
-    """The wire map of one of the dataclasses above."""
-    return {field.name: _to_wire(getattr(call, field.name)) for field in dataclasses.fields(call)}
-
-
-def _to_wire(value: Any) -> Any:
-    if isinstance(value, GroupMembership):
-        return {
-            "group": str(value.group),
-            "filter_mode": value.filter_mode.value,
-            "sources": sorted(str(source) for source in value.sources),
-        }
-    if isinstance(value, tuple):
-        return [_to_wire(item) for item in value]
-    if isinstance(value, IPv6Address):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    return value
-
-
-def decode_params(cls: type[Any], wire: object, *, memberships_max: int = 50, sources_max: int = 62) -> Any:
-    """The dataclass `cls` from a peer's map. Raises RpcParameterError; unknown fields are refused, missing ones named."""
-    if not isinstance(wire, dict):
-        raise RpcParameterError("params", f"found {type(wire).__name__}, allowed: a map")
-    hints = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    unknown = sorted(str(key) for key in wire if key not in fields)
-    if unknown:
-        raise RpcParameterError(unknown[0], f"unknown field; {cls.method} takes {', '.join(fields)}")
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        if name not in wire:
-            if field.default is dataclasses.MISSING:
-                raise RpcParameterError(name, "missing")
-            continue
-        values[name] = _from_wire(hints[name], wire[name], name, memberships_max, sources_max)
-    return cls(**values)
-
-
-def _from_wire(hint: Any, value: Any, name: str, memberships_max: int, sources_max: int) -> Any:
-    if hint is Memberships or typing.get_origin(hint) is tuple:
-        if not isinstance(value, list) or len(value) > memberships_max:
-            raise RpcParameterError(name, f"allowed: a list of at most {memberships_max} memberships")
-        return tuple(_membership(item, f"{name}[{index}]", sources_max) for index, item in enumerate(value))
-    if typing.get_origin(hint) is dict:
-        good = isinstance(value, dict) and len(value) <= 64 and all(
-            isinstance(k, str) and isinstance(v, int) for k, v in value.items()
-        )
-        if not good:
-            raise RpcParameterError(name, "allowed: a map of at most 64 names to whole numbers")
-        return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    kind = hint if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) else object
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise RpcParameterError(name, f"found {type(value).__name__}, allowed: {kind.__name__}")
-    if isinstance(value, str) and len(value) > 1024:
-        raise RpcParameterError(name, "longer than 1024 characters")
-    return value
-
-
-def _membership(value: Any, name: str, sources_max: int) -> GroupMembership:
-    if not isinstance(value, dict) or set(value) != {"group", "filter_mode", "sources"}:
-        raise RpcParameterError(name, "allowed: a map of group, filter_mode, sources")
-    sources = value["sources"]
-    if not isinstance(sources, list) or len(sources) > sources_max:
-        raise RpcParameterError(f"{name}.sources", f"allowed: a list of at most {sources_max} addresses")
-    try:
-        group = IPv6Address(value["group"])
-        parsed = frozenset(IPv6Address(source) for source in sources)
-        mode = FilterMode(value["filter_mode"])
-    except (ValueError, TypeError) as error:
-        raise RpcParameterError(name, str(error)) from error
-    if not group.is_multicast:
-        raise RpcParameterError(f"{name}.group", f"{group} is not a multicast address")
-    return GroupMembership(group=group, filter_mode=mode, sources=parsed)

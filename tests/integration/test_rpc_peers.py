@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's real asyncio client against the controller's real eventlet server, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from southbound.agent.adapters.rpc_client import RpcClient, RpcError
+from southbound.mld.membership import FilterMode, GroupMembership
+from southbound.rpc.methods import (
+    CancelHandover,
+    CloneGroups,
+    DeliverDirectly,
+    Hello,
+    MembershipReported,
+    MobileNodeAttached,
+    PrepareForwarding,
+    ReleaseForwarding,
+    StartHandover,
+    StepReached,
+)
+
+ROOT = Path(__file__).parents[2]
+HELLO = Hello(mag_id="mag1", version="0.1.0", process_id=os.getpid())
+MEMBERSHIPS = (GroupMembership(group=IPv6Address("ff1e::101"), filter_mode=FilterMode.EXCLUDE),)
+CLONE = CloneGroups(handover_id="h1", mn_id="mn1@example.net", new_mag="mag9", memberships=MEMBERSHIPS)
+PREPARE = PrepareForwarding(handover_id="h1", mn_id="mn1@example.net", previous_mag="mag2", memberships=MEMBERSHIPS)
+REPORTED = MembershipReported(mn_id="mn1@example.net", memberships=MEMBERSHIPS)
+ATTACHED = MobileNodeAttached(mn_id="mn1@example.net", access_port="mn1")
+WAIT_S = 10.0
+
+
+def release(reason: str) -> ReleaseForwarding:
+    return ReleaseForwarding(handover_id="h1", mn_id="mn1@example.net", outcome="completed", reason=reason)
+
+
+class Server:
+    """The process of rpc_server_process.py, and the events that it prints."""
+
+    def __init__(self, port: int = 0, hello_timeout_s: float = 5.0) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("rpc_server_process.py")), str(port), str(hello_timeout_s)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._errors: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self._lines.put)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self._errors.append)),
+        ]
+        for reader in self._readers:
+            reader.start()
+        self.port: int = self.wait_for("listening")["port"]
+
+    @staticmethod
+    def _read(pipe: Any, use: Callable[[str], None]) -> None:
+        with pipe:
+            for line in pipe:
+                use(line)
+
+    def next(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._lines.get(timeout=WAIT_S)))
+        except queue.Empty:
+            raise AssertionError(f"no event; the server said: {''.join(self._errors)}") from None
+
+    def wait_for(self, name: str) -> dict[str, Any]:
+        while (event := self.next())["event"] != name:
+            pass
+        return event
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait(WAIT_S)
+        for reader in self._readers:
+            reader.join(WAIT_S)
+
+    def errors(self) -> str:
+        return "".join(self._errors)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    started = Server()
+    yield started
+    started.kill()
+    assert "Traceback" not in started.errors()
+
+
+class Agent:
+    """An RpcClient and what its callbacks have seen."""
+
+    def __init__(self, port: int, on_request: Callable[[Any], Awaitable[Any]] | None = None) -> None:
+        self.log: list[str] = []
+        self.client = RpcClient(
+            host="::1",
+            port=port,
+            hello=HELLO,
+            on_request=on_request or self._on_request,
+            on_connected=lambda: self.log.append("connected"),
+            on_disconnected=lambda reason: self.log.append(f"disconnected: {reason}"),
+        )
+
+    async def _on_request(self, call: Any) -> Any:
+        match call:
+            case StartHandover():
+                return {"started": call.handover_id}
+            case CancelHandover(handover_id="hang"):
+                await asyncio.Event().wait()
+        raise RpcError("refused", "not in this test", "handover_id")
+
+    async def __aenter__(self) -> Agent:
+        self.client.start()
+        async with asyncio.timeout(WAIT_S):
+            await self.client.wait_connected()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.close()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+
+async def failure_of(calling: Awaitable[Any]) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        await calling
+    return caught.value
+
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+
+
+def test_calls_both_ways(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            assert await agent.client.call(ATTACHED) is None
+            refusal = await failure_of(agent.client.call(CLONE))
+            assert (refusal.code, refusal.message, refusal.field) == ("refused", "no such MAG", "new_mag")
+            outcome = await agent.client.call(REPORTED)
+            assert outcome == {"result": {"started": "h1"}, "error": None}
+            assert agent.client.notify(
+                StepReached(handover_id="h1", mn_id="m", step=2, name="HI sent", at=time.time())
+            )
+            assert agent.log == ["connected"]
+
+    asyncio.run(scenario())
+    assert server.next() == {"event": "AgentConnected", "mag_id": "mag1", "version": "0.1.0"}
+    assert server.wait_for("AgentNotification")["detail"] == "handover.step"
+    assert server.wait_for("AgentDisconnected")["detail"] == "closed by the agent"
+
+
+def test_the_agents_refusal_and_its_faults_reach_the_controller(server: Server) -> None:
+    async def scenario() -> list[Any]:
+        outcomes = []
+        for raised in (RpcError("refused", "busy", "mn_id"), ZeroDivisionError("ours")):
+
+            async def on_request(_: Any, raised: Exception = raised) -> Any:
+                raise raised
+
+            faults: list[Any] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _, context, faults=faults: faults.append(context))
+            async with Agent(server.port, on_request) as agent:
+                outcomes.append((await agent.client.call(REPORTED))["error"])
+            assert [fault["exception"] for fault in faults] == [raised] * isinstance(raised, ZeroDivisionError)
+        return outcomes
+
+    assert asyncio.run(scenario()) == [
+        {"code": "refused", "message": "busy", "field": "mn_id"},
+        {"code": "internal", "message": "ZeroDivisionError", "field": None},
+    ]
+
+
+def test_unsendable_results_become_internal_errors(server: Server) -> None:
+    async def scenario() -> None:
+        async def on_request(_: Any) -> Any:
+            return object()
+
+        async with Agent(server.port, on_request) as agent:
+            assert (await failure_of(agent.client.call(release("unsendable")))).code == "internal"
+            assert (await agent.client.call(REPORTED))["error"]["code"] == "internal"
+
+    asyncio.run(scenario())
+
+
+def test_timeouts_on_both_ends(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            assert (await failure_of(agent.client.call(PREPARE, timeout_s=0.05))).code == "timeout"
+            outcome = await agent.client.call(DeliverDirectly(handover_id="h", mn_id="m"))
+            assert outcome["error"]["code"] == "timeout"
+            assert await agent.client.call(ATTACHED) is None
+
+    asyncio.run(scenario())
+
+
+def test_a_cancelled_caller_disturbs_nobody(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            task = asyncio.create_task(agent.client.call(ATTACHED))
+            await asyncio.sleep(0)
+            task.cancel()
+            assert await agent.client.call(ATTACHED) is None
+            assert task.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_calling_an_agent_that_is_away(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            await agent.client.call(release("absent"))
+
+    asyncio.run(scenario())
+    server.wait_for("called")
+    event = server.wait_for("AgentResponse")
+    assert (event["mag_id"], event["token"], event["error"]["code"]) == ("mag9", "absent", "unavailable")
+
+
+def test_many_calls_at_once(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            calls = [agent.client.call(ATTACHED) for _ in range(400)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            failed = [outcome for outcome in outcomes if outcome is not None]
+            assert len(failed) == 400 - 256
+            assert {failure.code for failure in failed if isinstance(failure, RpcError)} == {"unavailable"}
+
+    asyncio.run(scenario())
+
+
+def test_call_latency(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> list[float]:
+        async with Agent(server.port) as agent:
+            times = []
+            for _ in range(2_000):
+                began = time.perf_counter()
+                await agent.client.call(ATTACHED)
+                times.append(time.perf_counter() - began)
+            return times
+
+    times = asyncio.run(scenario())
+    p99 = statistics.quantiles(times, n=100)[98]
+    with capsys.disabled():
+        print(f"\nRPC call on loopback: p50 {statistics.median(times) * 1e3:.3f} ms, p99 {p99 * 1e3:.3f} ms")
+
+
+# --- connections that end ------------------------------------------------------------------------------------------
+
+
+def test_reconnects_after_the_controller_was_killed(server: Server) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with Agent(server.port) as agent:
+            waiting = asyncio.create_task(agent.client.call(PREPARE))
+            await loop.run_in_executor(None, server.wait_for, "AgentRequest")
+            await loop.run_in_executor(None, server.kill)
+            lost = await failure_of(waiting)
+            assert lost.code == "unavailable"
+            assert not agent.client.connected
+            assert (await failure_of(agent.client.call(ATTACHED))).code == "unavailable"
+            assert not agent.client.notify(REPORTED)
+            assert agent.client.discarded["notification_without_connection"] == 1
+            again = await loop.run_in_executor(None, lambda: Server(port=server.port))
+            try:
+                await agent.until(lambda: agent.client.connected)
+                assert again.next()["event"] == "AgentConnected"
+                assert await agent.client.call(ATTACHED) is None
+                assert [entry.split(":")[0] for entry in agent.log] == ["connected", "disconnected", "connected"]
+            finally:
+                await loop.run_in_executor(None, again.kill)
+
+    asyncio.run(scenario())
+
+
+def test_orderly_stop_of_the_controller(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            assert (await failure_of(agent.client.call(release("stop")))).code == "unavailable"
+            assert agent.log[-1].startswith("disconnected: closed by the controller")
+
+    asyncio.run(scenario())
+    assert server.wait_for("AgentDisconnected")["detail"] == "the controller stops"
+    assert server.wait_for("stopped")["discarded"] == {}
+
+
+def test_open_calls_of_the_controller_end_before_the_disconnect(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            waiting = asyncio.create_task(agent.client.call(PREPARE))
+            await asyncio.get_running_loop().run_in_executor(None, server.wait_for, "AgentRequest")
+            await agent.client.close()
+            assert (await failure_of(waiting)).code == "unavailable"
+            assert agent.log == ["connected", "disconnected: closed"]
+
+    asyncio.run(scenario())
+    event = server.next()
+    assert (event["event"], event["token"], event["error"]["code"]) == ("AgentResponse", "open", "unavailable")
+    assert server.next()["event"] == "AgentDisconnected"
+
+
+def test_a_hanging_controller_is_noticed_by_the_call(server: Server) -> None:
+    async def scenario() -> None:
+        async with Agent(server.port) as agent:
+            server.process.send_signal(signal.SIGSTOP)
+            assert (await failure_of(agent.client.call(ATTACHED, timeout_s=0.1))).code == "timeout"
+            server.process.send_signal(signal.SIGCONT)
+            assert await agent.client.call(ATTACHED) is None  # the late answer was discarded
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_hello_is_tried_again_with_growing_pauses(server: Server) -> None:
+    async def scenario() -> Agent:
+        agent = Agent(server.port)
+        agent.client._hello = Hello(mag_id="mag7", version="0", process_id=1)
+        agent.client.start()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await agent.client.wait_connected()
+        await agent.client.close()
+        return agent
+
+    assert asyncio.run(scenario()).log == []
+
+
+# --- the server against raw sockets --------------------------------------------------------------------------------
+
+
+class Raw:
+    """A peer that sends what it likes."""
+
+    def __init__(self, server: Server) -> None:
+        self.socket = socket.create_connection(("::1", server.port), timeout=WAIT_S)
+        self.unpacker = msgpack.Unpacker()
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, *message: object) -> None:
+        self.socket.sendall(msgpack.packb(list(message)))
+
+    def hello(self, mag_id: str = "mag1", msgid: int = 0) -> Any:
+        self.send(0, msgid, "agent.hello", [{"mag_id": mag_id, "version": "0", "process_id": 1}])
+        return self.receive()
+
+    def receive(self) -> Any:
+        while True:
+            for message in self.unpacker:
+                return message
+            data = self.socket.recv(65536)
+            if not data:
+                return None
+            self.unpacker.feed(data)
+
+
+def test_unknown_mag_is_refused_and_closed(server: Server) -> None:
+    with Raw(server) as raw:
+        error = {"code": "refused", "message": "no MAG 'mag9' in this domain", "field": "mag_id"}
+        assert raw.hello("mag9") == [1, 0, error, None]
+        assert raw.receive() is None
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ((0, 5, "mobile_node.detached", [{"mn_id": "m"}]), "refused"),
+        ((0, 5, "agent.hello", [{"mag_id": 7}]), "bad_params"),
+        ((0, 5, "nonsense", [{}]), "unknown_method"),
+        ((2, "mobile_node.detached", [{"mn_id": "m"}]), None),
+        ((1, 5, None, None), None),
+        (("GET / HTTP/1.1",), None),
+    ],
+)
+def test_the_first_message_must_be_hello(message: tuple[object, ...], code: str | None) -> None:
+    server = Server(hello_timeout_s=0.3)
+    try:
+        with Raw(server) as raw:
+            raw.send(*message)
+            answer = raw.receive()
+            assert (answer[2]["code"] if answer else None) == code
+            assert raw.receive() is None
+    finally:
+        server.kill()
+    assert "Traceback" not in server.errors()
+
+
+def test_silence_is_closed() -> None:
+    server = Server(hello_timeout_s=0.1)
+    try:
+        with Raw(server) as silent, Raw(server) as good:
+            assert good.hello() == [1, 0, None, None]
+            assert silent.receive() is None
+            good.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
+            assert good.receive() == [1, 1, None, None]
+    finally:
+        server.kill()
+
+
+def test_a_second_hello_is_refused(server: Server) -> None:
+    with Raw(server) as raw:
+        raw.hello()
+        assert raw.hello(msgid=1)[2]["code"] == "refused"
+
+
+def test_a_newer_connection_replaces_the_older(server: Server) -> None:
+    with Raw(server) as older, Raw(server) as newer, Raw(server) as other:
+        older.hello()
+        other.hello("mag2")
+        # The same id on the wire on both connections: the answer to the older one must not reach the newer.
+        wire = {"handover_id": "h", "mn_id": "m", "previous_mag": "mag2", "memberships": []}
+        older.send(0, 77, "handover.prepare", [wire])
+        stale = server.wait_for("AgentRequest")["msgid"]
+        assert newer.hello() == [1, 0, None, None]
+        assert older.receive()[2:] == ["handover.cancel", [{"handover_id": "hang", "mn_id": "m"}]]
+        assert older.receive() is None
+        newer.send(0, 77, "handover.prepare", [wire])
+        newer.send(0, 78, "mobile_node.detached", [{"mn_id": str(stale)}])
+        answers = [newer.receive(), newer.receive()]
+        assert [1, 78, None, {"stale_answer_sent": False}] in answers
+        assert not any(answer[:2] == [1, 77] for answer in answers)
+        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
+        assert other.receive() == [1, 1, None, None]
+    events = [server.next() for _ in range(3)]
+    assert [event["event"] for event in events] == ["AgentResponse", "AgentDisconnected", "AgentConnected"]
+    assert events[1]["detail"] == "replaced by a newer connection"
+
+
+def test_junk_after_hello_ends_only_that_connection(server: Server) -> None:
+    with Raw(server) as raw, Raw(server) as other:
+        raw.hello()
+        other.hello("mag2")
+        raw.socket.sendall(b"\xc1\xff\x00" * 1000)
+        assert server.wait_for("AgentDisconnected")["detail"] == "protocol broken: not_msgpack"
+        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
+        assert other.receive() == [1, 1, None, None]
+
+
+def test_an_agent_that_does_not_read_is_cut_off_and_others_are_served(server: Server) -> None:
+    wire = {"handover_id": "h", "mn_id": "m", "outcome": "completed", "reason": "big"}
+    with Raw(server) as deaf, Raw(server) as other:
+        deaf.hello()
+        other.hello("mag2")
+        for msgid in range(1, 30):
+            deaf.send(0, msgid, "handover.release", [wire])
+        assert server.wait_for("AgentDisconnected")["detail"] == "the agent does not read"
+        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
+        assert other.receive() == [1, 1, None, None]
+
+
+def test_a_slow_reader_gets_everything_in_order(server: Server) -> None:
+    wire = {"handover_id": "h", "mn_id": "m", "outcome": "completed", "reason": "big"}
+    with Raw(server) as raw:
+        raw.hello()
+        for msgid in range(1, 40):
+            raw.send(0, msgid, "handover.release", [wire])
+            raw.send(0, 100 + msgid, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
+            assert [raw.receive()[1], raw.receive()[1]] == [msgid, 100 + msgid]
