@@ -15,8 +15,8 @@ from southbound.rpc.parameters import Memberships, RpcParameterError, decode_par
 __all__ = [
     "AGENT_METHODS", "CONTROLLER_METHODS", "BufferReport", "CancelHandover", "CloneGroups", "DeliverDirectly",
     "FinishForwarding", "Hello", "MembershipReported", "Memberships", "MobileNodeAttached", "MobileNodeDetached",
-    "PrepareForwarding", "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "decode_params",
-    "encode_params",
+    "PrepareForwarding", "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "Synchronised",
+    "decode_params", "encode_params",
 ]
 
 # --- agent -> controller -------------------------------------------------------------------------------------------
@@ -60,6 +60,15 @@ class MembershipReported:
     method: ClassVar[str] = "listener.reported"
     mn_id: str
     memberships: Memberships
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synchronised:
+    """After its hello the agent has now reported everything. What is not in `attached` has left meanwhile."""
+
+    method: ClassVar[str] = "agent.synchronised"
+    attached: tuple[str, ...]
+    """MN-IDs on this MAG's links."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +174,7 @@ class CancelHandover:
 CONTROLLER_METHODS: dict[str, type[Any]] = {
     cls.method: cls
     for cls in (
-        Hello, MobileNodeAttached, MobileNodeDetached, MembershipReported, PrepareForwarding, CloneGroups,
+        Hello, MobileNodeAttached, MobileNodeDetached, MembershipReported, Synchronised, PrepareForwarding, CloneGroups,
         DeliverDirectly, ReleaseForwarding, StepReached, BufferReport,
     )
 }

@@ -21,7 +21,10 @@ from southbound.mld.membership import FilterMode, GroupMembership
 
 Memberships = tuple[GroupMembership, ...]
 
+Names = tuple[str, ...]
+
 _TEXT_MAX = 1024
+_NAMES_MAX = 4096
 _COUNTERS_MAX = 64
 _FILTER_MODES = tuple(mode.value for mode in FilterMode)
 
@@ -105,6 +108,13 @@ def _from_wire(parameter: _Parameter, value: Any, name: str, memberships_max: in
     hint = parameter.hint
     if hint == Memberships:
         return _memberships(value, name, memberships_max, sources_max)
+    if hint == Names:
+        good = isinstance(value, list) and len(value) <= _NAMES_MAX and all(
+            isinstance(item, str) and len(item) <= _TEXT_MAX for item in value
+        )
+        if not good:
+            raise RpcParameterError(name, f"allowed: a list of at most {_NAMES_MAX} names")
+        return tuple(value)
     if typing.get_origin(hint) is dict:
         good = isinstance(value, dict) and len(value) <= _COUNTERS_MAX and all(
             isinstance(k, str) and len(k) <= _TEXT_MAX and type(v) is int for k, v in value.items()

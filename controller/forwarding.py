@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bindings + listeners + handovers -> what each switch shall do. A pure function; every rule there is comes from here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from controller.binding_cache import BindingCache
+from controller.handover import Handover, HandoverTable
+from controller.multicast import Listeners, Memberships
+from southbound.mld.membership import GroupMembership
+from southbound.openflow.intents import (
+    ForwardingIntent,
+    Ingress,
+    LmaTunnel,
+    Output,
+    PeerTunnel,
+    Replication,
+    SourceNetwork,
+    ToAccess,
+    ToHandoverBuffer,
+    ToMag,
+)
+from topology.model import Domain, Mag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """One taker of some groups."""
+
+    memberships: Memberships
+    output: Output
+
+
+def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handovers: HandoverTable) -> ForwardingIntent:
+    """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG)."""
+    demands: list[Demand] = []
+    for mag in domain.mags:
+        wanted: list[Memberships] = [
+            listener.memberships
+            for listener in listeners.at(mag.id)
+            if cache.serving_mag(listener.mn_id) == mag.id
+        ]
+        # The clone needs its feed although the MN is bound elsewhere by now (RFC 7411 section 4.2.2).
+        wanted += [handover.cloning for handover in handovers.leaving(mag.id) if handover.cloning is not None]
+        demands += [Demand(memberships=memberships, output=ToMag(mag.address)) for memberships in wanted]
+    return ForwardingIntent(replications=_replications(SourceNetwork(), demands))
+
+
+def mag_intent(
+    mag: Mag, domain: Domain, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
+) -> ForwardingIntent:
+    """A MAG copies the native stream to its listeners, its buffer and its clones, and tunnelled streams to its buffer."""
+    native: list[Demand] = []
+    tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
+    buffered = set()
+    for handover in handovers.arriving(mag.id):
+        if handover.receiving is None:
+            continue
+        previous = domain.mag(handover.previous_mag)
+        if previous is not None:
+            ingress = PeerTunnel(previous.address, previous.index)
+            tunnelled[ingress].append(Demand(memberships=handover.receiving, output=ToHandoverBuffer()))
+        if not handover.direct:
+            buffered.add(handover.mn_id)
+            memberships = _current(listeners, mag.id, handover)
+            native.append(Demand(memberships=memberships, output=ToHandoverBuffer()))
+    for listener in listeners.at(mag.id):
+        served = listener.access_port is not None and cache.serving_mag(listener.mn_id) == mag.id
+        if served and listener.mn_id not in buffered and listener.access_port is not None:
+            native.append(Demand(memberships=listener.memberships, output=ToAccess(listener.access_port)))
+    for handover in handovers.leaving(mag.id):
+        new = domain.mag(handover.new_mag)
+        if handover.cloning is not None and new is not None:
+            native.append(Demand(memberships=handover.cloning, output=ToMag(new.address)))
+    replications = _replications(LmaTunnel(domain.lma.address), native)
+    for tunnel, demands in tunnelled.items():
+        replications |= _replications(tunnel, demands)
+    return ForwardingIntent(replications=replications)
+
+
+def _current(listeners: Listeners, mag_id: str, handover: Handover) -> Memberships:
+    """The MN's own word at the n-MAG replaces the transferred context once it is there."""
+    listener = listeners.get(mag_id, handover.mn_id)
+    if listener is not None and listener.access_port is not None and listener.memberships:
+        return listener.memberships
+    return handover.receiving or ()
+
+
+def _replications(ingress: Ingress, demands: Iterable[Demand]) -> frozenset[Replication]:
+    """Per group: an entry for 'any source', and one for each listed source whose takers differ from those of any."""
+    by_group: dict[IPv6Address, list[tuple[GroupMembership, Output]]] = defaultdict(list)
+    for demand in demands:
+        for membership in demand.memberships:
+            by_group[membership.group].append((membership, demand.output))
+    entries: set[Replication] = set()
+    for group, takers in by_group.items():
+        any_source = frozenset(output for membership, output in takers if membership.wants(None))
+        if any_source:
+            entries.add(Replication(ingress=ingress, source=None, group=group, outputs=any_source))
+        for source in {source for membership, _ in takers for source in membership.sources}:
+            outputs = frozenset(output for membership, output in takers if membership.wants(source))
+            if outputs != any_source:
+                entries.add(Replication(ingress=ingress, source=source, group=group, outputs=outputs))
+    return frozenset(entries)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coordination of handovers as the controller sees them: one record each, driven by one transition table.
+
+The MAGs run the HI/HAck protocol between themselves (RFC 5949, the draft's section 4). The controller learns each step,
+holds what the switches must do for it, and puts a bound on all of it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from controller.multicast import Memberships
+
+
+class HandoverState(Enum):
+    """Where a handover stands."""
+
+    REQUESTED = "requested"
+    """REST has asked; the p-MAG has been told."""
+    INITIATED = "initiated"
+    """The p-MAG has taken it up (step 1)."""
+    PREPARED = "prepared"
+    """The n-MAG's switch takes the tunnel to the buffer."""
+    FORWARDING = "forwarding"
+    """The p-MAG's switch clones: from here on the MN may leave without loss."""
+    BOUND = "bound"
+    """The n-MAG's PBU-M has been accepted."""
+    DELIVERED = "delivered"
+    """The n-MAG's switch delivers the native stream itself."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class HandoverInput(Enum):
+    """What moves a handover on."""
+
+    INITIATE = "initiate"
+    PREPARE = "prepare"
+    CLONE = "clone"
+    BIND = "bind"
+    DELIVER = "deliver"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+_S, _I = HandoverState, HandoverInput
+ENDED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
+CANCELLABLE = frozenset({_S.REQUESTED, _S.INITIATED, _S.PREPARED, _S.FORWARDING})
+
+TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
+    (_S.REQUESTED, _I.INITIATE): _S.INITIATED,
+    # The n-MAG's word may overtake the p-MAG's: they are different connections.
+    (_S.REQUESTED, _I.PREPARE): _S.PREPARED,
+    (_S.INITIATED, _I.PREPARE): _S.PREPARED,
+    (_S.PREPARED, _I.INITIATE): _S.PREPARED,
+    (_S.INITIATED, _I.CLONE): _S.FORWARDING,
+    (_S.PREPARED, _I.CLONE): _S.FORWARDING,
+    # An MN may arrive before the exchange is through (docs/protocol.md, races).
+    (_S.INITIATED, _I.BIND): _S.BOUND,
+    (_S.PREPARED, _I.BIND): _S.BOUND,
+    (_S.FORWARDING, _I.BIND): _S.BOUND,
+    (_S.BOUND, _I.CLONE): _S.BOUND,
+    (_S.BOUND, _I.DELIVER): _S.DELIVERED,
+    (_S.DELIVERED, _I.COMPLETE): _S.COMPLETED,
+    (_S.BOUND, _I.COMPLETE): _S.COMPLETED,
+} | {
+    (state, failure): end
+    for state in HandoverState
+    if state not in ENDED
+    for failure, end in ((_I.FAIL, _S.FAILED), (_I.CANCEL, _S.CANCELLED))
+}
+"""A pair that is not here changes nothing and is counted (`handover_input_ignored`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the eleven steps of the draft's Figure 2, as a node saw it."""
+
+    step: int
+    name: str
+    node: str
+    at: float
+    """Seconds since 1970, on the node's clock."""
+    detail: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Handover:
+    """One handover of one MN."""
+
+    handover_id: str
+    mn_id: str
+    previous_mag: str
+    new_mag: str
+    trigger: str
+    """'rest' or 'mobile_node'."""
+    state: HandoverState
+    guard: float
+    """When the controller gives up on both MAGs and takes the rules away itself."""
+    groups: Memberships = ()
+    """The multicast state it carries, for the record; stays when the rules are gone."""
+    receiving: Memberships | None = None
+    """Groups that the n-MAG's switch takes from the tunnel to the buffer; None: nothing is prepared."""
+    cloning: Memberships | None = None
+    """Groups that the p-MAG's switch clones; None: nothing is cloned."""
+    released_by: set[str] = field(default_factory=set)
+    """MAG ids that have said they are through with it."""
+    direct: bool = False
+    """The n-MAG's switch delivers natively; the buffer gets no native copy any more."""
+    error: str = ""
+    steps: list[Step] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.state in ENDED
+
+    def advance(self, what: HandoverInput) -> bool:
+        """Take one transition; False when the table has none, and then nothing is changed."""
+        following = TRANSITIONS.get((self.state, what))
+        if following is None:
+            return False
+        self.state = following
+        return True
+
+    def release(self) -> None:
+        """Want nothing of any switch any more."""
+        self.receiving, self.cloning, self.direct = None, None, False
+
+
+STEPS_MAX = 64
+"""A handover has about fourteen steps; an agent that reports more is cut off."""
+
+
+class HandoverTable:
+    """Handovers by id, oldest ended ones forgotten first; at most one under way an MN."""
+
+    def __init__(self, remembered: int) -> None:
+        self._remembered = remembered
+        self._handovers: OrderedDict[str, Handover] = OrderedDict()
+        self._open: dict[str, Handover] = {}
+
+    def __iter__(self) -> Iterator[Handover]:
+        return iter(self._handovers.values())
+
+    def get(self, handover_id: str) -> Handover | None:
+        """The handover, or None."""
+        return self._handovers.get(handover_id)
+
+    def open(self) -> list[Handover]:
+        """Handovers that have not ended; the few among the many remembered."""
+        for handover_id in [handover_id for handover_id, handover in self._open.items() if handover.ended]:
+            del self._open[handover_id]
+        return list(self._open.values())
+
+    def under_way(self, mn_id: str) -> Handover | None:
+        """The handover of this MN that has not ended, or None."""
+        return next((handover for handover in self.open() if handover.mn_id == mn_id), None)
+
+    def leaving(self, mag_id: str) -> list[Handover]:
+        """Handovers with this p-MAG that may still hold rules."""
+        return [handover for handover in self.open() if handover.previous_mag == mag_id]
+
+    def arriving(self, mag_id: str) -> list[Handover]:
+        """Handovers with this n-MAG that may still hold rules."""
+        return [handover for handover in self.open() if handover.new_mag == mag_id]
+
+    def add(self, handover: Handover) -> None:
+        """Remember a new handover; of those that have ended the oldest go when there are too many."""
+        self._handovers[handover.handover_id] = handover
+        self._open[handover.handover_id] = handover
+        surplus = len(self._handovers) - self._remembered
+        if surplus > 0:
+            ended = [known.handover_id for known in self._handovers.values() if known.ended]
+            for handover_id in ended[:surplus]:
+                del self._handovers[handover_id]
+
+    def overdue(self, now: float) -> list[Handover]:
+        """Handovers whose guard has run out."""
+        return [handover for handover in self.open() if handover.guard <= now]
+
+    def next_deadline(self) -> float | None:
+        """When `overdue` has something next."""
+        return min((handover.guard for handover in self.open()), default=None)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LmaCore: events in, commands out. It routes; the rules are in registration, handover, forwarding and coordination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from controller import coordination, forwarding
+from controller.commands import Command, RecordEvent, RejectAgent, SendProxyBindingAcknowledgement, SetForwarding
+from controller.confirmation import Wait
+from controller.coordination import Reaction
+from controller.events import (
+    AgentAnswered,
+    AgentConnected,
+    AgentDisconnected,
+    AgentNotified,
+    AgentRequested,
+    Event,
+    ForwardingConfirmed,
+    ForwardingFailed,
+    HandoverCancelRequested,
+    HandoverRequested,
+    MobilityPacketDropped,
+    ProxyBindingUpdateReceived,
+    SwitchConnected,
+    SwitchDisconnected,
+)
+from controller.handover import HandoverInput
+from controller.registration import judge
+from controller.snapshot import Snapshot, take_snapshot
+from controller.state import LmaState
+from southbound.openflow.intents import Intent, SignallingIntent
+from topology.model import Domain
+
+SETTLE_S = 3.0
+"""How long a new controller waits for the agents before it tells the switches what it knows."""
+
+
+class LmaCore:
+    """The logical LMA of one domain.
+
+    `handle` and `tick` return commands for the edge to carry out, in order. `now` is a monotonic clock in seconds.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self._state = LmaState.of(domain)
+        self._settle_at: float | None = None
+        self._deferred: list[Callable[[LmaState], list[Wait]]] = []
+
+    def start(self, now: float) -> list[Command]:
+        """Begin. Signalling is wanted at once; forwarding only when the domain has told what is there.
+
+        Switches may hold rules of a controller that died: asked for too early, an empty state would take them away
+        and streams with them. So nothing is wanted of them until all MAGs have reported, or SETTLE_S has passed.
+        """
+        self._settle_at = now + SETTLE_S
+        return [*self._refresh({self._state.transport_switch})]
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """React to one event, to completion."""
+        reaction = self._react(event, now)
+        if self._settle_at is not None and self._state.is_settled():
+            reaction.dirty |= self._settle()
+        refreshed = list(self._refresh(reaction.dirty))
+        # Waits are made after the refresh: only then is the generation known that they wait for.
+        waits = reaction.waits(self._state) if reaction.waits else []
+        if self._settle_at is not None:
+            # Generation 0 is not a promise: the wait is made anew when there is something to wait for.
+            self._deferred += [reaction.waits] if reaction.waits else []
+            waits = []
+        held = [*self._hold_deferred(), *self._hold(waits)]
+        return [*reaction.commands, *refreshed, *held]
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next, or None."""
+        deadlines = (
+            self._settle_at,
+            self._state.cache.next_deadline(),
+            self._state.handovers.next_deadline(),
+            self._state.switches.next_deadline(),
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        """Do what time has made due: bindings, handovers and waits that have run out."""
+        state = self._state
+        commands: list[Command] = []
+        dirty: set[str] = set()
+        if self._settle_at is not None and self._settle_at <= now:
+            commands.append(RecordEvent(name="settled_late", fields={"known": ",".join(sorted(state.known_agents))}))
+            dirty |= self._settle()
+        for entry in state.cache.expire(now):
+            commands.append(RecordEvent(name="binding_deleted", fields={"mn_id": entry.mn_id, "mag_id": entry.mag_id}))
+            dirty |= {state.domain.lma.id, entry.mag_id}
+        for handover in state.handovers.overdue(now):
+            reaction = coordination.give_up(state, handover, "the handover took too long; its rules were taken away")
+            commands += reaction.commands
+            dirty |= reaction.dirty
+        for wait in state.switches.expire(now):
+            commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
+        return [*commands, *self._refresh(dirty), *self._hold_deferred()]
+
+    def snapshot(self) -> Snapshot:
+        """An immutable picture of everything, for REST and tests."""
+        return take_snapshot(self._state)
+
+    def _react(self, event: Event, now: float) -> Reaction:
+        state = self._state
+        match event:
+            case ProxyBindingUpdateReceived():
+                return self._proxy_binding_update(event, now)
+            case AgentRequested(mag_id=mag_id, token=token, call=call):
+                return coordination.requested(state, mag_id, token, call, now)
+            case AgentNotified(mag_id=mag_id, call=call):
+                return coordination.notified(state, mag_id, call, now)
+            case AgentAnswered(token=token, error=error):
+                return coordination.answered(state, token, error)
+            case AgentConnected(mag_id=mag_id):
+                return coordination.agent_connected(state, mag_id)
+            case AgentDisconnected(mag_id=mag_id):
+                return coordination.agent_disconnected(state, mag_id)
+            case HandoverRequested():
+                return coordination.handover_requested(state, event, now)
+            case HandoverCancelRequested(handover_id=handover_id):
+                return coordination.cancel_requested(state, handover_id)
+            case ForwardingConfirmed(switch=switch, generation=generation):
+                met = state.switches.confirmed(switch, generation)
+                return Reaction([command for wait in met for command in self._met(wait)])
+            case ForwardingFailed(switch=switch, generation=generation, reason=reason):
+                lost = state.switches.failed(switch, generation, reason)
+                fact = RecordEvent(name="switch_refused", fields={"switch": switch, "reason": reason})
+                return Reaction([fact, *(command for wait in lost for command in self._lost(wait, reason))])
+            case SwitchConnected(switch=switch):
+                state.switches.set_connected(switch, True)
+                again = state.switches.repeat(switch)
+                return Reaction([again] if again else [])
+            case SwitchDisconnected(switch=switch):
+                state.switches.set_connected(switch, False)
+                return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
+            case MobilityPacketDropped(reason=reason):
+                state.count(f"mobility_dropped.{reason}")
+                return Reaction([RecordEvent(name="mobility_packet_dropped", fields={"reason": reason})])
+
+    def _proxy_binding_update(self, event: ProxyBindingUpdateReceived, now: float) -> Reaction:
+        state = self._state
+        verdict = judge(
+            event.update,
+            event.source,
+            cache=state.cache,
+            domain=state.domain,
+            policy=state.policy,
+            received_at=event.received_at,
+            now=now,
+        )
+        state.count(f"proxy_binding_update.{int(verdict.status)}")
+        fact = RecordEvent(
+            name="proxy_binding_update",
+            fields={
+                "mn_id": verdict.entry.mn_id if verdict.entry else "",
+                "from": str(event.source),
+                "status": int(verdict.status),
+                "lifetime_s": event.update.lifetime_s,
+                "detail": verdict.detail,
+            },
+        )
+        if verdict.acknowledgement is None:
+            return Reaction([fact])
+        answer = SendProxyBindingAcknowledgement(
+            acknowledgement=verdict.acknowledgement, destination=event.source, reply_to=event.reply_to
+        )
+        if verdict.entry is None:
+            return Reaction([fact, answer])
+        dirty = coordination.register(state, verdict.entry, verdict.memberships)
+        handover = state.handovers.under_way(verdict.entry.mn_id)
+        binding = handover is not None and handover.new_mag == verdict.entry.mag_id and verdict.entry.lifetime_s > 0
+
+        def wait(state: LmaState) -> list[Wait]:
+            # The PBA says that the LMA forwards to the new MAG (the draft's steps 9 and 10), so the LMA's switch first.
+            return [
+                Wait(
+                    needs={state.domain.lma.id: state.switches.generation(state.domain.lma.id)},
+                    deadline=now + state.domain.timers.switch_confirmation_timeout_ms / 1000,
+                    then=(answer,),
+                    otherwise=(),
+                    handover_id=handover.handover_id if handover and binding else "",
+                    advance=HandoverInput.BIND if binding else None,
+                )
+            ]
+
+        return Reaction([fact], dirty, wait)
+
+    def _settle(self) -> set[str]:
+        self._settle_at = None
+        return set(self._state.switches.names())
+
+    def _hold_deferred(self) -> list[Command]:
+        if self._settle_at is not None:
+            return []
+        deferred, self._deferred = self._deferred, []
+        return [command for waits in deferred for command in self._hold(waits(self._state))]
+
+    def _refresh(self, dirty: Iterable[str]) -> Iterable[SetForwarding]:
+        for name in sorted(set(dirty)):
+            if self._settle_at is not None and name != self._state.transport_switch:
+                continue
+            command = self._state.switches.want(name, self._intent(name))
+            if command is not None:
+                yield command
+
+    def _intent(self, name: str) -> Intent:
+        state = self._state
+        domain = state.domain
+        if name == state.transport_switch:
+            return SignallingIntent(lma_address=domain.lma.address)
+        if name == domain.lma.id:
+            return forwarding.lma_intent(domain, state.cache, state.listeners, state.handovers)
+        mag = domain.mag(name)
+        if mag is None:
+            raise KeyError(name)
+        return forwarding.mag_intent(mag, domain, state.cache, state.listeners, state.handovers)
+
+    def _hold(self, waits: list[Wait]) -> Iterable[Command]:
+        for wait in waits:
+            away = [name for name in wait.needs if not self._state.switches.is_connected(name)]
+            if away:
+                yield from self._lost(wait, f"switch {', '.join(away)} is not connected")
+                continue
+            met = self._state.switches.hold(wait)
+            if met is not None:
+                yield from self._met(met)
+
+    def _met(self, wait: Wait) -> list[Command]:
+        if wait.advance is not None:
+            coordination.advance(self._state, wait.handover_id, wait.advance)
+        return list(wait.then)
+
+    def _lost(self, wait: Wait, reason: str) -> list[Command]:
+        self._state.count("confirmation_lost")
+        named = [
+            RejectAgent(mag_id=command.mag_id, token=command.token, code=command.code, message=reason)
+            if isinstance(command, RejectAgent) else command
+            for command in wait.otherwise
+        ]
+        return [RecordEvent(name="confirmation_lost", fields={"reason": reason, "handover_id": wait.handover_id}), *named]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An immutable picture of the LMA: what REST shows and tests compare. Plain data, ready for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from controller.handover import Handover
+from controller.state import LmaState
+from southbound.mld.membership import GroupMembership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Lists of JSON-ready maps; docs/rest.md names their fields."""
+
+    handovers: tuple[dict[str, Any], ...]
+    bindings: tuple[dict[str, Any], ...]
+    mags: tuple[dict[str, Any], ...]
+    listeners: tuple[dict[str, Any], ...]
+    switches: tuple[dict[str, Any], ...]
+    counters: dict[str, int]
+
+
+def take_snapshot(state: LmaState) -> Snapshot:
+    """The picture of this moment."""
+    return Snapshot(
+        handovers=tuple(handover_view(handover) for handover in state.handovers),
+        bindings=tuple(
+            {
+                "mn_id": entry.mn_id,
+                "mag": entry.mag_id,
+                "proxy_care_of_address": str(entry.proxy_care_of_address),
+                "home_network_prefixes": [str(prefix) for prefix in entry.home_network_prefixes],
+                "state": entry.state.value,
+                "lifetime_s": entry.lifetime_s,
+                "sequence": entry.sequence,
+                "link_layer_id": entry.link_layer_id.hex(":") if entry.link_layer_id else None,
+            }
+            for entry in state.cache
+        ),
+        mags=tuple(
+            {
+                "id": mag.id,
+                "address": str(mag.address),
+                "dialect": state.domain.dialect_towards(mag),
+                "agent_connected": mag.id in state.agents,
+                "switch_connected": state.switches.is_connected(mag.id),
+                "mobile_nodes": sorted(
+                    listener.mn_id for listener in state.listeners.at(mag.id) if listener.access_port is not None
+                ),
+            }
+            for mag in state.domain.mags
+        ),
+        listeners=tuple(
+            {
+                "mag": listener.mag_id,
+                "mn_id": listener.mn_id,
+                "access_port": listener.access_port,
+                "groups": [membership_view(membership) for membership in listener.memberships],
+            }
+            for listener in state.listeners
+        ),
+        switches=tuple(_switch_view(state, name) for name in state.switches.names()),
+        counters=dict(state.counters),
+    )
+
+
+def handover_view(handover: Handover) -> dict[str, Any]:
+    """One handover as REST shows it; step times are seconds since 1970."""
+    return {
+        "id": handover.handover_id,
+        "mn_id": handover.mn_id,
+        "previous_mag": handover.previous_mag,
+        "new_mag": handover.new_mag,
+        "state": handover.state.value,
+        "mode": "predictive",
+        "trigger": handover.trigger,
+        "groups": [membership_view(membership) for membership in handover.groups],
+        "steps": [
+            {"step": step.step, "name": step.name, "node": step.node, "at": step.at, "detail": step.detail}
+            for step in sorted(handover.steps, key=lambda step: step.at)
+        ],
+        "packets": handover.counters,
+        "error": handover.error or None,
+    }
+
+
+def membership_view(membership: GroupMembership) -> dict[str, Any]:
+    """One group of a listener."""
+    return {
+        "group": str(membership.group),
+        "filter_mode": membership.filter_mode.value,
+        "sources": sorted(str(source) for source in membership.sources),
+    }
+
+
+def _switch_view(state: LmaState, name: str) -> dict[str, Any]:
+    connected, wanted, confirmed, error = state.switches.state(name)
+    return {
+        "name": name,
+        "connected": connected,
+        "wanted_generation": wanted,
+        "confirmed_generation": confirmed,
+        "error": error or None,
+    }

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The access links of a MAG: who is on which port, what each MN listens to, what it says. Pure.
+
+One point-to-point link an MN (RFC 5213 section 6.9, RFC 6224 section 4.2), so the link's MLD state is the MN's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from southbound.agent.commands import Command, NotifyController, SendAccessFrame
+from southbound.agent.context import MagContext
+from southbound.codec.errors import DecodeError
+from southbound.codec.ethernet import ETHERTYPE_IPV6, EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
+from southbound.codec.handover import Dialect, HandoverIndication
+from southbound.codec.iana import NEXT_HEADER_ICMPV6, NEXT_HEADER_MOBILITY, MldType
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
+from southbound.codec.mld import MldMessage, Mldv1Done, Mldv1Report, Mldv2Query, Mldv2Report
+from southbound.codec.mld_packet import decode_mld_packet, default_destination, encode_mld_packet
+from southbound.codec.mobility import decode_mobility
+from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
+from southbound.mld.listener import MobileNodeMembership
+from southbound.mld.membership import GroupMembership
+from southbound.mld.parameters import ListenerParameters
+from southbound.rpc.methods import MembershipReported
+from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, MobileNode
+
+_MLD_TYPES = frozenset(MldType)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one frame of an MN comes to."""
+
+    profile: MobileNode | None = None
+    attached: MobileNode | None = None
+    """The MN, when this frame is the first sign of it."""
+    effects: list[Command] = field(default_factory=list)
+    indication: HandoverIndication | None = None
+    """The MN's own HO-Initiate."""
+
+
+@dataclass(slots=True)
+class _Link:
+    profile: MobileNode
+    attached: bool = False
+    membership: MobileNodeMembership | None = None
+
+
+class AccessLinks:
+    """All access ports of one MAG."""
+
+    def __init__(self, context: MagContext) -> None:
+        self._context = context
+        self._parameters = ListenerParameters.of(context.domain.timers, context.domain.limits)
+        self._by_port = {profile.access_port(): _Link(profile) for profile in context.domain.mobile_nodes}
+        self._by_mn = {link.profile.id: link for link in self._by_port.values()}
+
+    def is_attached(self, mn_id: str) -> bool:
+        """Whether the MN is on its link here."""
+        link = self._by_mn.get(mn_id)
+        return link is not None and link.attached
+
+    def attached(self) -> list[MobileNode]:
+        """All MNs that are here."""
+        return [link.profile for link in self._by_port.values() if link.attached]
+
+    def memberships(self, mn_id: str) -> tuple[GroupMembership, ...]:
+        """What the MN listens to, as far as known here."""
+        link = self._by_mn.get(mn_id)
+        return link.membership.memberships() if link is not None and link.membership is not None else ()
+
+    def up(self, port: str) -> MobileNode | None:
+        """Carrier: the MN whose link this is has attached; None when it was here already or the port is nobody's."""
+        link = self._by_port.get(port)
+        if link is None or link.attached:
+            return None
+        link.attached = True
+        return link.profile
+
+    def down(self, port: str) -> MobileNode | None:
+        """No carrier: the MN has left, and with it its state (RFC 7411 section 4.2.2)."""
+        link = self._by_port.get(port)
+        if link is None or not link.attached:
+            return None
+        link.attached, link.membership = False, None
+        return link.profile
+
+    def install(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
+        """Start tracking with a context that came ahead, or with the policy store's word."""
+        link = self._by_mn[profile.id]
+        link.membership = MobileNodeMembership(self._parameters)
+        return self._commands(link, link.membership.install(memberships, now))
+
+    def query(self, profile: MobileNode, now: float) -> list[Command]:
+        """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""
+        link = self._by_mn[profile.id]
+        return self._commands(link, link.membership.on_attach(now)) if link.membership is not None else []
+
+    def frame(self, port: str, frame: bytes, now: float) -> Heard:
+        """Take one frame: MLD and HO-Initiate are understood, anything else only shows that the MN is there."""
+        link = self._by_port.get(port)
+        if link is None:
+            return self._dropped("frame_on_unknown_port")
+        try:
+            ethernet = decode_ethernet(frame)
+            if ethernet.source != link.profile.link_layer_id:
+                # The identity of an MN is bound to its link-layer address (RFC 5213 section 11).
+                return self._dropped("frame_of_unknown_link_layer_id")
+            heard = Heard(profile=link.profile)
+            if not link.attached:
+                # The first frame may overtake the link event.
+                link.attached = True
+                link.membership = MobileNodeMembership(self._parameters)
+                heard.attached = link.profile
+            if ethernet.ethertype == ETHERTYPE_IPV6:
+                self._packet(link, ethernet.payload, heard, now)
+        except DecodeError as error:
+            return self._dropped(f"access_{error.reason}")
+        return heard
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        times = [
+            at for link in self._by_port.values()
+            if link.membership is not None and (at := link.membership.next_deadline()) is not None
+        ]
+        return min(times, default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        """Queries and expiries that are due."""
+        commands: list[Command] = []
+        for link in self._by_port.values():
+            deadline = link.membership.next_deadline() if link.membership is not None else None
+            if link.membership is not None and deadline is not None and deadline <= now:
+                commands += self._commands(link, link.membership.tick(now))
+        return commands
+
+    def _packet(self, link: _Link, octets: bytes, heard: Heard, now: float) -> None:
+        packet = decode_ipv6(octets)
+        if packet.next_header == NEXT_HEADER_MOBILITY:
+            heard.indication = self._indication(packet)
+        elif packet.next_header == NEXT_HEADER_ICMPV6 and packet.payload[:1] and packet.payload[0] in _MLD_TYPES:
+            if link.membership is not None:
+                message = decode_mld_packet(octets).message
+                heard.effects = self._commands(link, _listen(link.membership, message, now))
+
+    def _indication(self, packet: Ipv6Packet) -> HandoverIndication:
+        message = decode_mobility(packet.payload, packet.source, packet.destination, Dialect.RFC)
+        if not isinstance(message, HandoverIndication):
+            # An MN has no business with HI, HAck, PBU or PBA.
+            raise DecodeError("mobility_header_not_for_mobile_nodes", 2, "mh_type")
+        return message
+
+    def _commands(self, link: _Link, effects: list[Effect]) -> list[Command]:
+        commands: list[Command] = []
+        for effect in effects:
+            match effect:
+                case MembershipChanged(memberships=memberships):
+                    call = MembershipReported(mn_id=link.profile.id, memberships=memberships)
+                    commands.append(NotifyController(call=call))
+                case SendGeneralQuery() | SendGroupQuery():
+                    commands.append(SendAccessFrame(port=link.profile.access_port(), frame=self._query_frame(effect)))
+                case RecordIgnored(reason=reason):
+                    self._context.counters[reason.value] += 1
+        return commands
+
+    def _query_frame(self, effect: SendGeneralQuery | SendGroupQuery) -> bytes:
+        timers = self._context.domain.timers
+        message = Mldv2Query(
+            maximum_response_delay_ms=effect.max_response_ms,
+            robustness=timers.mld_robustness,
+            query_interval_s=int(timers.mld_query_interval_s),
+        )
+        if isinstance(effect, SendGroupQuery):
+            message = replace(
+                message, group=effect.group, sources=effect.sources, suppress_router_processing=effect.suppress
+            )
+        destination = default_destination(message)
+        return encode_ethernet(
+            EthernetFrame(
+                destination=multicast_mac(destination),
+                source=MAG_ACCESS_MAC,
+                payload=encode_mld_packet(message, MAG_LINK_LOCAL_ADDRESS, destination),
+            )
+        )
+
+    def _dropped(self, reason: str) -> Heard:
+        self._context.counters[reason] += 1
+        return Heard()
+
+
+def _listen(membership: MobileNodeMembership, message: MldMessage, now: float) -> list[Effect]:
+    match message:
+        case Mldv2Report(records=records):
+            return membership.on_report(records, now)
+        case Mldv1Report(group=group):
+            return membership.on_mldv1_report(group, now)
+        case Mldv1Done(group=group):
+            return membership.on_mldv1_done(group, now)
+    return []  # a query of an MN: it is no querier here

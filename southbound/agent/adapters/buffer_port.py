@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The handover-buffer port: what a MAG switch gives its agent to keep until the mobile node is there.
+
+`hob0` is an internal port of the integration bridge, in Open vSwitch's userspace datapath a tap device. It must be up
+to receive, and IPv6 should be disabled on it so that this node's own stack neither answers nor joins anything there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from southbound.agent.adapters.errors import AdapterError
+from southbound.agent.adapters.packet_socket import PacketSocket
+from southbound.path_mark import path_index
+
+_ETHERNET_HEADER = 14
+_IPV6_HEADER = 40
+_ETHERTYPE_IPV6 = b"\x86\xdd"
+_FRAMES_PER_WAKEUP = 64
+_RECEIVE_BUFFER_BYTES = 32 << 20
+"""About 25,000 small frames (the kernel charges some 1.3 KiB each): several loop stalls at any rate of this design."""
+
+OnPacket = Callable[[int, bytes, float], None]
+
+
+def parse_buffered_frame(frame: bytes) -> tuple[int, bytes] | str:
+    """(path index, IPv6 packet) of a frame on the buffer port, or the reason why it is discarded:
+
+    short, not_ipv6, no_path_mark, cut. Octets behind the IPv6 payload length (Ethernet padding) are taken off: the
+    packet's identity is its content.
+    """
+    if len(frame) < _ETHERNET_HEADER + _IPV6_HEADER:
+        return "short"
+    if frame[12:14] != _ETHERTYPE_IPV6 or frame[14] >> 4 != 6:
+        return "not_ipv6"
+    index = path_index(frame[6:12])
+    if index is None:
+        return "no_path_mark"
+    end = _ETHERNET_HEADER + _IPV6_HEADER + int.from_bytes(frame[18:20], "big")
+    if len(frame) < end:
+        return "cut"
+    return index, frame[_ETHERNET_HEADER:end]
+
+
+class BufferPort:
+    """Reads the buffer port; `on_packet(path_index, ipv6_packet, now)` is called in the event loop, in order.
+
+    Counts: received, discarded_<reason of parse_buffered_frame>, receive_overflow, receive_interface_down.
+    """
+
+    def __init__(self, name: str, on_packet: OnPacket, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.counters: Counter[str] = Counter()
+        self._name = name
+        self._on_packet = on_packet
+        self._clock = clock
+        self._port: PacketSocket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> bool:
+        """Listen on the port in the current network namespace; does nothing when it listens already.
+
+        Call it again when the interface was made anew. False (counted as open_no_interface) when there is none.
+        Raises AdapterError without privilege.
+        """
+        if self._port is not None:
+            if self._port.is_on(self._name):
+                return True
+            self.close()
+        self._loop = asyncio.get_running_loop()
+        try:
+            port = PacketSocket(
+                self._name, counters=self.counters, prefix="receive", receive_buffer_bytes=_RECEIVE_BUFFER_BYTES
+            )
+        except AdapterError:
+            raise
+        except OSError:
+            self.counters["open_no_interface"] += 1
+            return False
+        self._loop.add_reader(port.socket, self._receive, port)
+        self._port = port
+        return True
+
+    def _receive(self, port: PacketSocket) -> None:
+        for _ in range(_FRAMES_PER_WAKEUP):
+            if port is not self._port:  # closed by a callback
+                return
+            frame = port.receive()
+            if frame is None:
+                return
+            parsed = parse_buffered_frame(frame)
+            if isinstance(parsed, str):
+                self.counters[f"discarded_{parsed}"] += 1
+                continue
+            self.counters["received"] += 1
+            self._on_packet(parsed[0], parsed[1], self._clock())
+
+    def count_overflow(self) -> int:
+        """Frames lost so far because the receive buffer was full; also brings the counter up to date."""
+        if self._port is not None:
+            self._port.statistics()
+        return self.counters["receive_overflow"]
+
+    def close(self) -> None:
+        """Idempotent; `open` may follow."""
+        if self._port is not None and self._loop is not None:
+            self._loop.remove_reader(self._port.socket)
+            self._port.close()
+            self._port = None

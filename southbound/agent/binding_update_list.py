@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Binding Update List (RFC 5213 section 6.1): PBU-M out, PBA in, retransmission, refresh, de-registration. Pure.
+
+PBU-M = PBU with the S flag and one Active Multicast Subscription option (57) a group; see docs/protocol.md for why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from southbound.agent.commands import Command, SendMobilityHeader
+from southbound.agent.context import MagContext
+from southbound.codec.accessors import mn_id
+from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIndicator
+from southbound.codec.mobility import encode_mobility
+from southbound.codec.options import (
+    AccessTechnologyTypeOption,
+    HandoffIndicatorOption,
+    HomeNetworkPrefix,
+    MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
+    MobilityOption,
+    Timestamp,
+)
+from southbound.mld.context import active_multicast_subscriptions
+from southbound.mld.membership import GroupMembership
+from topology.model import MobileNode
+
+REFRESH_AT = 0.8
+"""Part of the lifetime after which a binding is refreshed."""
+_TICK = 1 / 65536
+"""Resolution of the Timestamp option (RFC 5213 section 8.8)."""
+
+
+class BindingState(Enum):
+    """Of one entry."""
+
+    REGISTERING = "registering"
+    BOUND = "bound"
+    DEREGISTERING = "deregistering"
+    REFUSED = "refused"
+    """The LMA said no; nothing is sent until the MN attaches again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    profile: MobileNode
+    state: BindingState
+    indicator: HandoffIndicator
+    memberships: tuple[GroupMembership, ...]
+    sequence: int = 0
+    retransmit_at: float | None = None
+    timeout_s: float = 1.0
+    refresh_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindingResult:
+    """What a PBA says."""
+
+    mn_id: str
+    accepted: bool
+    status: int
+    multicast: bool
+    """The LMA took the multicast state; otherwise a MAG falls back to MLD through the tunnel (RFC 6224)."""
+    refreshed: bool
+    """The binding was there already."""
+
+
+class BindingUpdateList:
+    """All registrations of this MAG, by MN-ID."""
+
+    def __init__(self, context: MagContext) -> None:
+        self._context = context
+        self._entries: dict[str, _Entry] = {}
+        self._sequence = 0
+        self._last_stamp = 0.0
+
+    def is_bound(self, mn_id: str) -> bool:
+        """Whether the LMA has accepted this MN from here."""
+        entry = self._entries.get(mn_id)
+        return entry is not None and entry.state is BindingState.BOUND
+
+    def register(
+        self, profile: MobileNode, indicator: HandoffIndicator, memberships: tuple[GroupMembership, ...], now: float
+    ) -> list[Command]:
+        """Send a PBU-M, and again until there is a PBA."""
+        entry = _Entry(
+            profile=profile, state=BindingState.REGISTERING, indicator=indicator, memberships=memberships,
+            timeout_s=self._context.domain.timers.binding_acknowledgement_timeout_s,
+        )
+        self._entries[profile.id] = entry
+        return self._send(entry, now)
+
+    def deregister(self, profile: MobileNode, now: float) -> list[Command]:
+        """The MN has left for good: lifetime 0, once (RFC 5213 section 6.9.1.4: the entry goes with the PBA or the timeout)."""
+        entry = self._entries.get(profile.id)
+        if entry is None or entry.state is BindingState.REFUSED:
+            self._entries.pop(profile.id, None)
+            return []
+        entry.state, entry.indicator, entry.memberships = BindingState.DEREGISTERING, HandoffIndicator.UNKNOWN, ()
+        entry.refresh_at = None
+        entry.timeout_s = self._context.domain.timers.binding_acknowledgement_timeout_s
+        return self._send(entry, now)
+
+    def acknowledged(self, message: ProxyBindingAcknowledgement, now: float) -> BindingResult | None:
+        """Take a PBA; None when it answers nothing of ours (and then it is counted)."""
+        entry = self._entries.get(mn_id(message) or "")
+        if entry is None or entry.retransmit_at is None or entry.sequence != message.sequence:
+            self._context.counters["binding_acknowledgement_unexpected"] += 1
+            return None
+        if not self._echoes(entry, message):
+            # Rule 6 of RFC 5213 section 6.9.1.2: ignored. The next retransmission asks again.
+            self._context.counters["binding_acknowledgement_not_matching"] += 1
+            return None
+        refreshed = entry.indicator is HandoffIndicator.REREGISTRATION
+        accepted = message.accepted
+        entry.retransmit_at = None
+        result = BindingResult(
+            mn_id=entry.profile.id,
+            accepted=accepted,
+            status=int(message.status),
+            multicast=message.multicast,
+            refreshed=refreshed,
+        )
+        if entry.state is BindingState.DEREGISTERING:
+            del self._entries[entry.profile.id]
+            return None
+        if message.status == BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
+            # Rule 8: again at once, with a newer stamp.
+            entry.retransmit_at = now
+            return None
+        entry.state = BindingState.BOUND if accepted else BindingState.REFUSED
+        entry.refresh_at = now + REFRESH_AT * message.lifetime_s if accepted else None
+        return result
+
+    def resend_all(self, now: float) -> list[Command]:
+        """Refresh every binding: the LMA has restarted and knows nothing."""
+        commands: list[Command] = []
+        for entry in self._entries.values():
+            if entry.state is BindingState.BOUND:
+                commands += self._refresh(entry, now)
+            elif entry.state is BindingState.REGISTERING:
+                commands += self._send(entry, now)
+        return commands
+
+    def update_memberships(self, mn_id: str, memberships: tuple[GroupMembership, ...]) -> None:
+        """What the next PBU-M of this MN shall carry."""
+        entry = self._entries.get(mn_id)
+        if entry is not None and entry.state is not BindingState.DEREGISTERING:
+            entry.memberships = memberships
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        times = [
+            at for entry in self._entries.values() for at in (entry.retransmit_at, entry.refresh_at) if at is not None
+        ]
+        return min(times, default=None)
+
+    def tick(self, now: float) -> list[Command]:
+        """Retransmissions and refreshes that are due."""
+        commands: list[Command] = []
+        for entry in list(self._entries.values()):
+            if entry.retransmit_at is not None and entry.retransmit_at <= now:
+                if entry.state is BindingState.DEREGISTERING:
+                    del self._entries[entry.profile.id]
+                    continue
+                longest = self._context.domain.timers.binding_acknowledgement_timeout_max_s
+                entry.timeout_s = min(2 * entry.timeout_s, longest)
+                commands += self._send(entry, now)
+            elif entry.refresh_at is not None and entry.refresh_at <= now:
+                commands += self._refresh(entry, now)
+        return commands
+
+    def _refresh(self, entry: _Entry, now: float) -> list[Command]:
+        entry.indicator = HandoffIndicator.REREGISTRATION
+        entry.timeout_s = self._context.domain.timers.binding_acknowledgement_timeout_s
+        entry.refresh_at = None
+        return self._send(entry, now)
+
+    def _send(self, entry: _Entry, now: float) -> list[Command]:
+        # Every sending has a fresh, larger Timestamp and Sequence # (RFC 5213 section 6.9.4).
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._last_stamp = max(now + self._context.wall_offset, self._last_stamp + _TICK)
+        entry.sequence, entry.retransmit_at = self._sequence, now + entry.timeout_s
+        deregister = entry.state is BindingState.DEREGISTERING
+        profile, domain = entry.profile, self._context.domain
+        options: list[MobilityOption] = [
+            MobileNodeIdentifier(identifier=profile.id),
+            HomeNetworkPrefix(prefix=profile.home_network_prefix),
+            HandoffIndicatorOption(indicator=entry.indicator),
+            AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
+            MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),
+            Timestamp.from_seconds(self._last_stamp),
+        ]
+        options += active_multicast_subscriptions(entry.memberships)
+        update = ProxyBindingUpdate(
+            sequence=entry.sequence,
+            lifetime_s=0 if deregister else domain.timers.binding_lifetime_s,
+            acknowledge=True,
+            proxy=True,
+            multicast=not deregister,
+            options=tuple(options),
+        )
+        header = encode_mobility(update, self._context.mag.address, domain.lma.address)
+        return [SendMobilityHeader(header=header, destination=domain.lma.address)]
+
+    def _echoes(self, entry: _Entry, message: ProxyBindingAcknowledgement) -> bool:
+        """Whether the PBA repeats what identified the MN (RFC 5213 section 6.9.1.2 rules 3-6)."""
+        if not message.accepted:
+            return True
+        expected = {
+            HandoffIndicatorOption(indicator=entry.indicator),
+            MobileNodeLinkLayerIdentifier(identifier=entry.profile.link_layer_id),
+        }
+        return expected <= set(message.options)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the MAG's core wants done: the outputs of `MagCore`, in the imperative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from typing import Any
+
+from southbound.agent.events import LastDeliveredDigests
+from southbound.mld.membership import GroupMembership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMobilityHeader:
+    """Send a Mobility Header from the Proxy-CoA."""
+
+    header: bytes
+    destination: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendAccessFrame:
+    """Send an Ethernet frame to the MN behind this port."""
+
+    port: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallController:
+    """Ask the controller; ControllerAnswered comes back under `token`."""
+
+    token: str
+    call: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyController:
+    """Tell the controller."""
+
+    call: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerController:
+    """Answer the ControllerCalled that is being handled; `error` None means done."""
+
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSent:
+    """Remember from now on what the switch sends out of this port, for the word on the last delivered packet."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnwatchSent:
+    """Stop watching the port."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectMobileNode:
+    """Handover buffer: keep what comes for this MN until it arrives."""
+
+    mn_id: str
+    handover_id: str
+    memberships: tuple[GroupMembership, ...]
+    tunnel_path: int
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutBuffer:
+    """Handover buffer: the p-MAG has named the last packets that the MN received."""
+
+    mn_id: str
+    last_delivered: LastDeliveredDigests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverBuffer:
+    """Handover buffer: the MN is on the link."""
+
+    mn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeConfirmed:
+    """Handover buffer: the LMA forwards natively from now on (PBA received)."""
+
+    mn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseBuffer:
+    """Handover buffer: free what is kept for this MN; its counters go to the controller under `handover_id`."""
+
+    mn_id: str
+    handover_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFact:
+    """One fact for the log."""
+
+    name: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+Command = (
+    SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController | WatchSent | UnwatchSent
+    | ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed | ReleaseBuffer | RecordFact
+)

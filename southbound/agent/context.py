@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the machines of one MAG share: who we are, the exchange with peers, and how a step is told to the controller."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+
+from southbound.agent.commands import Command, NotifyController
+from southbound.agent.handover_exchange import HandoverExchange
+from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
+from southbound.codec.mobility import encode_mobility
+from southbound.rpc.methods import StepReached
+from topology.model import Domain, Mag
+from topology.policy_store import PolicyStore
+
+
+@dataclass(slots=True, kw_only=True)
+class MagContext:
+    """Shared by the machines of one agent."""
+
+    domain: Domain
+    mag: Mag
+    policy: PolicyStore
+    exchange: HandoverExchange
+    new_handover_id: Callable[[], str]
+    wall_offset: float = 0.0
+    """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def dialect(self, peer: Mag) -> Dialect:
+        """The HI/HAck dialect of this peer."""
+        return Dialect(self.domain.dialect_towards(peer))
+
+    def initiate(
+        self, peer: Mag, mn_id: str, build: Callable[[Dialect, int], HandoverInitiate], token: str, now: float
+    ) -> list[Command]:
+        """Send a HandoverInitiate reliably; `token` names what its acknowledgement, or its absence, is for."""
+        sequence = self.exchange.next_sequence()
+        message = build(self.dialect(peer), sequence)
+        header = encode_mobility(
+            message, self.mag.address, peer.address, option_length_unit=self.domain.option_length_unit
+        )
+        return [*self.exchange.send(peer.address, mn_id, sequence, header, token, now)]
+
+    def acknowledge(
+        self, peer: IPv6Address, mn_id: str, message: HandoverAcknowledge, now: float
+    ) -> list[Command]:
+        """Answer a HandoverInitiate, and remember the answer for its repetitions."""
+        header = encode_mobility(
+            message, self.mag.address, peer, option_length_unit=self.domain.option_length_unit
+        )
+        return [*self.exchange.answer(peer, mn_id, message.sequence, header, now)]
+
+    def step(
+        self, number: int, name: str, handover_id: str, mn_id: str, previous: str, new: str, now: float, detail: str = ""
+    ) -> NotifyController:
+        """Tell the controller that a step of the draft's Figure 2 has happened here."""
+        return NotifyController(
+            call=StepReached(
+                handover_id=handover_id,
+                mn_id=mn_id,
+                step=number,
+                name=name,
+                at=now + self.wall_offset,
+                previous_mag=previous,
+                new_mag=new,
+                detail=detail,
+            )
+        )

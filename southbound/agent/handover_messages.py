@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the MAGs say to each other in a handover, and how each dialect says it (docs/protocol.md).
+
+Writing: intent -> HandoverInitiate/HandoverAcknowledge. Reading: `purpose` tells what a HandoverInitiate is for. Dialect
+differences (Code values, which flags exist) live here and in the codec, nowhere else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from ipaddress import IPv6Address, IPv6Network
+
+from southbound.agent.events import LastDeliveredDigests
+from southbound.codec.accessors import find_option, find_options, handover_id, last_delivered, multicast_records
+from southbound.codec.castover_options import HandoverIdentifier, LastDelivered
+from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
+from southbound.codec.iana import HandoverAcknowledgeCode, MulticastAcknowledgementStatus
+from southbound.codec.options import (
+    HomeNetworkPrefix,
+    LocalMobilityAnchorAddress,
+    MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
+    MobilityOption,
+    MulticastAcknowledgement,
+    MulticastMobility,
+    UnreadableMulticastMobility,
+)
+from southbound.mld.context import memberships_from_records, multicast_mobility_options, records_from_memberships
+from southbound.mld.membership import GroupMembership
+
+
+class Purpose(Enum):
+    """What a HandoverInitiate asks for."""
+
+    CONTEXT = "context"
+    """Step 2: here is an MN's context, get ready for it."""
+    FORWARDING_REQUEST = "forwarding_request"
+    """Step 4: forward its packets to me (F)."""
+    LAST_DELIVERED = "last_delivered"
+    """Step 6: the MN has left, these were the last packets that it was sent."""
+    COMPLETED = "completed"
+    """Step 11: forwarding is over (F and the completion Code)."""
+
+
+def purpose(message: HandoverInitiate) -> Purpose:
+    """What the peer wants. F with the completion Code first: Code 2 means opposite things in the two dialects."""
+    if message.purpose is InitiatePurpose.FORWARDING_COMPLETED:
+        return Purpose.COMPLETED
+    if find_option(message, LastDelivered) is not None or _is_bare_word(message):
+        return Purpose.LAST_DELIVERED
+    context = find_option(message, MulticastMobility) or find_option(message, HomeNetworkPrefix)
+    return Purpose.FORWARDING_REQUEST if message.forward and context is None else Purpose.CONTEXT
+
+
+def _is_bare_word(message: HandoverInitiate) -> bool:
+    """A word on the last packets that names no stream: nothing was sent while the p-MAG watched."""
+    told = {MobileNodeIdentifier, HandoverIdentifier}
+    return not message.forward and not message.buffer and {type(option) for option in message.options} == told
+
+
+def context_message(
+    dialect: Dialect,
+    sequence: int,
+    *,
+    mn_id: str,
+    handover_id: str,
+    prefix: IPv6Network,
+    lma_address: IPv6Address,
+    link_layer_id: bytes,
+    memberships: tuple[GroupMembership, ...],
+) -> HandoverInitiate:
+    """Step 2. The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail."""
+    draft = dialect is Dialect.DRAFT
+    # One option 60 a message (RFC 7411 section 5.5). What does not fit the first comes with the MN's own report.
+    state = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
+    return HandoverInitiate(
+        dialect=dialect,
+        sequence=sequence,
+        code=initiate_code(dialect, InitiatePurpose.CONTEXT),
+        buffer=True,
+        forward=False,
+        multicast=draft,
+        proxy=not draft,
+        options=(
+            MobileNodeIdentifier(identifier=mn_id),
+            HomeNetworkPrefix(prefix=prefix),
+            MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
+            LocalMobilityAnchorAddress(address=lma_address),
+            HandoverIdentifier(identifier=handover_id),
+            *state,
+        ),
+    )
+
+
+def forwarding_request(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
+    """Step 4, from the n-MAG."""
+    code = initiate_code(dialect, InitiatePurpose.FORWARDING_REQUEST)
+    return _with_identity(dialect, sequence, code, True, mn_id, handover_id)
+
+
+def completion(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
+    """Step 11."""
+    code = initiate_code(dialect, InitiatePurpose.FORWARDING_COMPLETED)
+    return _with_identity(dialect, sequence, code, True, mn_id, handover_id)
+
+
+def last_delivered_message(
+    dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests
+) -> HandoverInitiate:
+    """Step 6: Castover's own vendor option in a HandoverInitiate, so that it is acknowledged and repeated like any other."""
+    words = tuple(
+        LastDelivered(source=source, group=group, digests=digests)
+        for (source, group), digests in sorted(last_delivered.items())
+    )
+    return _with_identity(dialect, sequence, 0, False, mn_id, handover_id, words)
+
+
+def _with_identity(
+    dialect: Dialect,
+    sequence: int,
+    code: int,
+    forward: bool,
+    mn_id: str,
+    handover_id: str,
+    more: tuple[MobilityOption, ...] = (),
+) -> HandoverInitiate:
+    return HandoverInitiate(
+        dialect=dialect,
+        sequence=sequence,
+        code=code,
+        buffer=False,
+        forward=forward,
+        multicast=False,
+        proxy=dialect is Dialect.RFC,
+        options=(MobileNodeIdentifier(identifier=mn_id), HandoverIdentifier(identifier=handover_id), *more),
+    )
+
+
+def acknowledgement(
+    request: HandoverInitiate,
+    code: HandoverAcknowledgeCode,
+    refused: tuple[GroupMembership, ...] = (),
+    status: MulticastAcknowledgementStatus = MulticastAcknowledgementStatus.ADMINISTRATIVELY_PROHIBITED,
+) -> HandoverAcknowledge:
+    """The answer to any HandoverInitiate; one that carried multicast state is acknowledged with option 61 (RFC 7411 5.2)."""
+    answer: list[MobilityOption] = [*find_options(request, MobileNodeIdentifier)]
+    if find_option(request, UnreadableMulticastMobility) is not None:
+        unsupported = MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED
+        answer.append(MulticastAcknowledgement(status=unsupported, records=()))
+    elif find_option(request, MulticastMobility) is not None:
+        granted = MulticastAcknowledgementStatus.SUCCESS
+        records = records_from_memberships(refused)
+        answer.append(MulticastAcknowledgement(status=status if refused else granted, records=records))
+    return HandoverAcknowledge(
+        dialect=request.dialect,
+        sequence=request.sequence,
+        code=code,
+        proxy=request.dialect is Dialect.RFC,
+        options=tuple(answer),
+    )
+
+
+def refused_groups(message: HandoverAcknowledge) -> frozenset[IPv6Address]:
+    """The groups that a HandoverAcknowledge refuses; no option 61 with a Code below 128 means none (docs/protocol.md)."""
+    return frozenset(
+        record.group for option in find_options(message, MulticastAcknowledgement) for record in option.records
+    )
+
+
+def memberships_of(message: HandoverInitiate) -> tuple[tuple[GroupMembership, ...], int]:
+    """The multicast state of a context, and how many records were passed over."""
+    return memberships_from_records(multicast_records(message))
+
+
+def last_delivered_of(message: HandoverInitiate) -> LastDeliveredDigests:
+    """What the p-MAG says it delivered last, by stream."""
+    return {(option.source, option.group): option.digests for option in last_delivered(message)}
+
+
+def handover_id_of(message: HandoverInitiate) -> str | None:
+    """The handover's name as the peer gave it, or None when the peer is of another make."""
+    return handover_id(message)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MAG that an MN comes to: take its context, ask for its packets, keep them, deliver, join the native stream. Pure.
+
+States and transitions are docs/protocol.md 'n-MAG'; the draft's Figure 2 steps 3, 4, 5, 7, 10 and 11 happen here. Steps 8
+and 9 are the Binding Update List's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from southbound.agent import handover_messages
+from southbound.agent.commands import (
+    CallController,
+    Command,
+    CutBuffer,
+    DeliverBuffer,
+    ExpectMobileNode,
+    NativeConfirmed,
+    RecordFact,
+    ReleaseBuffer,
+)
+from southbound.agent.context import MagContext
+from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
+from southbound.codec.iana import HandoverAcknowledgeCode
+from southbound.mld.membership import GroupMembership
+from southbound.rpc.methods import DeliverDirectly, PrepareForwarding, ReleaseForwarding
+from topology.model import Mag, MobileNode
+
+
+class NewState(Enum):
+    """Where the n-MAG stands with one MN that is coming."""
+
+    PREPARING = "preparing"
+    """Context taken, the switch has not confirmed the way to the buffer yet."""
+    FORWARDING_REQUESTED = "forwarding_requested"
+    FORWARDING = "forwarding"
+    """The p-MAG clones: what comes is kept."""
+    ALONE = "alone"
+    """No forwarding is to be had; the context still serves at attachment."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Arriving:
+    """One MN that is expected, or has arrived and is not yet served by the switch alone."""
+
+    handover_id: str
+    profile: MobileNode
+    peer: Mag
+    memberships: tuple[GroupMembership, ...]
+    state: NewState
+    deadline: float
+    """Context lifetime before the MN is here, forwarding lifetime after."""
+    arrived: bool = False
+    bound: bool = False
+    direct_requested: bool = False
+    completed: bool = False
+    """The completion HI has come."""
+
+
+DIRECT_GRACE_S = 0.25
+"""After the switch has taken over, what is still on its way through the buffer port is delivered for this long."""
+
+
+class NewMag:
+    """All MNs that are coming to this MAG, by MN-ID."""
+
+    def __init__(self, context: MagContext) -> None:
+        self._context = context
+        self._arriving: dict[str, Arriving] = {}
+
+    def get(self, mn_id: str) -> Arriving | None:
+        """The handover of this MN to here, or None."""
+        return self._arriving.get(mn_id)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        return min((arriving.deadline for arriving in self._arriving.values()), default=None)
+
+    def context_received(
+        self, profile: MobileNode, peer: Mag, request: HandoverInitiate, handover_id: str, attached: bool, now: float
+    ) -> list[Command]:
+        """Step 2 at its receiver: authorise group by group, acknowledge (step 3), prepare for step 4.
+
+        An MN that is here already needs no tunnel: its context is acknowledged and merged by the caller ('late HI').
+        """
+        wanted, passed_over = handover_messages.memberships_of(request)
+        if passed_over:
+            self._context.counters["context_records_ignored"] += passed_over
+        policy, limits = self._context.policy, self._context.domain.limits
+        refused = tuple(
+            membership
+            for index, membership in enumerate(wanted)
+            if index >= limits.groups_per_mobile_node or not policy.may_join(profile.id, membership.group)
+        )
+        memberships = tuple(membership for membership in wanted if membership not in refused)
+        code = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED
+        answer = handover_messages.acknowledgement(request, code, refused)
+        commands = self._context.acknowledge(peer.address, profile.id, answer, now)
+        if attached:
+            self._context.counters["context_after_attachment"] += 1
+            return commands
+        arriving = Arriving(
+            handover_id=handover_id,
+            profile=profile,
+            peer=peer,
+            memberships=memberships,
+            state=NewState.PREPARING,
+            deadline=now + self._context.domain.timers.context_lifetime_s,
+        )
+        self._arriving[profile.id] = arriving
+        prepare = PrepareForwarding(
+            handover_id=handover_id, mn_id=profile.id, previous_mag=peer.id, memberships=memberships
+        )
+        detail = f"{len(refused)} group(s) refused" if refused else ""
+        return [
+            *commands,
+            ExpectMobileNode(
+                mn_id=profile.id, handover_id=handover_id, memberships=memberships, tunnel_path=peer.index,
+                port=profile.access_port(),
+            ),
+            CallController(token=f"prepare {profile.id}", call=prepare),
+            self._step(arriving, 3, "HAck", now, detail),
+        ]
+
+    def prepared(self, mn_id: str, error: str | None, now: float) -> list[Command]:
+        """The switch takes the tunnel to the buffer: ask for the packets (step 4)."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or arriving.state is not NewState.PREPARING:
+            return []
+        if error is not None:
+            arriving.state = NewState.ALONE
+            return [RecordFact(name="prepare_refused", fields={"mn_id": mn_id, "reason": error})]
+        arriving.state = NewState.FORWARDING_REQUESTED
+        handover_id = arriving.handover_id
+        return [
+            *self._context.initiate(
+                arriving.peer,
+                mn_id,
+                lambda dialect, sequence: handover_messages.forwarding_request(
+                    dialect, sequence, mn_id=mn_id, handover_id=handover_id
+                ),
+                f"forward {mn_id}",
+                now,
+            ),
+            self._step(arriving, 4, "HI(F)", now),
+        ]
+
+    def forwarding_acknowledged(self, mn_id: str, message: HandoverAcknowledge) -> list[Command]:
+        """The p-MAG's answer to HI(F): below 128 its switch clones by now."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or arriving.state is not NewState.FORWARDING_REQUESTED:
+            return []
+        if not message.accepted:
+            return self._alone(arriving, f"HAck code {int(message.code)}")
+        arriving.state = NewState.FORWARDING
+        return []
+
+    def gave_up(self, mn_id: str, what: str) -> list[Command]:
+        """All repetitions of a HI went unanswered."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or what != "forward":
+            return []
+        return self._alone(arriving, f"{arriving.peer.id} does not answer")
+
+    def last_delivered(self, mn_id: str, request: HandoverInitiate, now: float) -> list[Command] | None:
+        """Step 6 as the p-MAG tells it: which packets the MN has had. None: no such handover."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None:
+            return None
+        answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
+        return [
+            CutBuffer(mn_id=mn_id, last_delivered=handover_messages.last_delivered_of(request)),
+            *self._context.acknowledge(arriving.peer.address, mn_id, answer, now),
+        ]
+
+    def arrived(self, mn_id: str, now: float) -> list[Command]:
+        """The MN is on the link: deliver (step 7)."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None:
+            return []
+        arriving.arrived = True
+        arriving.deadline = now + self._context.domain.timers.forwarding_lifetime_s
+        return [DeliverBuffer(mn_id=mn_id)]
+
+    def bound(self, mn_id: str, now: float) -> list[Command]:
+        """The PBA has come (step 9): the LMA forwards natively from here on."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None:
+            return []
+        arriving.bound = True
+        return [NativeConfirmed(mn_id=mn_id)]
+
+    def observed(self, mn_id: str, what: str, detail: str, now: float) -> list[Command]:
+        """The buffer has seen a first packet or begun to deliver: steps 5, 7 and 10."""
+        arriving = self._arriving.get(mn_id)
+        steps = {"tunnel": (5, "tunnel data"), "delivery": (7, "delivery"), "native": (10, "native data")}
+        if arriving is None or what not in steps:
+            return []
+        return [self._step(arriving, *steps[what], now, detail)]
+
+    def joined(self, mn_id: str) -> list[Command]:
+        """Every stream runs natively and nothing is held: have the switch deliver alone."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or arriving.direct_requested:
+            return []
+        arriving.direct_requested = True
+        call = DeliverDirectly(handover_id=arriving.handover_id, mn_id=mn_id)
+        return [CallController(token=f"direct {mn_id}", call=call)]
+
+    def delivered_directly(self, mn_id: str, error: str | None) -> list[Command]:
+        """The switch delivers, or could not be told to: then the buffer goes on until the lifetime is over."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None:
+            return []
+        if error is not None:
+            arriving.direct_requested = False
+            return [RecordFact(name="direct_delivery_refused", fields={"mn_id": mn_id, "reason": error})]
+        return []
+
+    def completed(self, mn_id: str, request: HandoverInitiate, peer: Mag, now: float) -> list[Command]:
+        """Step 11 at its receiver. Idempotent: for an MN that is not known (any more) the answer is the same."""
+        answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
+        commands = self._context.acknowledge(peer.address, mn_id, answer, now)
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or arriving.peer != peer or arriving.completed:
+            return commands
+        if not arriving.arrived:
+            # The p-MAG has called it off, or the MN has gone back: as if there had been no context.
+            return [*commands, *self._end(arriving, "cancelled", "ended by the previous MAG")]
+        arriving.completed = True
+        arriving.deadline = now + DIRECT_GRACE_S if arriving.direct_requested else arriving.deadline
+        return [*commands, self._step(arriving, 11, "HAck completed", now)]
+
+    def left(self, mn_id: str, now: float) -> list[Command]:
+        """The MN has gone from here again before the switch had it alone."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None or not arriving.arrived:
+            return []
+        return self._end(arriving, "failed", "the mobile node has left again")
+
+    def tick(self, now: float) -> list[Command]:
+        """Contexts whose MN never came, and handovers that are through."""
+        commands: list[Command] = []
+        for arriving in [arriving for arriving in self._arriving.values() if arriving.deadline <= now]:
+            if arriving.completed:
+                commands += self._end(arriving, "completed", "")
+            elif arriving.arrived:
+                # Without the completion the tunnel is left anyway (forwarding lifetime, docs/protocol.md).
+                self._context.counters["forwarding_lifetime_over"] += 1
+                commands += self._end(arriving, "completed", "no completion from the previous MAG")
+            else:
+                self._context.counters["context_lifetime_over"] += 1
+                commands += [
+                    *self._tell_peer(arriving, now),
+                    *self._end(arriving, "failed", "the mobile node has not arrived"),
+                ]
+        return commands
+
+    def _tell_peer(self, arriving: Arriving, now: float) -> list[Command]:
+        mn_id, handover_id = arriving.profile.id, arriving.handover_id
+        return self._context.initiate(
+            arriving.peer,
+            mn_id,
+            lambda dialect, sequence: handover_messages.completion(
+                dialect, sequence, mn_id=mn_id, handover_id=handover_id
+            ),
+            f"ended {mn_id}",
+            now,
+        )
+
+    def _alone(self, arriving: Arriving, reason: str) -> list[Command]:
+        arriving.state = NewState.ALONE
+        self._context.counters["forwarding_refused"] += 1
+        return [RecordFact(name="forwarding_refused", fields={"mn_id": arriving.profile.id, "reason": reason})]
+
+    def _end(self, arriving: Arriving, outcome: str, reason: str) -> list[Command]:
+        mn_id = arriving.profile.id
+        del self._arriving[mn_id]
+        release = ReleaseForwarding(handover_id=arriving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
+        # A buffer that still delivers is freed only when the switch has taken over (the answer to this call).
+        token = f"released {mn_id} {arriving.handover_id}"
+        freed = [] if arriving.arrived else [ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id)]
+        return [*freed, CallController(token=token, call=release)]
+
+    def _step(self, arriving: Arriving, number: int, name: str, now: float, detail: str = "") -> Command:
+        context = self._context
+        return context.step(
+            number, name, arriving.handover_id, arriving.profile.id, arriving.peer.id, context.mag.id, now, detail
+        )

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MAG that an MN leaves: HI with its context, clone on request, word on the last packet, completion. Pure.
+
+States and transitions are docs/protocol.md 'p-MAG'; the draft's Figure 2 steps 1, 2, 4, 6 and 11 happen here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from southbound.agent import handover_messages
+from southbound.agent.commands import CallController, Command, RecordFact, UnwatchSent, WatchSent
+from southbound.agent.context import MagContext
+from southbound.agent.events import LastDeliveredDigests
+from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
+from southbound.codec.iana import HandoverAcknowledgeCode
+from southbound.mld.membership import GroupMembership
+from southbound.rpc.methods import CloneGroups, ReleaseForwarding
+from topology.model import Mag, MobileNode
+
+
+class PreviousState(Enum):
+    """Where the p-MAG stands with one MN that is leaving."""
+
+    INITIATED = "initiated"
+    """HI sent, no HAck yet."""
+    CONTEXT_TRANSFERRED = "context_transferred"
+    CLONING = "cloning"
+    """HI(F) received, the switch has not confirmed yet."""
+    FORWARDING = "forwarding"
+    COMPLETING = "completing"
+    """Completion HI sent, no HAck yet."""
+
+
+class Ending(Enum):
+    """How the exchange of step 11 shall be told to the controller."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True, kw_only=True)
+class Leaving:
+    """One MN that is on its way to another MAG."""
+
+    handover_id: str
+    profile: MobileNode
+    port: str
+    peer: Mag
+    memberships: tuple[GroupMembership, ...]
+    state: PreviousState
+    deadline: float
+    """Forwarding lifetime: whatever happens, it ends then."""
+    detached: bool = False
+    request: HandoverInitiate | None = None
+    """The HI(F) that waits for the clone."""
+    ending: Ending = Ending.COMPLETED
+
+
+class PreviousMag:
+    """All MNs that are leaving this MAG, by MN-ID."""
+
+    def __init__(self, context: MagContext) -> None:
+        self._context = context
+        self._leaving: dict[str, Leaving] = {}
+
+    def get(self, mn_id: str) -> Leaving | None:
+        """The handover of this MN away from here, or None."""
+        return self._leaving.get(mn_id)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        return min((leaving.deadline for leaving in self._leaving.values()), default=None)
+
+    def start(
+        self,
+        profile: MobileNode,
+        port: str,
+        peer: Mag,
+        memberships: tuple[GroupMembership, ...],
+        handover_id: str,
+        now: float,
+        trigger: str,
+    ) -> list[Command]:
+        """Step 1 has happened: send the context ahead (step 2)."""
+        context = self._context
+        leaving = Leaving(
+            handover_id=handover_id,
+            profile=profile,
+            port=port,
+            peer=peer,
+            memberships=memberships,
+            state=PreviousState.INITIATED,
+            deadline=now + context.domain.timers.forwarding_lifetime_s,
+        )
+        self._leaving[profile.id] = leaving
+        initiate = context.initiate(
+            peer,
+            profile.id,
+            lambda dialect, sequence: handover_messages.context_message(
+                dialect,
+                sequence,
+                mn_id=profile.id,
+                handover_id=handover_id,
+                prefix=profile.home_network_prefix,
+                lma_address=context.domain.lma.address,
+                link_layer_id=profile.link_layer_id,
+                memberships=memberships,
+            ),
+            f"context {profile.id}",
+            now,
+        )
+        # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
+        return [
+            *initiate,
+            WatchSent(port=port),
+            self._step(leaving, 1, "HO-Initiate", now, trigger),
+            self._step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
+        ]
+
+    def acknowledged(self, mn_id: str, what: str, message: HandoverAcknowledge, now: float) -> list[Command]:
+        """A HAck of the peer for 'context', 'last' or 'completed'."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None:
+            return []
+        if what == "completed":
+            return self._ended(leaving, leaving.ending.value, "")
+        if what != "context" or leaving.state is not PreviousState.INITIATED:
+            return []
+        if not message.accepted:
+            # The MN is served here as before; its later attachment there is a plain one (docs/protocol.md, failures).
+            return self._ended(leaving, "failed", f"{leaving.peer.id} refused: HAck code {int(message.code)}")
+        refused = handover_messages.refused_groups(message)
+        leaving.memberships = tuple(m for m in leaving.memberships if m.group not in refused)
+        leaving.state = PreviousState.CONTEXT_TRANSFERRED
+        return []
+
+    def gave_up(self, mn_id: str, what: str, now: float) -> list[Command]:
+        """All repetitions of a HI went unanswered."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None:
+            return []
+        if what == "completed":
+            return self._ended(leaving, leaving.ending.value, "no answer to the completion")
+        if what == "context":
+            return self._ended(leaving, "failed", f"{leaving.peer.id} does not answer")
+        self._context.counters["last_delivered_unacknowledged"] += 1
+        return []
+
+    def forwarding_requested(self, mn_id: str, request: HandoverInitiate, now: float) -> list[Command] | None:
+        """HI(F) of the n-MAG (step 4): have the switch clone; the HAck waits for its word. None: no such handover."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.state is PreviousState.COMPLETING:
+            return None
+        # A HI(F) that overtakes its HAck stands for it (docs/protocol.md, races).
+        self._context.exchange.settle(f"context {mn_id}")
+        if leaving.state is PreviousState.FORWARDING:
+            return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)
+        leaving.request, leaving.state = request, PreviousState.CLONING
+        call = CloneGroups(
+            handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id, memberships=leaving.memberships
+        )
+        return [CallController(token=f"clone {mn_id}", call=call)]
+
+    def cloned(self, mn_id: str, error: str | None, now: float) -> list[Command]:
+        """The controller's answer to the clone: from here on the MN may leave."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.state is not PreviousState.CLONING or leaving.request is None:
+            return []
+        request, leaving.request = leaving.request, None
+        if error is not None:
+            leaving.state = PreviousState.CONTEXT_TRANSFERRED
+            fact = RecordFact(name="clone_refused", fields={"mn_id": mn_id, "reason": error})
+            return [*self._acknowledge(leaving, request, HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE, now), fact]
+        leaving.state = PreviousState.FORWARDING
+        return [
+            *self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now),
+            self._step(leaving, 4, "HAck to HI(F)", now, "clone confirmed"),
+        ]
+
+    def detached(self, mn_id: str, last_delivered: LastDeliveredDigests, now: float) -> list[Command]:
+        """Step 6: name the last packets that the MN got, so that the n-MAG goes on with the next one."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.detached:
+            return []
+        leaving.detached = True
+        handover_id = leaving.handover_id
+        word = self._context.initiate(
+            leaving.peer,
+            mn_id,
+            lambda dialect, sequence: handover_messages.last_delivered_message(
+                dialect, sequence, mn_id=mn_id, handover_id=handover_id, last_delivered=last_delivered
+            ),
+            f"last {mn_id}",
+            now,
+        )
+        return [
+            *word,
+            UnwatchSent(port=leaving.port),
+            self._step(leaving, 6, "MN left", now, f"last packet of {len(last_delivered)} stream(s) named"),
+        ]
+
+    def returned(self, mn_id: str, now: float) -> list[Command]:
+        """The MN is back before it was bound elsewhere (ping-pong): end the handover, serve as before."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.state is PreviousState.COMPLETING:
+            return []
+        return self._complete(leaving, Ending.CANCELLED, now)
+
+    def finish(self, mn_id: str, handover_id: str, now: float) -> list[Command] | None:
+        """The n-MAG has the native stream: complete (step 11). None: no such handover."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.handover_id != handover_id:
+            return None
+        if leaving.state is PreviousState.COMPLETING:
+            return []
+        return self._complete(leaving, Ending.COMPLETED, now)
+
+    def cancel(self, mn_id: str, handover_id: str, now: float) -> list[Command] | None:
+        """Give up before the MN has left. None: no such handover, or too late."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None or leaving.handover_id != handover_id or leaving.state is PreviousState.COMPLETING:
+            return None
+        return self._complete(leaving, Ending.CANCELLED, now)
+
+    def completed_by_peer(self, mn_id: str, now: float) -> list[Command]:
+        """The n-MAG ends it: the MN has not come, or the n-MAG has failed."""
+        leaving = self._leaving.get(mn_id)
+        if leaving is None:
+            return []
+        return self._ended(leaving, "failed", f"{leaving.peer.id} has ended it")
+
+    def tick(self, now: float) -> list[Command]:
+        """Forwarding lifetimes that have run out."""
+        commands: list[Command] = []
+        for leaving in [leaving for leaving in self._leaving.values() if leaving.deadline <= now]:
+            if leaving.state is PreviousState.COMPLETING:
+                commands += self._ended(leaving, leaving.ending.value, "no answer to the completion")
+            else:
+                self._context.counters["forwarding_lifetime_over"] += 1
+                leaving.deadline = now + self._context.domain.timers.forwarding_lifetime_s
+                commands += self._complete(leaving, Ending.COMPLETED if leaving.detached else Ending.CANCELLED, now)
+        return commands
+
+    def _complete(self, leaving: Leaving, ending: Ending, now: float) -> list[Command]:
+        leaving.state, leaving.ending = PreviousState.COMPLETING, ending
+        mn_id, handover_id = leaving.profile.id, leaving.handover_id
+        self._context.exchange.abandon(mn_id)
+        return [
+            *self._context.initiate(
+                leaving.peer,
+                mn_id,
+                lambda dialect, sequence: handover_messages.completion(
+                    dialect, sequence, mn_id=mn_id, handover_id=handover_id
+                ),
+                f"completed {mn_id}",
+                now,
+            ),
+            self._step(leaving, 11, "HI completed", now, ending.value),
+        ]
+
+    def _ended(self, leaving: Leaving, outcome: str, reason: str) -> list[Command]:
+        mn_id = leaving.profile.id
+        del self._leaving[mn_id]
+        self._context.exchange.abandon(mn_id)
+        release = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
+        return [UnwatchSent(port=leaving.port), CallController(token=f"released {mn_id}", call=release)]
+
+    def _acknowledge(
+        self, leaving: Leaving, request: HandoverInitiate, code: HandoverAcknowledgeCode, now: float
+    ) -> list[Command]:
+        message = handover_messages.acknowledgement(request, code)
+        return self._context.acknowledge(leaving.peer.address, leaving.profile.id, message, now)
+
+    def _step(self, leaving: Leaving, number: int, name: str, now: float, detail: str = "") -> Command:
+        context = self._context
+        return context.step(
+            number, name, leaving.handover_id, leaving.profile.id, context.mag.id, leaving.peer.id, now, detail
+        )
