@@ -15,9 +15,11 @@ class IgnoreReason(Enum):
 
     LINK_SCOPE = "mld_group_of_link_scope"
     """Scope 0, 1 or 2: never forwarded, so nothing to track. Normal: every host joins its solicited-node groups."""
+    SSM_WITHOUT_SOURCES = "mld_ssm_without_sources"
+    """EXCLUDE for a group of the SSM range ff3x::/32, which routers ignore (RFC 4604); no context could carry it on."""
     NOT_MULTICAST = "mld_group_not_multicast"
     SOURCE_NOT_UNICAST = "mld_source_not_unicast"
-    """No packet can have such a source; the rest of the record counts."""
+    """Multicast, unspecified or loopback: no packet can have such a source; the rest of the record counts."""
     UNKNOWN_RECORD_TYPE = "mld_record_type_unknown"
     """Ignored record by record, RFC 3810 section 5.2.12."""
     GROUPS_OVER_LIMIT = "mld_groups_over_limit"

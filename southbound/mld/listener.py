@@ -14,14 +14,20 @@ from ipaddress import IPv6Address
 
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
+from southbound.mld.context import group_refusal, is_source_specific
 from southbound.mld.effects import Effect, IgnoreReason, MembershipChanged, RecordIgnored, SendGeneralQuery
 from southbound.mld.group_record import GroupRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
 from southbound.mld.transitions import REPLACING
 
-_LINK_LOCAL_SCOPE = 2
 _RECORD_TYPES = frozenset(Mldv2RecordType)
+_IGNORED_GROUPS = {
+    "group_not_multicast": IgnoreReason.NOT_MULTICAST,
+    "reserved_scope_group": IgnoreReason.LINK_SCOPE,
+    "link_scope_group": IgnoreReason.LINK_SCOPE,
+}
+"""What `group_refusal` says of a group, as this module counts it."""
 
 
 class CompatibilityMode(Enum):
@@ -29,15 +35,6 @@ class CompatibilityMode(Enum):
 
     MLDV1 = 1
     MLDV2 = 2
-
-
-def is_forwardable(group: IPv6Address) -> bool:
-    """Whether packets of this multicast address may leave their link: scope above link-local (RFC 4291 section 2.7).
-
-    Reserved and interface-local scope never appear in MLD (RFC 3810 section 6); link-local groups do, and are nothing
-    that a router could bring from elsewhere.
-    """
-    return group.packed[1] & 0x0F > _LINK_LOCAL_SCOPE
 
 
 class MobileNodeMembership:
@@ -183,11 +180,12 @@ class MobileNodeMembership:
         effects: list[Effect],
     ) -> GroupRecord | None:
         """One record into the state. The group's record afterwards; None when there is none or it was not touched."""
-        if not group.is_multicast:
-            effects.append(RecordIgnored(reason=IgnoreReason.NOT_MULTICAST, group=group))
+        refusal = group_refusal(group)
+        if refusal is not None:
+            effects.append(RecordIgnored(reason=_IGNORED_GROUPS[refusal], group=group))
             return None
-        if not is_forwardable(group):
-            effects.append(RecordIgnored(reason=IgnoreReason.LINK_SCOPE, group=group))
+        if record_type in REPLACING and is_source_specific(group):
+            effects.append(RecordIgnored(reason=IgnoreReason.SSM_WITHOUT_SOURCES, group=group))
             return None
         record = self._records.get(group)
         if record is None:
@@ -234,7 +232,9 @@ class MobileNodeMembership:
 
 def _unicast(group: IPv6Address, reported: Iterable[IPv6Address], effects: list[Effect]) -> Sequence[IPv6Address]:
     distinct = list(dict.fromkeys(reported))
-    unicast = [source for source in distinct if not (source.is_multicast or source.is_unspecified)]
+    unicast = [
+        source for source in distinct if not (source.is_multicast or source.is_unspecified or source.is_loopback)
+    ]
     if len(unicast) < len(distinct):
         effects.append(_ignored_sources(IgnoreReason.SOURCE_NOT_UNICAST, group, len(distinct) - len(unicast)))
     return unicast

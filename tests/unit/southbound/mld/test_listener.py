@@ -17,7 +17,7 @@ from southbound.mld.effects import (
     SendGeneralQuery,
     SendGroupQuery,
 )
-from southbound.mld.listener import CompatibilityMode, MobileNodeMembership, is_forwardable
+from southbound.mld.listener import CompatibilityMode, MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
 from topology.model import Limits, Timers
@@ -208,9 +208,9 @@ def test_group_that_became_include_while_nobody_ticked_is_not_asked_for_any_more
 
 def test_source_deleted_by_a_later_record_is_not_asked_for_again() -> None:
     node = MobileNodeMembership()
-    node.on_report([Record(ALLOW, G2, (A, B))], 0.0)
-    node.on_report([Record(BLOCK, G2, (A,))], 50.0)
-    node.on_report([Record(IS_EX, G2, (B,))], 50.5)
+    node.on_report([Record(ALLOW, G1, (A, B))], 0.0)
+    node.on_report([Record(BLOCK, G1, (A,))], 50.0)
+    node.on_report([Record(IS_EX, G1, (B,))], 50.5)
     assert run_until(node, 100.0) == []
 
 
@@ -350,7 +350,6 @@ def test_context_of_an_mldv1_host_is_installed_in_mldv1_mode() -> None:
 ])
 def test_link_scope_is_passed_over_without_being_held_against_the_node(text: str) -> None:
     group = IPv6Address(text)
-    assert not is_forwardable(group)
     node = MobileNodeMembership()
     ignored = [RecordIgnored(reason=IgnoreReason.LINK_SCOPE, group=group)]
     assert node.on_report([Record(TO_EX, group)], 0.0) == ignored
@@ -370,10 +369,25 @@ def test_what_a_linux_host_says_when_its_link_comes_up() -> None:
     assert effects[-1] == changed(exclude(G1))
 
 
-@pytest.mark.parametrize("text", ["ff05::2", "ff08::1", "ff0e::101", "ff1e::1", "ff3e::8000:1", "ff35::1", "ff03::1"])
+@pytest.mark.parametrize("text", [
+    "ff03::1", "ff05::2", "ff08::1", "ff0e::101", "ff1e::1", "ff3e:20:2001:db8::1", "ff75::1",
+])
 def test_wider_scopes_are_tracked(text: str) -> None:
-    assert is_forwardable(IPv6Address(text))
     assert MobileNodeMembership().on_mldv1_report(IPv6Address(text), 0.0) == [changed(exclude(IPv6Address(text)))]
+
+
+def test_exclude_for_the_ssm_range_is_refused_and_leaves_the_sources_alone() -> None:
+    """RFC 4604; the range is ff3x::/32, RFC 4607 section 1."""
+    node = MobileNodeMembership()
+    node.on_report([Record(ALLOW, G2, (A,))], 0.0)
+    ignored = [RecordIgnored(reason=IgnoreReason.SSM_WITHOUT_SOURCES, group=G2)]
+    assert node.on_report([Record(TO_EX, G2)], 1.0) == ignored
+    assert node.on_report([Record(IS_EX, G2, (B,))], 1.0) == ignored
+    assert node.on_mldv1_report(G2, 1.0) == ignored
+    assert node.install([exclude(G2)], 1.0) == ignored
+    assert node.memberships() == (include(G2, A),)
+    assert node.compatibility_mode() is CompatibilityMode.MLDV2
+    assert IgnoreReason.SSM_WITHOUT_SOURCES.is_refusal
 
 
 @pytest.mark.parametrize("record_type", [0, 7, 255])
@@ -392,9 +406,10 @@ def test_a_group_must_be_multicast(text: str) -> None:
 
 
 def test_sources_that_no_packet_can_have_are_left_out() -> None:
-    effects = MobileNodeMembership().on_report([Record(ALLOW, G1, (A, IPv6Address("::"), G2, A))], 0.0)
+    sources = (A, IPv6Address("::"), IPv6Address("::1"), G2, A)
+    effects = MobileNodeMembership().on_report([Record(ALLOW, G1, sources)], 0.0)
     assert effects == [
-        RecordIgnored(reason=IgnoreReason.SOURCE_NOT_UNICAST, group=G1, sources=2), changed(include(G1, A)),
+        RecordIgnored(reason=IgnoreReason.SOURCE_NOT_UNICAST, group=G1, sources=3), changed(include(G1, A)),
     ]
 
 

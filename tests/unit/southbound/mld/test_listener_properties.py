@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
+from southbound.mld.context import memberships_from_records, records_from_memberships
 from southbound.mld.effects import MembershipChanged
-from southbound.mld.listener import MobileNodeMembership, is_forwardable
+from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.parameters import ListenerParameters
 from southbound.mld.proxy import merge, state_change_records
@@ -31,6 +32,7 @@ TAME_RECORDS = st.builds(
 ADDRESSES = st.one_of(
     st.sampled_from((*GROUPS, *SOURCES)),
     st.ip_addresses(v=6),
+    st.sampled_from([IPv6Address(text) for text in ("ff3e::8000:1", "ff32::8000:1", "::1", "::")]),
     st.integers(0, 0xFF).map(lambda octet: IPv6Address((0xFF00 + octet) << 112 | 1)),
 )
 WILD_RECORDS = st.builds(record, st.integers(0, 255), ADDRESSES, st.lists(ADDRESSES, max_size=9))
@@ -138,7 +140,9 @@ INPUTS = st.one_of(
 
 
 @given(st.lists(st.tuples(INPUTS, st.floats(0.0, 300.0)), max_size=20))
-def test_any_input_leaves_a_state_within_its_bounds(steps: list[tuple[tuple[str, object], float]]) -> None:
+def test_any_input_leaves_a_state_within_its_bounds_that_a_context_can_carry(
+    steps: list[tuple[tuple[str, object], float]],
+) -> None:
     parameters = ListenerParameters(groups_max=3, sources_max=4)
     node = MobileNodeMembership(parameters)
     call = {
@@ -157,9 +161,10 @@ def test_any_input_leaves_a_state_within_its_bounds(steps: list[tuple[tuple[str,
         assert len(node.memberships()) <= 3
         for membership in node.memberships():
             assert len(membership.sources) <= 4
-            assert is_forwardable(membership.group)
             assert membership.filter_mode is FilterMode.EXCLUDE or membership.sources
         assert list(node.memberships()) == sorted(node.memberships(), key=lambda item: item.group)
+        carried, refused = memberships_from_records(records_from_memberships(node.memberships()))
+        assert (carried, refused) == (node.memberships(), 0)
         deadline = node.next_deadline()
         assert deadline is None or deadline > now
         assert node.memberships() == () or deadline is not None
