@@ -16,9 +16,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from lab.errors import LabError, LabInterrupted
+from lab.errors import LabError
+from lab.interruption import LabInterrupted, deferred_signals
 from lab.namespaces import enter_namespace
-from lab.network import Lab, build_lab, terminated_as_exception, uninterrupted
+from lab.network import Lab, build_lab
 from lab.plan import Node, plan_nodes
 from lab.programs import start_programs
 from lab.requirements import check_requirements, tool_search_path
@@ -48,7 +49,7 @@ def load_domain(path: Path) -> Domain:
 
 
 def said_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a LabError into click's one line and exit code 1, an interruption into exit code 130 or 143."""
+    """Turn a LabError into click's one line and exit code 1, a termination into exit code 143."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +58,6 @@ def said_plainly(command: Callable[..., Any]) -> Callable[..., Any]:
         except LabError as error:
             raise click.ClickException(str(error)) from error
         except LabInterrupted:
-            notices.print("terminated")
             sys.exit(143)
 
     return wrapped
@@ -91,15 +91,14 @@ def up(topology: Path, network_only: bool) -> None:
     delayed = [link.node for link in domain.links if link.delay_ms > 0]
     if delayed:
         notices.print(f"[yellow]the lab does not delay links yet: ignored for {', '.join(delayed)}[/]")
-    with terminated_as_exception(), progress("building the lab") as say:
+    with progress("building the lab") as say, deferred_signals() as interruption:
         built = build_lab(domain, topology=topology, attach=network_only, say=say)
         if not network_only:
             try:
-                start_programs(built, topology, say)
+                start_programs(built, topology, say, interruption.check)
                 built.attach_mobile_nodes()
             except BaseException:
-                with uninterrupted():
-                    take_down(domain.name)
+                take_down(domain.name)
                 raise
     rest = built.state.rest_url
     console.print(f"lab [bold]{domain.name}[/] is up" + (f", REST on {rest}" if rest else ""))
@@ -121,7 +120,7 @@ def down(topology: Path, name: str | None, force: bool) -> None:
         raise LabError(f"{name!r} is not the name of a lab")
     if os.geteuid() != 0:
         raise LabError("taking a lab down needs root", "run it with sudo")
-    with uninterrupted():
+    with deferred_signals():
         removed = take_down(name, nodes=nodes, force=force)
     if not removed.anything:
         console.print(f"lab {name} is not up: nothing to do")

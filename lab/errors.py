@@ -11,7 +11,3 @@ class LabError(Exception):
         super().__init__(f"{problem}; {mend}" if mend else problem)
         self.problem = problem
         self.mend = mend
-
-
-class LabInterrupted(BaseException):
-    """SIGTERM during a build: unwinds like KeyboardInterrupt, so that what was half-built is taken down."""

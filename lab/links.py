@@ -19,6 +19,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8914, 0x8946
 _ETHTOOL_STXCSUM = 0x17
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _FIRST_INDEX = 1000
+_BR_STATE_FORWARDING = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,14 @@ def is_running(control: socket.socket, name: str) -> bool:
 def _flags(control: socket.socket, name: str) -> int:
     answer = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH22x", name.encode("ascii"), 0))
     return int(struct.unpack_from("16sH", answer)[1])
+
+
+def bridge_port_forwards(name: str) -> bool:
+    """Whether the bridge that this interface is a port of lets frames in and out through it."""
+    with IPRoute() as netlink:
+        port = netlink.get_links(interface_index(name))[0]
+    data = port.get_nested("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA")
+    return data is not None and data.get_attr("IFLA_BRPORT_STATE") == _BR_STATE_FORWARDING
 
 
 def control_socket() -> socket.socket:

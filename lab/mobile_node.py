@@ -108,6 +108,11 @@ class MobileNodeHost:
         """The MAG whose link is up, or None."""
         return next((mag for mag in self._mags if links.is_up(self._control, mag)), None)
 
+    def receives(self, mag: str) -> bool:
+        """Whether frames from this MAG reach wlan0 now: the port is up and the bridge forwards from it."""
+        state = run_inside(self.node.namespace, lambda: links.bridge_port_forwards(mag))
+        return links.is_running(self._control, mag) and state
+
     def detach(self) -> Move:
         """Leave the present MAG."""
         present = self.attached_to()

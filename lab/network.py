@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
-from types import FrameType
 
-from lab.errors import LabError, LabInterrupted
+from pyroute2.netlink.exceptions import NetlinkError
+
+from lab.errors import LabError
 from lab.hosts import (
     address_transport_bridge,
     bring_up_switch_ports,
@@ -23,6 +22,7 @@ from lab.hosts import (
     build_source_host,
     prepare_switch_node,
 )
+from lab.interruption import Interruption, deferred_signals
 from lab.mobile_node import MobileNodeHost, build_mobile_node
 from lab.namespaces import create_namespace, namespace_exists
 from lab.neighbours import KEEPER, fill, write_neighbours
@@ -34,10 +34,10 @@ from lab.switch import Switch
 from lab.switch_configuration import lma_configuration, mag_configuration
 from lab.teardown import take_down
 from lab.transport import build_transport
-from topology.model import Domain
+from topology.model import TRANSPORT_BRIDGE, Domain
 
 Say = Callable[[str], None]
-_TERMINATING = (signal.SIGTERM, signal.SIGHUP)
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,26 +122,27 @@ def build_lab(
 ) -> Lab:
     """Build the network of a domain: namespaces, links, switches, hosts; no controller, no agents.
 
-    `say` is told each phase. On any exception, Ctrl-C and SIGTERM included, everything is taken down again. Raises
-    LabError, among others when a lab of that name is up already.
+    `say` is told each phase. On any exception, Ctrl-C, SIGTERM and SIGHUP included, everything is taken down again.
+    Raises LabError, among others when a lab of that name is up already.
     """
     check_requirements()
     nodes = plan_nodes(domain)
-    claim_lab_folder(domain.name)
-    try:
-        _refuse_foreign_namespaces(domain.name, nodes)
-        # On disk before anything is created: whatever happens next, `down` knows what to look for.
-        save_state(LabState(name=domain.name, topology=str(topology.resolve()) if topology else "", nodes=nodes))
-    except BaseException:
-        remove_lab_folder(domain.name)
-        raise
-    with terminated_as_exception():
+    with deferred_signals() as interruption:
+        claim_lab_folder(domain.name)
         try:
-            return _build(domain, nodes, attach=attach, say=say)
+            _refuse_foreign_namespaces(domain.name, nodes)
+            # On disk before anything is created: whatever happens next, `down` knows what to look for.
+            save_state(LabState(name=domain.name, topology=str(topology.resolve()) if topology else "", nodes=nodes))
         except BaseException:
-            say("taking down what was built")
-            with uninterrupted():
-                take_down(domain.name)
+            remove_lab_folder(domain.name)
+            raise
+        try:
+            return _build(domain, nodes, attach=attach, say=say, interruption=interruption)
+        except NetlinkError as error:
+            take_down(domain.name)
+            raise LabError(f"the kernel refused a link or an address: {error}") from error
+        except BaseException:
+            take_down(domain.name)
             raise
 
 
@@ -149,14 +150,14 @@ def build_lab(
 def running_lab(
     domain: Domain, *, topology: Path | None = None, attach: bool = True, say: Say = lambda _: None
 ) -> Iterator[Lab]:
-    """A lab for the length of a `with`: it is taken down however the block ends."""
-    with terminated_as_exception():
+    """A lab for the length of a `with`: it is taken down however the block ends, signals included."""
+    with deferred_signals() as interruption:
         lab = build_lab(domain, topology=topology, attach=attach, say=say)
         try:
-            yield lab
+            with interruption.allowed():
+                yield lab
         finally:
-            with uninterrupted():
-                take_down(domain.name)
+            take_down(domain.name)
 
 
 def _refuse_foreign_namespaces(name: str, nodes: tuple[Node, ...]) -> None:
@@ -168,10 +169,13 @@ def _refuse_foreign_namespaces(name: str, nodes: tuple[Node, ...]) -> None:
         )
 
 
-def _build(domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say) -> Lab:
+def _build(
+    domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say, interruption: Interruption
+) -> Lab:
     lab = Lab(domain=domain, nodes={node.name: node for node in nodes})
     say(f"creating {len(nodes)} network namespaces")
     for node in nodes:
+        interruption.check()
         create_namespace(node.namespace)
         if node.kind in ("lma", "mag"):
             prepare_switch_node(node)
@@ -182,6 +186,7 @@ def _build(domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say) -
         build_source_host(lab.nodes[source.name], source)
     mags = tuple(lab.nodes[mag.id] for mag in domain.mags)
     for mobile_node in domain.mobile_nodes:
+        interruption.check()
         build_mobile_node(lab.nodes[mobile_node.name], mobile_node, mags)
     say(f"starting {1 + len(mags)} switches")
     neighbours = transport_neighbours(domain)
@@ -199,13 +204,16 @@ def _build(domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say) -
         switch = Switch(domain.name, node)
         switch.start(configuration)
         # Secure bridges begin empty. Cookie 0 and the lowest priority: the controller's own rules lie above it.
-        switch.ofctl("add-flow", "br-phy", "cookie=0,priority=0,actions=NORMAL")
+        switch.ofctl("add-flow", TRANSPORT_BRIDGE, "cookie=0,priority=0,actions=NORMAL")
         address_transport_bridge(node, domain, address)
         fill(switch, neighbours[node.name])
 
     pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2))
     try:
-        list(pool.map(start_switch, plans))
+        for future in [pool.submit(start_switch, plan) for plan in plans]:
+            while not wait([future], timeout=_POLL_S).done:
+                interruption.check()
+            future.result()
     finally:
         # Nothing may still be starting when the teardown of a failed build begins.
         pool.shutdown(wait=True, cancel_futures=True)
@@ -214,36 +222,5 @@ def _build(domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say) -
     if attach:
         say("attaching the mobile nodes")
         lab.attach_mobile_nodes()
+    interruption.check()
     return lab
-
-
-@contextlib.contextmanager
-def terminated_as_exception() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP raise LabInterrupted (in the main thread; elsewhere signals are not ours to take)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise LabInterrupted(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, interrupt) for number in _TERMINATING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM are ignored: a second one must not leave half a lab behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_TERMINATING)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -50,21 +50,30 @@ def start_agent(lab: Lab, mag_id: str, topology: Path) -> LabProcess:
     return lab.start_process(mag_id, command, name="agent")
 
 
-def start_programs(lab: Lab, topology: Path, say: Callable[[str], None] = lambda _: None) -> list[LabProcess]:
-    """Start controller and agents; returns when every switch is connected. Raises LabError with the log's end."""
+def start_programs(
+    lab: Lab, topology: Path, say: Callable[[str], None] = lambda _: None, check: Callable[[], None] = lambda: None
+) -> list[LabProcess]:
+    """Start controller and agents; returns when every switch is connected. Raises LabError with the log's end.
+
+    `check` is called while waiting and may raise (`lab.interruption.Interruption.check`).
+    """
     say("starting the controller and the agents")
     processes = [start_controller(lab, topology, say)]
     processes += [start_agent(lab, mag.id, topology) for mag in lab.domain.mags]
     say("waiting for the switches to connect")
-    await_switches(lab, processes)
+    await_switches(lab, processes, check)
     return processes
 
 
-def await_switches(lab: Lab, processes: list[LabProcess], timeout_s: float = _CONNECT_TIMEOUT_S) -> None:
+def await_switches(
+    lab: Lab, processes: list[LabProcess], check: Callable[[], None] = lambda: None,
+    timeout_s: float = _CONNECT_TIMEOUT_S,
+) -> None:
     """Wait until every switch has its controller. LabError when one does not, or one of the processes ends."""
     deadline = time.monotonic() + timeout_s
     waiting = lab.switch_names()
     while True:
+        check()
         for process in processes:
             if not process.alive:
                 raise LabError(f"{process.name} on {process.node} ended at once: {last_log_lines(process)}")

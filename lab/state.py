@@ -62,6 +62,8 @@ def remove_lab_folder(name: str) -> bool:
     if not folder.exists():
         return False
     shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)  # something wrote into it meanwhile; now an error is one
     with contextlib.suppress(OSError):  # another lab is in it
         RUN_FOLDER.rmdir()
     return True

@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labs for real: namespaces, Open vSwitch, traffic through hand-written rules, moves, teardown after every mishap."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv6Address, IPv6Network
+from pathlib import Path
+
+import pytest
+from pyroute2 import IPRoute, netns
+
+from lab.errors import LabError
+from lab.mobile_node import MobileNodeHost
+from lab.namespaces import namespace_exists, processes_inside, run_inside
+from lab.network import Lab, build_lab, running_lab
+from lab.plan import plan_nodes
+from lab.processes import recorded_processes
+from lab.programs import REST_SOCKET_VARIABLE, open_rest_socket
+from lab.requirements import missing_requirement
+from lab.state import lab_folder
+from lab.status import collect_status
+from lab.teardown import take_down
+from topology.model import Controller, Domain, Lma, Mag, MobileNode, Source
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(missing_requirement() is not None, reason=str(missing_requirement())),
+]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GROUP = "ff1e::101"
+PORT = 5001
+LMA_KEY, MAG_KEY = 0x11, 0x22
+
+
+def domain(name: str) -> Domain:
+    """Two MAGs, two mobile nodes, one source; names that no user's lab has."""
+    return Domain(
+        name=f"cst-test-{os.getpid()}-{name}", dialect="draft", option_length_unit="words",
+        lma_gre_key=LMA_KEY, mag_gre_key=MAG_KEY,
+        transport_network=IPv6Network("2001:db8:ff::/64"), management_network=IPv6Network("fd00:ca57::/64"),
+        controller=Controller(address=IPv6Address("fd00:ca57::1"), rest_port=0),
+        lma=Lma(
+            id="lma", address=IPv6Address("2001:db8:ff::1"), management_address=IPv6Address("fd00:ca57::f"),
+            datapath_id=0x1, transport_datapath_id=0x101,
+        ),
+        mags=tuple(
+            Mag(
+                id=f"mag{index}", index=index, address=IPv6Address(f"2001:db8:ff::1{index}"),
+                management_address=IPv6Address(f"fd00:ca57::1{index}"), datapath_id=0x10 + index,
+            )
+            for index in (1, 2)
+        ),
+        mobile_nodes=tuple(
+            MobileNode(
+                id=f"mn{index}@example.net", name=f"mn{index}", link_layer_id=bytes([2, 0, 0, 0, 0, 0x10 + index]),
+                home_network_prefix=IPv6Network(f"2001:db8:100:{index}::/64"), attached_to="mag1",
+                mags=("mag1", "mag2"), allowed_groups=(IPv6Network("ff1e::/16"),),
+            )
+            for index in (1, 2)
+        ),
+        sources=(Source(name="source", address=IPv6Address("2001:db8:c0::10")),),
+    )
+
+
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.01)
+
+
+def left_over(of: Domain) -> list[str]:
+    """Whatever a lab of this domain has left on the machine."""
+    namespaces = [node.namespace for node in plan_nodes(of) if namespace_exists(node.namespace)]
+    processes = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if f"/castover/{of.name}/" in words or words.rstrip().endswith(f"lab.neighbours {of.name}"):
+                processes.append(words)
+    return namespaces + processes + ([str(lab_folder(of.name))] if lab_folder(of.name).exists() else [])
+
+
+def links_here() -> set[str]:
+    with IPRoute() as netlink:
+        return {link.get_attr("IFLA_IFNAME") for link in netlink.get_links()}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with running_lab(domain("main")) as built:
+        install_rules(built)
+        yield built
+
+
+def install_rules(lab: Lab) -> None:
+    """The group to both MAGs, and there to every mobile node."""
+    buckets = ",".join(
+        f"bucket=bucket_id={mag.index},actions=set_field:{LMA_KEY}->tun_id,set_field:{mag.address}->tun_ipv6_dst,"
+        "output:mag0"
+        for mag in lab.domain.mags
+    )
+    lma = lab.switch("lma")
+    lma.ofctl("add-group", "br-int", f"group_id=1,type=all,{buckets}")
+    lma.ofctl("add-flow", "br-int", f"in_port=src0,ipv6,ipv6_dst={GROUP},actions=group:1")
+    for mag in lab.domain.mags:
+        lab.switch(mag.id).ofctl(
+            "add-flow", "br-int",
+            f"in_port=lma0,ipv6,ipv6_dst={GROUP},actions=set_field:33:33:00:00:01:01->eth_dst,"
+            "set_field:02:00:5e:00:00:01->eth_src,output:mn1,output:mn2",
+        )
+
+
+@contextmanager
+def listener(lab: Lab, mobile_node: str) -> Iterator[socket.socket]:
+    """What any program does: a UDP socket joined on wlan0."""
+
+    def join() -> socket.socket:
+        joined = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        joined.bind(("::", PORT))
+        request = socket.inet_pton(socket.AF_INET6, GROUP) + struct.pack("I", socket.if_nametoindex("wlan0"))
+        joined.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        joined.settimeout(5)
+        return joined
+
+    with run_inside(lab.node(mobile_node).namespace, join) as joined:
+        yield joined
+
+
+@contextmanager
+def sender(lab: Lab) -> Iterator[socket.socket]:
+    def connect() -> socket.socket:
+        connected = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        connected.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 16)
+        connected.connect((GROUP, PORT))
+        return connected
+
+    with run_inside(lab.node("source").namespace, connect) as connected:
+        yield connected
+
+
+@contextmanager
+def moving(lab: Lab, name: str) -> Iterator[MobileNodeHost]:
+    """A mobile node that is at mag1 at the beginning."""
+    with lab.mobile_node(name) as host:
+        host.move("mag1")
+        yield host
+
+
+def exchange(source: socket.socket, sink: socket.socket, text: bytes) -> bytes:
+    """Send until it arrives: a link that has just come up receives from some moment in the next milliseconds on."""
+    deadline = time.monotonic() + 5
+    sink.settimeout(0.01)
+    while time.monotonic() < deadline:
+        source.send(text)
+        try:
+            return sink.recv(2000)
+        except TimeoutError:
+            continue
+    raise AssertionError("nothing arrives")
+
+
+def test_multicast_from_the_source_reaches_the_mobile_node_from_the_first_packet(lab: Lab) -> None:
+    with moving(lab, "mn1") as host, listener(lab, "mn1") as sink, sender(lab) as source:
+        until(lambda: host.receives("mag1"), "mn1's link is up")
+        for number in range(100):
+            source.send(struct.pack("I", number))
+            assert sink.recv(2000) == struct.pack("I", number)
+
+
+def test_a_packet_of_full_size_passes_the_tunnel(lab: Lab) -> None:
+    with moving(lab, "mn1") as host, listener(lab, "mn1") as sink, sender(lab) as source:
+        until(lambda: host.receives("mag1"), "mn1's link is up")
+        payload = os.urandom(1500 - 40 - 8)
+        source.send(payload)
+        assert sink.recv(2000) == payload
+
+
+def test_a_move_keeps_the_socket_the_joins_and_the_address(lab: Lab) -> None:
+    with moving(lab, "mn1") as host, listener(lab, "mn1") as sink, sender(lab) as source:
+        exchange(source, sink, b"at mag1")
+        moved = host.move("mag2", 20.0)
+        assert host.attached_to() == "mag2"
+        assert moved.gap_ms is not None
+        assert 20.0 <= moved.gap_ms < 30.0
+        source.send(b"at mag2")
+        assert exchange(source, sink, b"at mag2") == b"at mag2"
+        assert "2001:db8:100:1:0:ff:fe00:11" in inside(lab, "mn1", "ip", "-6", "addr", "show", "wlan0")
+
+
+def test_a_detached_node_hears_nothing_and_keeps_its_address(lab: Lab) -> None:
+    with moving(lab, "mn2") as host, listener(lab, "mn2") as sink, sender(lab) as source:
+        exchange(source, sink, b"before")
+        host.detach()
+        assert host.attached_to() is None
+        while True:  # what was sent before and is still in the socket
+            try:
+                sink.recv(2000)
+            except TimeoutError:
+                break
+        source.send(b"lost")
+        with pytest.raises(TimeoutError):
+            sink.recv(2000)
+        assert "2001:db8:100:2:0:ff:fe00:12" in inside(lab, "mn2", "ip", "-6", "addr", "show", "wlan0")
+        host.move("mag2")
+        assert exchange(source, sink, b"again") == b"again"
+
+
+def test_a_link_receives_within_milliseconds_after_it_comes_up(lab: Lab) -> None:
+    """No bridge port delay, no duplicate address detection, no one-second link watch in the way."""
+    with moving(lab, "mn1") as host:
+        waits = []
+        for number in range(20):
+            mag = ("mag2", "mag1")[number % 2]
+            up = host.move(mag).up
+            assert up is not None
+            until(lambda mag=mag: host.receives(mag), "the port forwards", timeout_s=0.5)
+            waits.append(time.monotonic() - up.called.monotonic)
+        assert sorted(waits)[len(waits) // 2] < 0.1
+
+
+def test_both_ends_of_a_link_have_different_interface_indexes(lab: Lab) -> None:
+    for mag in ("mag1", "mag2"):
+        there = run_inside(lab.node(mag).namespace, lambda: socket.if_nametoindex("mn1"))
+        here = run_inside(lab.node("mn1").namespace, lambda mag=mag: socket.if_nametoindex(mag))
+        assert here != there
+
+
+def test_the_kernel_does_not_speak_ipv6_on_switch_ports(lab: Lab) -> None:
+    for name in ("mag1", "mag2"):
+        for port in ("mn1", "mn2", "hob0", "phy0", "br-int"):
+            assert "inet6" not in inside(lab, name, "ip", "-6", "addr", "show", "dev", port)
+    assert "UP" in inside(lab, "mag1", "ip", "link", "show", "dev", "hob0")
+
+
+def test_switches_are_what_the_model_says(lab: Lab) -> None:
+    expected = {"lma": ("br-phy", 0x101), "mag1": ("br-int", 0x11), "mag2": ("br-int", 0x12)}
+    for node, (bridge, datapath_id) in expected.items():
+        switch = lab.switch(node)
+        assert switch.vsctl("get", "Bridge", bridge, "datapath_id").strip() == f'"{datapath_id:016x}"'
+        assert "priority=0 actions=NORMAL" in switch.ofctl("dump-flows", "br-phy")
+    assert lab.switch("lma").controller_connections() == {"br-phy": False, "br-int": False}
+    assert lab.switch("mag1").controller_connections() == {"br-int": False}
+
+
+def test_every_switch_knows_its_tunnel_neighbours(lab: Lab) -> None:
+    shown = lab.switch("mag1").appctl("tnl/neigh/show")
+    assert "2001:db8:ff::1 " in shown
+    assert "2001:db8:ff::12 " in shown
+    assert lab.switch("mag1").appctl("tnl/neigh/aging").strip() == "3600"
+
+
+def test_mags_and_lma_reach_each_other_and_the_controller(lab: Lab) -> None:
+    for address in ("2001:db8:ff::1", "2001:db8:ff::12", "fd00:ca57::1"):
+        assert "1 received" in inside(lab, "mag1", "ping", "-6", "-c", "1", "-W", "2", address)
+
+
+def test_the_environment_outside_is_not_touched(lab: Lab) -> None:
+    before = links_here()
+    with running_lab(domain("outside")):
+        assert links_here() == before
+
+
+def test_a_program_runs_in_its_node_and_serves_on_a_socket_from_outside(lab: Lab) -> None:
+    program = (
+        f"import os, socket; listener = socket.socket(fileno=int(os.environ['{REST_SOCKET_VARIABLE}']));"
+        "listener.accept()[0].sendall(' '.join(name for _, name in socket.if_nameindex()).encode())"
+    )
+    with open_rest_socket("127.0.0.1", 0) as outside:
+        address = outside.getsockname()
+        process = lab.start_process(
+            "controller", [sys.executable, "-c", program], {REST_SOCKET_VARIABLE: str(outside.fileno())},
+            [outside.fileno()], name="rest",
+        )
+    with socket.create_connection(address, timeout=10) as client:
+        assert client.recv(2000).decode().split() == ["lo", "mgmt0"]
+    until(lambda: not process.alive, "the program has ended")
+    assert process in recorded_processes(lab.domain.name)
+
+
+def test_a_program_is_started_once(lab: Lab) -> None:
+    lab.start_process("mag1", ["sleep", "600"], name="once")
+    with pytest.raises(LabError, match="once runs already on mag1"):
+        lab.start_process("mag1", ["sleep", "600"], name="once")
+
+
+def test_status_is_plain_data(lab: Lab) -> None:
+    with moving(lab, "mn1"):
+        status = json.loads(json.dumps(collect_status(lab)))
+    assert {node["name"] for node in status["nodes"] if node["exists"]} == set(lab.nodes)
+    assert {"name": "mn1", "attached_to": "mag1", "error": None} in status["mobile_nodes"]
+    daemons = [process for process in status["processes"] if process["name"].startswith("ovs")]
+    assert len(daemons) == 6
+    assert all(process["alive"] for process in daemons)
+
+
+def test_two_labs_are_up_at_once_and_apart(lab: Lab) -> None:
+    with running_lab(domain("second")) as second:
+        install_rules(second)
+        with moving(lab, "mn1") as first_host, moving(second, "mn1") as host:
+            until(lambda: first_host.receives("mag1") and host.receives("mag1"), "both links are up")
+            with listener(lab, "mn1") as first_sink, listener(second, "mn1") as sink, sender(second) as source:
+                source.send(b"second")
+                assert sink.recv(2000) == b"second"
+                first_sink.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    first_sink.recv(2000)
+    assert left_over(second.domain) == []
+    assert lab.switch("lma").vsctl("list-br").split() == ["br-int", "br-phy"]
+
+
+def test_a_lab_that_is_up_is_not_built_again(lab: Lab) -> None:
+    with pytest.raises(LabError, match="is up already; take it down first: castover lab down"):
+        build_lab(lab.domain)
+    assert lab.switch("lma").vsctl("list-br").split() == ["br-int", "br-phy"]
+
+
+def test_an_exception_inside_takes_everything_down() -> None:
+    of = domain("exception")
+
+    def fail() -> None:
+        with running_lab(of) as built:
+            built.start_process("mn1", ["sleep", "600"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert left_over(of) == []
+
+
+def test_a_build_that_fails_leaves_nothing() -> None:
+    of = domain("failing")
+    # No interface can have a multicast address; this is found when namespaces, links and switches are there.
+    of = dataclasses.replace(of, lma=dataclasses.replace(of.lma, address=IPv6Address("ff02::5")))
+    with pytest.raises(LabError, match="the kernel refused a link or an address"):
+        build_lab(of)
+    assert left_over(of) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["linking", "starting", "up"])
+def test_a_signal_takes_everything_down(number: signal.Signals, moment: str) -> None:
+    of = domain(f"{moment}-{number.name.lower()}")
+    program = (
+        "import sys, pickle, time; from lab.network import running_lab\n"
+        "say = lambda phase: print(phase, flush=True)\n"
+        "with running_lab(pickle.load(sys.stdin.buffer), say=say): say('up'); time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=REPOSITORY,
+    ) as builder:
+        assert builder.stdin is not None
+        assert builder.stdout is not None
+        builder.stdin.write(pickle.dumps(of))
+        builder.stdin.close()
+        for line in builder.stdout:
+            if line.decode().startswith(moment):
+                break
+        builder.send_signal(number)
+        builder.stdout.read()
+        assert builder.stderr is not None
+        builder.stderr.read()
+        assert builder.wait(timeout=30) != 0
+    assert left_over(of) == []
+
+
+def test_a_killed_builder_and_killed_switches_are_cleaned_up() -> None:
+    of = domain("killed")
+    built = build_lab(of)
+    for process in recorded_processes(of.name)[::2]:
+        os.kill(process.pid, signal.SIGKILL)
+    built.start_process("mn2", ["sleep", "600"], name="by-hand")
+    (lab_folder(of.name) / "mn2/pids/by-hand.json").unlink()
+    (lab_folder(of.name) / "state.json").write_text("{ half", encoding="utf-8")
+    inside_before = processes_inside(node.namespace for node in plan_nodes(of))
+    removed = take_down(of.name, nodes=plan_nodes(of))
+    assert removed.namespaces == 8
+    assert left_over(of) == []
+    until(lambda: not any(Path(f"/proc/{pid}/ns/net").exists() for pid in inside_before), "all have ended")
+    assert not take_down(of.name, nodes=plan_nodes(of)).anything
+
+
+def test_somebody_elses_namespace_is_left_alone() -> None:
+    of = domain("foreign")
+    theirs = f"{of.name}-mag2"
+    netns.create(theirs)
+    try:
+        with pytest.raises(LabError, match=f"network namespace {theirs} exists and belongs to no lab"):
+            build_lab(of)
+        assert not take_down(of.name, nodes=plan_nodes(of)).anything
+        assert namespace_exists(theirs)
+    finally:
+        take_down(of.name, nodes=plan_nodes(of), force=True)
+    assert not namespace_exists(theirs)
+
+
+def test_an_unknown_mag_or_node_is_named(lab: Lab) -> None:
+    with moving(lab, "mn1") as host:
+        with pytest.raises(LabError, match="no link to 'mag9'; allowed: mag1, mag2"):
+            host.move("mag9")
+        assert host.attached_to() == "mag1"
+    with pytest.raises(LabError, match="there is no node 'nowhere'; allowed: transport"):
+        lab.node("nowhere")
+    with pytest.raises(LabError, match="mn1 has no switch"):
+        lab.switch("mn1")
+
+
+TOPOLOGY = """\
+castover: 1
+domain: {{name: {name}, transport_network: "2001:db8:ff::/64", management_network: "fd00:ca57::/64"}}
+controller: {{address: "fd00:ca57::1"}}
+lma: {{id: lma, address: "2001:db8:ff::1", management_address: "fd00:ca57::f"}}
+mags:
+  - {{id: mag1, address: "2001:db8:ff::11", management_address: "fd00:ca57::11"}}
+  - {{id: mag2, address: "2001:db8:ff::12", management_address: "fd00:ca57::12"}}
+mobile_nodes:
+  - {{id: mn1@example.net, link_layer_id: "02:00:00:00:00:11", home_network_prefix: "2001:db8:100:1::/64",
+     attached_to: mag1, subscriptions: [{{group: "ff1e::101"}}]}}
+sources: [{{name: source, address: "2001:db8:c0::10"}}]
+"""
+
+
+def test_the_command_line_builds_moves_runs_and_takes_down(tmp_path: Path) -> None:
+    name = f"cst-test-{os.getpid()}-cli"
+    topology = tmp_path / "topology.yaml"
+    topology.write_text(TOPOLOGY.format(name=name), encoding="utf-8")
+
+    def castover(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(REPOSITORY / "castover"), "lab", words[0], "--topology", str(topology), *words[1:]],
+            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+        )
+
+    try:
+        assert "is not up" in castover("status").stderr
+        up = castover("up", "--network-only")
+        assert up.returncode == 0, up.stderr
+        again = castover("up", "--network-only")
+        assert again.returncode == 1
+        assert "is up already; take it down first" in again.stderr
+        moved = json.loads(castover("move", "mn1@example.net", "mag2", "--gap-ms", "5", "--json").stdout)
+        assert moved["gap_ms"] >= 5
+        assert json.loads(castover("status", "--json").stdout)["mobile_nodes"][0]["attached_to"] == "mag2"
+        shown = castover("exec", "mag1", "ovs-vsctl", "--bare", "get", "Bridge", "br-int", "fail_mode")
+        assert shown.stdout.strip() == "secure"
+        assert castover("exec", "mn1", "sh", "-c", "exit 7").returncode == 7
+        assert "allowed: mag1, mag2" in castover("move", "mn1", "mag9").stderr
+    finally:
+        down = castover("down")
+    assert down.returncode == 0, down.stderr
+    assert "7 namespaces removed" in down.stdout
+    assert castover("down").returncode == 0
+    assert not lab_folder(name).exists()
+
+
+def inside(lab: Lab, node: str, *command: str) -> str:
+    """Output of a command inside a node."""
+    run = lambda: subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: E731
+    return run_inside(lab.node(node).namespace, run).stdout
