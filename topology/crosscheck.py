@@ -17,18 +17,22 @@ from topology.schema import MAGS_MIN, Document
 from topology.unique import Report, owner_of, unique, unique_items
 from topology.values import did_you_mean
 
-RESERVED_NAMES = (
+RESERVED_NODE_NAMES = ("lma-transport", "controller", "transport", "wlan0", "lo")
+"""Roles (southbound.openflow.intents.SwitchRole), nodes of the lab, and interfaces beside those named after a node."""
+RESERVED_PORT_NAMES = (
     model.MAG_LMA_PORT,
-    model.MAG_MAG_PORT,  # also the name of LMA_MAG_PORT
+    model.MAG_MAG_PORT,
     model.MAG_BUFFER_PORT,
     model.LMA_SOURCE_PORT,
     model.INTEGRATION_BRIDGE,
     model.TRANSPORT_BRIDGE,
-    "lma-transport",
-    "controller",
-    "lo",
+    "mgmt0",
+    "phy0",
+    "ovs-netdev",
+    "ovs-system",
 )
-"""Ports, bridges and roles that stand beside the nodes' names (southbound.openflow.intents.SwitchRole)."""
+"""Interfaces of a MAG node, where every mobile node has an access port of its own name."""
+
 
 def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> list[Fault]:
     """The faults between values that are good in themselves; `told` are those known already."""
@@ -66,7 +70,9 @@ def _names(document: Document, report: Report) -> None:
         name = derive.mobile_node_name(profile.id) if profile.id is not None else None
         names.append((("mobile_nodes", position, "id"), name))
     for location, name in names:
-        reserved = RESERVED_NAMES if location[0] == "lma" else ("lma", *RESERVED_NAMES)
+        reserved = RESERVED_NODE_NAMES if location[0] == "lma" else ("lma", *RESERVED_NODE_NAMES)
+        if location[0] == "mobile_nodes":
+            reserved += RESERVED_PORT_NAMES
         if name in reserved:
             allowed = f"a name that is not one of {', '.join(reserved)}"
             report(location, f"the reserved name {show_value(name)}", allowed)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: exit codes, and what goes to which stream."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from topology.check import main
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def test_a_good_file_is_summed_up_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(REPOSITORY / "topology.yaml")]) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.endswith(
+        "topology.yaml: good: domain castover, 1 LMA, 2 MAGs, 2 mobile nodes, 1 source, dialect draft\n"
+    )
+
+
+def test_a_bad_file_is_told_on_the_error_stream(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text((REPOSITORY / "topology.yaml").read_text(encoding="utf-8").replace("castover: 1", "castover: 3"))
+    assert main([str(file)]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == f"{file}:2 castover: found 3; allowed: 1, the version of this format\n"
+
+
+def test_it_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "topology.check", "no-such-file.yaml"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "no-such-file.yaml: found no such file or directory; allowed: a file that can be read\n"
