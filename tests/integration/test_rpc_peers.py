@@ -284,7 +284,7 @@ def test_reconnects_after_the_controller_was_killed(server: Server) -> None:
             assert not agent.client.connected
             assert (await failure_of(agent.client.call(ATTACHED))).code == "unavailable"
             assert not agent.client.notify(REPORTED)
-            assert agent.client.discarded["notification_without_connection"] == 1
+            assert agent.client.discarded()["notification_without_connection"] == 1
             again = await loop.run_in_executor(None, lambda: Server(port=server.port))
             try:
                 await agent.until(lambda: agent.client.connected)
@@ -321,6 +321,28 @@ def test_open_calls_of_the_controller_end_before_the_disconnect(server: Server) 
     event = server.next()
     assert (event["event"], event["token"], event["error"]["code"]) == ("AgentResponse", "open", "unavailable")
     assert server.next()["event"] == "AgentDisconnected"
+
+
+def test_a_handler_ends_with_its_connection(server: Server) -> None:
+    async def scenario() -> None:
+        began, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def on_request(_: Any) -> Any:
+            began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        async with Agent(server.port, on_request) as agent:
+            waiting = asyncio.create_task(agent.client.call(REPORTED))
+            async with asyncio.timeout(WAIT_S):
+                await began.wait()
+                server.process.kill()
+                await cancelled.wait()
+            assert (await failure_of(waiting)).code == "unavailable"
+
+    asyncio.run(scenario())
 
 
 def test_a_hanging_controller_is_noticed_by_the_call(server: Server) -> None:

@@ -35,6 +35,7 @@ class RpcClient:
     `on_request(call)` returns the result or raises RpcError; any other exception is answered with `internal` and
     given to the event loop's exception handler. `on_connected()` runs when the controller has accepted the hello,
     `on_disconnected(reason)` when such a connection has ended. All of them run in the loop that `start` was called in.
+    A handler that still runs when its connection ends is cancelled.
     """
 
     def __init__(
@@ -58,8 +59,7 @@ class RpcClient:
         self._connection: RpcConnection | None = None
         self._runner: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.discarded: Counter[str] = Counter()
-        """What was not used or not sent, by reason, over all connections that have ended."""
+        self._discarded: Counter[str] = Counter()
 
     @property
     def connected(self) -> bool:
@@ -79,6 +79,10 @@ class RpcClient:
             runner.cancel()
             await asyncio.wait([runner])
 
+    def discarded(self) -> Counter[str]:
+        """What was not used or not sent, by reason, since the start."""
+        return self._discarded if self._connection is None else self._discarded + self._connection.discarded()
+
     async def wait_connected(self) -> None:
         """Return when there is a connection; the caller bounds the wait."""
         while self._connection is None:
@@ -95,12 +99,14 @@ class RpcClient:
         return await connection.request(call, timeout_s)
 
     def notify(self, call: Any) -> bool:
-        """Tell the controller. False (and counted) when there is no connection: nothing is kept for later."""
+        """Tell the controller. False (and counted) when there is no connection: nothing is kept for later.
+
+        Raises FrameError when the call cannot be encoded.
+        """
         if self._connection is None:
-            self.discarded["notification_without_connection"] += 1
+            self._discarded["notification_without_connection"] += 1
             return False
-        self._connection.notify(call)
-        return True
+        return self._connection.notify(call)
 
     async def _run(self) -> None:
         pause_s = FIRST_RETRY_S
@@ -142,7 +148,7 @@ class RpcClient:
             self._on_connected()
 
     def _down(self, connection: RpcConnection, reason: str) -> bool:
-        self.discarded.update(connection.discarded())
+        self._discarded.update(connection.discarded())
         if self._connection is not connection:
             return False
         self._connection = None

@@ -114,9 +114,9 @@ class RpcConnection(asyncio.Protocol):
             self._arm()
         return answer
 
-    def notify(self, call: Any) -> None:
-        """Send a notification. Raises FrameError when it cannot be encoded."""
-        self._write(self._session.notify(call))
+    def notify(self, call: Any) -> bool:
+        """Send a notification; whether it could be. Raises FrameError when it cannot be encoded."""
+        return self._write(self._session.notify(call))
 
     def close(self, reason: str) -> None:
         """End the connection at once."""
@@ -188,15 +188,16 @@ class RpcConnection(asyncio.Protocol):
     def _reply_error(self, msgid: int, error: RpcError) -> None:
         self._write(self._session.fail(msgid, error.code, error.message, error.field))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> bool:
         transport = self._transport
         if transport is None or self._ended.is_set() or transport.is_closing():
             self._dropped["message_after_the_end"] += 1
-            return
+            return False
         transport.write(data)
         if transport.get_write_buffer_size() > WRITE_BUFFER_MAX_OCTETS:
             self._reason = "the controller does not read"
             transport.abort()
+        return True
 
     def _arm(self) -> None:
         # One timer for all calls. It is left alone when answers come early: when it fires, it looks again.
@@ -222,3 +223,5 @@ class RpcConnection(asyncio.Protocol):
             self._timer.cancel()
         for msgid in list(self._waiting):
             self._settle(msgid, None, RpcError(ErrorCode.UNAVAILABLE, f"connection lost: {reason}"))
+        for handler in list(self._handlers):
+            handler.cancel()  # nobody is left to answer, and handlers of lost connections must not pile up

@@ -42,6 +42,7 @@ by_type: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**63), 2**64 - 1),
     float: st.floats(allow_nan=False, allow_infinity=False),
     Memberships: st.lists(memberships, max_size=4, unique_by=lambda m: m.group).map(tuple),
+    tuple[str, ...]: st.lists(st.text(max_size=10), max_size=5).map(tuple),
     dict[str, int]: st.dictionaries(st.text(max_size=10), st.integers(0, 2**32), max_size=5),
 }
 
@@ -135,6 +136,11 @@ def test_bad_step(field: str, value: object) -> None:
 def test_bad_counters(counters: object) -> None:
     wire = {"handover_id": "h", "mn_id": "m", "counters": counters}
     assert refused(METHODS["handover.buffer_report"], wire).field == "counters"
+
+
+@pytest.mark.parametrize("attached", ["mn1", {"mn1": 1}, ["mn1", 2], ["x" * 1025], ["mn"] * 4097])
+def test_bad_names(attached: object) -> None:
+    assert refused(METHODS["agent.synchronised"], {"attached": attached}).field == "attached"
 
 
 def test_outcome_is_one_of_three() -> None:
