@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller process: topology, core, Ryu, agents, REST. `python -m apps --topology topology.yaml`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+import apps.ryu_compat  # noqa: F401  (before Ryu)
+
+import eventlet  # isort: skip
+from ryu import cfg  # isort: skip
+from ryu.base.app_manager import AppManager  # isort: skip
+
+from apps.executor import Executor
+from apps.lma_app import LmaApp
+from apps.rest_server import RestServer
+from apps.settings import Settings, SettingsError, read_settings
+from controller.lma import LmaCore
+from topology.load import TopologyError, load_topology
+from topology.model import Domain
+
+_log = logging.getLogger("castover")
+EXIT_CONFIGURATION = 2
+
+
+def main() -> int:
+    """Run until a signal ends it. Exit code 2: topology or environment are wrong, said in full on standard error."""
+    try:
+        settings = read_settings()
+        domain = load_topology(settings.topology)
+    except (SettingsError, TopologyError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s",
+        datefmt="%H:%M:%S", stream=sys.stderr,
+    )
+    logging.getLogger("ryu").setLevel(logging.WARNING)
+    return _run(domain, settings)
+
+
+def _run(domain: Domain, settings: Settings) -> int:
+    cfg.CONF(args=[], project="castover", default_config_files=[])
+    cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
+    cfg.CONF.set_override("ofp_tcp_listen_port", domain.controller.openflow_port)
+    executor = Executor(LmaCore(domain))
+    manager = AppManager.get_instance()
+    manager.load_apps(["apps.lma_app", "ryu.controller.ofp_handler"])
+    contexts = manager.create_contexts()
+    services = manager.instantiate_apps(domain=domain, executor=executor, **contexts)
+    app: LmaApp = manager.applications["LmaApp"]
+    rest = RestServer(domain=domain, executor=executor, switches=app.datapaths, inherited_fd=settings.rest_fd)
+    runner = eventlet.spawn(executor.run)
+    rest.start()
+    _log.info("event=controller_started rest=%s process_id=%d", rest.url, os.getpid())
+    stopped = eventlet.event.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.send(None) if not stopped.ready() else None)
+    stopped.wait()
+    # Nothing is taken back: the switches go on forwarding without a controller.
+    rest.stop()
+    app.agents.stop()
+    runner.kill()
+    for service in services:
+        service.kill()
+    _log.info("event=controller_stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    # Ryu's greenlets wait for connections that would keep a normal exit for seconds.
+    os._exit(code)

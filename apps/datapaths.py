@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The switches as Ryu knows them: one Reconciler each, its batches as messages, replies and errors as its inputs.
+
+Reading a switch (port descriptions, flows, groups) comes before anything is written to it, on every connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.mobility_packets import acknowledgement_frame
+from controller.commands import SendProxyBindingAcknowledgement, SetForwarding
+from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
+from southbound.openflow import ofp15, ofp15_stats
+from southbound.openflow.intents import SwitchRole
+from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
+from topology.model import MAG_ACCESS_MAC, Domain
+
+_log = logging.getLogger("castover.switches")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read of a switch so far, one part a request."""
+
+    waiting: set[int]
+    """xids of the requests without a complete answer."""
+    parts: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Switch:
+    name: str
+    reconciler: Reconciler
+    datapath: Any = None
+    announced: bool = False
+    """The core has been told that it is connected."""
+    reading: _Reading | None = None
+    barriers: dict[int, int] = field(default_factory=dict)
+    """Barrier xid -> batch id."""
+    batch_of_xid: dict[int, int] = field(default_factory=dict)
+
+
+class Datapaths:
+    """All switches of the domain. `post` takes the events that come of them."""
+
+    def __init__(self, domain: Domain, post: Callable[[Event], None]) -> None:
+        self._domain = domain
+        self._post = post
+        self._by_id: dict[int, _Switch] = {}
+        self._by_name: dict[str, _Switch] = {}
+        self._add(domain.lma.id, "lma", domain.lma.datapath_id)
+        self._add(f"{domain.lma.id}-transport", "lma-transport", domain.lma.transport_datapath_id)
+        for mag in domain.mags:
+            self._add(mag.id, "mag", mag.datapath_id)
+
+    def _add(self, name: str, kind: str, datapath_id: int) -> None:
+        role = SwitchRole(
+            name=name,
+            kind=kind,
+            lma_gre_key=self._domain.lma_gre_key,
+            mag_gre_key=self._domain.mag_gre_key,
+            access_mac=MAG_ACCESS_MAC,
+        )
+        timeout_s = self._domain.timers.switch_confirmation_timeout_ms / 1000
+        switch = _Switch(name, Reconciler(role, confirmation_timeout_s=timeout_s))
+        self._by_id[datapath_id] = self._by_name[name] = switch
+
+    # --- commands of the core ---------------------------------------------------------------------------------------
+
+    def set_forwarding(self, command: SetForwarding) -> None:
+        """Carry out a SetForwarding."""
+        switch = self._by_name[command.switch]
+        self._carry_out(switch, switch.reconciler.want(command.intent, command.generation, time.monotonic()))
+
+    def send_acknowledgement(self, command: SendProxyBindingAcknowledgement) -> None:
+        """Packet-out of a PBA on the port that the PBU came in by."""
+        reply_to: Any = command.reply_to
+        datapath = reply_to.datapath
+        frame = acknowledgement_frame(command.acknowledgement, self._domain.lma.address, command.destination, reply_to)
+        ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+        datapath.send_msg(
+            parser.OFPPacketOut(
+                datapath=datapath,
+                buffer_id=ofproto.OFP_NO_BUFFER,
+                match=parser.OFPMatch(in_port=ofproto.OFPP_CONTROLLER),
+                actions=[parser.OFPActionOutput(reply_to.port)],
+                data=frame,
+            )
+        )
+
+    def rules(self, name: str) -> Any:
+        """What the switch is known to have (southbound.openflow.rules.SwitchRules)."""
+        return self._by_name[name].reconciler.installed
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        deadlines = (switch.reconciler.next_deadline() for switch in self._by_name.values())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def tick(self, now: float) -> None:
+        """Batches without answer, readings that hang."""
+        for switch in self._by_name.values():
+            due = switch.reconciler.next_deadline()
+            if due is not None and due <= now:
+                self._carry_out(switch, switch.reconciler.tick(now))
+
+    # --- from Ryu ---------------------------------------------------------------------------------------------------
+
+    def knows(self, datapath_id: int) -> bool:
+        """Whether this is a switch of the domain."""
+        return datapath_id in self._by_id
+
+    def connected(self, datapath: Any) -> None:
+        """A switch has connected: read it first."""
+        switch = self._by_id.get(datapath.id)
+        if switch is None:
+            _log.warning("event=unknown_switch datapath_id=%#x", datapath.id)
+            datapath.close()
+            return
+        if switch.datapath is not None and switch.datapath is not datapath:
+            self._lost(switch)
+        switch.datapath = datapath
+        self._read(switch)
+
+    def disconnected(self, datapath: Any) -> None:
+        """A connection is gone; an older connection of a switch that has come back does not count."""
+        switch = self._by_id.get(datapath.id) if datapath.id is not None else None
+        if switch is not None and switch.datapath is datapath:
+            self._lost(switch)
+
+    def stats_reply(self, kind: str, message: Any) -> None:
+        """A part of a switch's answer; `kind` is 'ports', 'flows' or 'groups'."""
+        switch = self._of(message)
+        reading = switch.reading if switch is not None else None
+        if switch is None or reading is None or message.xid not in reading.waiting:
+            return
+        reading.parts.setdefault(kind, []).extend(message.body)
+        if not message.flags & message.datapath.ofproto.OFPMPF_REPLY_MORE:
+            reading.waiting.discard(message.xid)
+        if not reading.waiting:
+            self._read_done(switch, reading)
+
+    def barrier_reply(self, message: Any) -> None:
+        """Everything up to this barrier has been done."""
+        switch = self._of(message)
+        batch_id = switch.barriers.pop(message.xid, None) if switch is not None else None
+        if switch is None or batch_id is None:
+            return
+        self._forget(switch, batch_id)
+        self._carry_out(switch, switch.reconciler.batch_confirmed(batch_id, time.monotonic()))
+
+    def error(self, message: Any) -> None:
+        """A message was refused; if it was one of a batch, the batch has failed."""
+        switch = self._of(message)
+        if switch is None:
+            return
+        batch_id = switch.batch_of_xid.get(message.xid)
+        reason = ofp15_stats.error_text(message)
+        _log.warning("event=switch_error switch=%s batch=%s reason=%r", switch.name, batch_id, reason)
+        if batch_id is not None:
+            self._forget(switch, batch_id)
+            self._carry_out(switch, switch.reconciler.batch_failed(batch_id, reason, time.monotonic()))
+
+    def ports_changed(self, datapath: Any) -> None:
+        """A port has come, gone or been renumbered: read the switch again."""
+        switch = self._by_id.get(datapath.id)
+        if switch is not None and switch.datapath is datapath:
+            self._read(switch)
+
+    def _of(self, message: Any) -> _Switch | None:
+        switch = self._by_id.get(message.datapath.id)
+        return switch if switch is not None and switch.datapath is message.datapath else None
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    def _lost(self, switch: _Switch) -> None:
+        switch.datapath, switch.reading = None, None
+        switch.barriers.clear()
+        switch.batch_of_xid.clear()
+        self._carry_out(switch, switch.reconciler.disconnected())
+        if switch.announced:
+            switch.announced = False
+            self._post(SwitchDisconnected(switch=switch.name))
+
+    def _read(self, switch: _Switch) -> None:
+        requests = ofp15_stats.state_requests(switch.datapath)
+        for request in requests:
+            switch.datapath.set_xid(request)
+        switch.reading = _Reading({request.xid for request in requests})
+        for request in requests:
+            switch.datapath.send_msg(request)
+
+    def _read_done(self, switch: _Switch, reading: _Reading) -> None:
+        switch.reading = None
+        ports = ofp15_stats.port_numbers(reading.parts.get("ports", []))
+        observed = ofp15_stats.switch_rules(reading.parts.get("flows", []), reading.parts.get("groups", []), ports)
+        self._carry_out(switch, switch.reconciler.connected(ports, observed, time.monotonic()))
+        if not switch.announced:
+            switch.announced = True
+            self._post(SwitchConnected(switch=switch.name))
+
+    def _carry_out(self, switch: _Switch, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Batch():
+                    self._send(switch, outcome)
+                case Confirmed(generation=generation):
+                    self._post(ForwardingConfirmed(switch=switch.name, generation=generation))
+                case Incomplete(generation=generation, missing_ports=missing):
+                    reason = f"no port {', '.join(sorted(missing))} on the switch"
+                    self._post(ForwardingFailed(switch=switch.name, generation=generation, reason=reason))
+                case Failed(generation=generation, reason=reason):
+                    self._post(ForwardingFailed(switch=switch.name, generation=generation, reason=reason))
+                case ResyncRequired():
+                    if switch.datapath is not None:
+                        self._read(switch)
+
+    def _send(self, switch: _Switch, batch: Batch) -> None:
+        encoded = ofp15.batch_messages(batch, switch.datapath)
+        switch.barriers[encoded.barrier_xid] = batch.batch_id
+        switch.batch_of_xid.update(dict.fromkeys(encoded.xids, batch.batch_id))
+        for message in encoded.messages:
+            switch.datapath.send_msg(message)
+
+    def _forget(self, switch: _Switch, batch_id: int) -> None:
+        switch.batch_of_xid = {xid: batch for xid, batch in switch.batch_of_xid.items() if batch != batch_id}
+        switch.barriers = {xid: batch for xid, batch in switch.barriers.items() if batch != batch_id}

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the core: one queue of events, one greenlet that handles each to completion and carries out its commands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import eventlet
+from eventlet.event import Event as Reply
+from eventlet.queue import Empty, LightQueue
+
+from apps.agent_server import AgentServer
+from controller.commands import (
+    CallAgent,
+    Command,
+    HandoverAccepted,
+    HandoverRefused,
+    RecordEvent,
+    RejectAgent,
+    RespondToAgent,
+    SendProxyBindingAcknowledgement,
+    SetForwarding,
+)
+from controller.events import Event
+from controller.lma import LmaCore
+from controller.snapshot import Snapshot
+
+_log = logging.getLogger("castover.lma")
+_IDLE_S = 3600.0
+QUEUE_MAX = 10_000
+"""Events that may wait: a peer that floods is cut off, what is known stays (`event_dropped` counts)."""
+
+
+class Switches(Protocol):
+    """What the executor needs of `apps.datapaths`."""
+
+    def set_forwarding(self, command: SetForwarding) -> None:
+        """Bring a switch to an intent."""
+
+    def send_acknowledgement(self, command: SendProxyBindingAcknowledgement) -> None:
+        """Packet-out of a PBA."""
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+
+    def tick(self, now: float) -> None:
+        """Time has passed."""
+
+
+class Executor:
+    """Owner of the LmaCore. `post` from any greenlet; `ask` where the answer is among the commands."""
+
+    def __init__(self, core: LmaCore) -> None:
+        self._core = core
+        self._events: LightQueue = LightQueue(QUEUE_MAX)
+        self._agents: AgentServer | None = None
+        self._switches: Switches | None = None
+        self._listeners: list[Callable[[RecordEvent, float], None]] = []
+        self.dropped_events = 0
+
+    def connect(self, agents: AgentServer, switches: Switches) -> None:
+        """Say where commands go."""
+        self._agents, self._switches = agents, switches
+
+    def listen(self, listener: Callable[[RecordEvent, float], None]) -> None:
+        """Have every RecordEvent told, with the time it happened (seconds since 1970); the listener must not block."""
+        self._listeners.append(listener)
+
+    def post(self, event: Event) -> None:
+        """Hand an event to the core; returns at once."""
+        if self._events.full():
+            self.dropped_events += 1
+            return
+        self._events.put((event, None))
+
+    def ask(self, event: Event, timeout_s: float = 2.0) -> list[Command]:
+        """The commands that the event led to, for REST. Raises eventlet.Timeout when the core is that busy."""
+        reply = Reply()
+        with eventlet.Timeout(timeout_s):
+            self._events.put((event, reply))
+            found: list[Command] = reply.wait()
+        return found
+
+    def snapshot(self) -> Snapshot:
+        """An immutable picture of the core."""
+        return self._core.snapshot()
+
+    def run(self) -> None:
+        """Handle events until the process ends. A fault in here is ours: the process stops, the switches forward on."""
+        try:
+            self._execute(self._core.start(time.monotonic()))
+            while True:
+                self._step()
+        except Exception:
+            _log.critical("core failed; the controller stops", exc_info=True)
+            os._exit(70)
+
+    def _step(self) -> None:
+        deadlines = [self._core.next_deadline(), self._switches.next_deadline() if self._switches else None]
+        wait = min([at - time.monotonic() for at in deadlines if at is not None], default=_IDLE_S)
+        try:
+            event, reply = self._events.get(timeout=max(wait, 0.0)) if wait > 0 else self._events.get_nowait()
+        except Empty:
+            event, reply = None, None
+        now = time.monotonic()
+        commands = self._core.handle(event, now) if event is not None else []
+        if reply is not None:
+            reply.send(commands)
+        self._execute(commands)
+        due = self._core.next_deadline()
+        if due is not None and due <= now:
+            self._execute(self._core.tick(now))
+        if self._switches is not None:
+            self._switches.tick(now)
+
+    def _execute(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        agents, switches = self._agents, self._switches
+        match command:
+            case RecordEvent():
+                _log.info("%s", _line(command))
+                for listener in self._listeners:
+                    listener(command, time.time())
+            case SetForwarding() if switches is not None:
+                switches.set_forwarding(command)
+            case SendProxyBindingAcknowledgement() if switches is not None:
+                switches.send_acknowledgement(command)
+            case RespondToAgent() if agents is not None:
+                agents.respond(command.mag_id, command.token, command.result)
+            case RejectAgent() if agents is not None:
+                agents.reject(command.mag_id, command.token, command.code, command.message)
+            case CallAgent() if agents is not None:
+                agents.call(command.mag_id, command.call, command.token, command.timeout_s)
+            case HandoverAccepted() | HandoverRefused():
+                pass  # the answer of an `ask`
+
+
+def _line(fact: RecordEvent) -> str:
+    return " ".join([f"event={fact.name}", *(f"{name}={_value(value)}" for name, value in fact.fields.items())])
+
+
+def _value(value: Any) -> str:
+    text = str(value)
+    return repr(text) if " " in text or not text else text

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mobility Header packets between a packet-in and the core: frame -> event, PBA -> frame. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Any
+
+from controller.events import MobilityPacketDropped, ProxyBindingUpdateReceived
+from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.errors import DecodeError
+from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
+from southbound.codec.handover import Dialect
+from southbound.codec.mobility import decode_mobility_packet, encode_mobility_packet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyTo:
+    """Where an answer goes: back on the port it came by, to the neighbour that sent it."""
+
+    datapath: Any
+    port: int
+    neighbour_mac: bytes
+    own_mac: bytes
+
+
+def frame_event(
+    frame: bytes, lma_address: IPv6Address, datapath: Any, port: int, received_at: float
+) -> ProxyBindingUpdateReceived | MobilityPacketDropped:
+    """What a packet-in is to the core: a PBU, or a drop with its reason. `received_at`: seconds since 1970."""
+    try:
+        ethernet = decode_ethernet(frame)
+        # The dialect concerns HI and HAck only, which no LMA receives.
+        packet = decode_mobility_packet(ethernet.payload, Dialect.RFC)
+    except DecodeError as error:
+        return MobilityPacketDropped(reason=error.reason)
+    if packet.destination != lma_address:
+        return MobilityPacketDropped(reason="not_for_this_lma")
+    if not isinstance(packet.message, ProxyBindingUpdate):
+        return MobilityPacketDropped(reason="not_a_binding_update")
+    if not packet.message.proxy:
+        return MobilityPacketDropped(reason="not_a_proxy_registration")
+    return ProxyBindingUpdateReceived(
+        update=packet.message,
+        source=packet.source,
+        received_at=received_at,
+        reply_to=ReplyTo(datapath=datapath, port=port, neighbour_mac=ethernet.source, own_mac=ethernet.destination),
+    )
+
+
+def acknowledgement_frame(
+    acknowledgement: ProxyBindingAcknowledgement, source: IPv6Address, destination: IPv6Address, reply_to: ReplyTo
+) -> bytes:
+    """The Ethernet frame of a PBA."""
+    packet = encode_mobility_packet(acknowledgement, source, destination)
+    return encode_ethernet(
+        EthernetFrame(destination=reply_to.neighbour_mac, source=reply_to.own_mac, payload=packet)
+    )
