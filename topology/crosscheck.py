@@ -17,9 +17,9 @@ from topology.schema import MAGS_MIN, Document
 from topology.unique import Report, owner_of, unique, unique_items
 from topology.values import did_you_mean
 
-RESERVED_NODE_NAMES = ("lma-transport", "controller", "transport", "wlan0", "lo")
+RESERVED_NODE_NAMES: tuple[str, ...] = ("lma-transport", "controller", "transport", "wlan0", "lo")
 """Roles (southbound.openflow.intents.SwitchRole), nodes of the lab, and interfaces beside those named after a node."""
-RESERVED_PORT_NAMES = (
+RESERVED_PORT_NAMES: tuple[str, ...] = (
     model.MAG_LMA_PORT,
     model.MAG_MAG_PORT,
     model.MAG_BUFFER_PORT,

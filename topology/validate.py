@@ -29,18 +29,17 @@ def validate(located: Located) -> tuple[Document, list[Fault]]:
             faults.append(Fault(line=1, location=(), found=found, allowed="a mapping that starts with 'castover: 1'"))
         return Document(), faults
     told = {fault.location for fault in located.faults}
-    try:
-        document = Document.model_validate(data)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        for detail in details:
-            fault = _fault(detail, located)
-            if fault.location not in told:
-                faults.append(fault)
-        # Innermost and last first, so that the places of the others stay valid.
+    while True:
+        try:
+            document = Document.model_validate(data)
+            break
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        faults.extend(fault for fault in (_fault(detail, located) for detail in details) if fault.location not in told)
+        # Innermost and last first, so that the places of the others stay valid. Every round takes something out; a
+        # second one comes only where a list was too long, whose items pydantic does not look at.
         for detail in sorted(details, key=lambda detail: _order(detail["loc"]), reverse=True):
             _take_out(data, detail["loc"], detail.get("ctx", {}).get("max_length"))
-        document = Document.model_validate(data)
     told.update(fault.location for fault in faults)
     faults.extend(_missing(document, (), located, told))
     return document, faults

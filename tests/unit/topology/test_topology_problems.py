@@ -286,6 +286,15 @@ def test_too_many_mags_are_one_problem_only(problems: Any) -> None:
     assert found == ["19 mags: found 66 items; allowed: a list of 2 to 64 MAGs"]
 
 
+def test_the_items_of_a_list_that_is_too_long_are_looked_at(problems: Any) -> None:
+    more = "".join(f"  - {json.dumps({'name': f's{i}', 'address': f'2001:db8:1::{i:x}'})}\n" for i in range(1, 65))
+    start = SOURCE.removesuffix("    address: 2001:db8:c0::10")
+    assert problems((SOURCE + "\n", start + "    address: here\n" + more)) == [
+        "41 sources: found 65 items; allowed: a list of at most 64 sources",
+        f"43 sources[0].address: found 'here'; allowed: {UNICAST}",
+    ]
+
+
 def test_an_item_that_is_no_mapping_is_not_asked_for_its_keys(problems: Any) -> None:
     found = problems((MAG2, f"{MAG2}  - mag3\n"))
     assert found == [
