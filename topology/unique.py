@@ -33,6 +33,7 @@ def unique(
     *,
     show: Callable[..., str] = show_value,
 ) -> None:
+    """Report every value that an earlier entry has; None is no value. `show` puts a value into words."""
     first: dict[Hashable, Location] = {}
     for location, value in entries:
         if value is None:
@@ -44,6 +45,7 @@ def unique(
 
 
 def unique_items(location: Location, items: Iterable[Hashable] | None, report: Report) -> None:
+    """Report every item of one list that stands in it before."""
     entries = [((*location, index), item) for index, item in enumerate(items or ())]
     unique(entries, "each entry once", report, show=str)
 
