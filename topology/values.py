@@ -28,7 +28,7 @@ NAI_CHARACTERS_MAX = 253
 DATAPATH_ID_MAX = 2**64 - 1
 GRE_KEY_MAX = 2**32 - 1
 OWN_LINK_LAYER_PREFIX = bytes.fromhex("02ca57")
-"""Of the path marks (southbound.path_mark); no mobile node may look like one."""
+"""Of the path marks (southbound.path_mark) and of the switches' and MAGs' own ports; no mobile node may share it."""
 ALL_MULTICAST = IPv6Network("ff00::/8")
 
 _NODE_NAME = re.compile(r"[a-z][a-z0-9-]*")
