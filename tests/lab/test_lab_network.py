@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from pyroute2 import IPRoute, netns
 from lab.errors import LabError
 from lab.mobile_node import MobileNodeHost
 from lab.namespaces import namespace_exists, processes_inside, run_inside
+from lab.neighbours import refresh
 from lab.network import Lab, build_lab, running_lab
 from lab.plan import plan_nodes
 from lab.processes import recorded_processes
-from lab.programs import REST_SOCKET_VARIABLE, open_rest_socket
+from lab.programs import REST_SOCKET_VARIABLE, await_switches, open_rest_socket, start_controller
 from lab.requirements import missing_requirement
 from lab.state import lab_folder
 from lab.status import collect_status
@@ -200,8 +201,7 @@ def test_a_move_keeps_the_socket_the_joins_and_the_address(lab: Lab) -> None:
         assert host.attached_to() == "mag2"
         assert moved.gap_ms is not None
         assert 20.0 <= moved.gap_ms < 30.0
-        source.send(b"at mag2")
-        assert exchange(source, sink, b"at mag2") == b"at mag2"
+        until(lambda: exchange(source, sink, b"at mag2") == b"at mag2", "what is sent now arrives at mag2")
         assert "2001:db8:100:1:0:ff:fe00:11" in inside(lab, "mn1", "ip", "-6", "addr", "show", "wlan0")
 
 
@@ -220,7 +220,7 @@ def test_a_detached_node_hears_nothing_and_keeps_its_address(lab: Lab) -> None:
             sink.recv(2000)
         assert "2001:db8:100:2:0:ff:fe00:12" in inside(lab, "mn2", "ip", "-6", "addr", "show", "wlan0")
         host.move("mag2")
-        assert exchange(source, sink, b"again") == b"again"
+        until(lambda: exchange(source, sink, b"again") == b"again", "what is sent now arrives")
 
 
 def test_a_link_receives_within_milliseconds_after_it_comes_up(lab: Lab) -> None:
@@ -265,6 +265,89 @@ def test_every_switch_knows_its_tunnel_neighbours(lab: Lab) -> None:
     assert "2001:db8:ff::1 " in shown
     assert "2001:db8:ff::12 " in shown
     assert lab.switch("mag1").appctl("tnl/neigh/aging").strip() == "3600"
+
+
+def test_neighbours_that_were_lost_come_back(lab: Lab) -> None:
+    switch = lab.switch("mag2")
+    switch.appctl("tnl/neigh/flush")
+    assert "2001:db8:ff::1 " not in switch.appctl("tnl/neigh/show")
+    assert list(refresh(lab.domain.name)) == []
+    shown = switch.appctl("tnl/neigh/show")
+    assert "02:ca:57:ff:00:00" in shown
+    assert "02:ca:57:ff:00:01" in shown
+
+
+def test_the_first_packet_of_an_inter_mag_tunnel_reaches_the_buffer_port(lab: Lab) -> None:
+    group = "ff1e::102"
+    lab.switch("lma").ofctl(
+        "add-flow", "br-int",
+        f"in_port=src0,ipv6,ipv6_dst={group},actions=set_field:{LMA_KEY}->tun_id,"
+        "set_field:2001:db8:ff::11->tun_ipv6_dst,output:mag0",
+    )
+    lab.switch("mag1").ofctl(
+        "add-flow", "br-int",
+        f"in_port=lma0,ipv6,ipv6_dst={group},actions=set_field:{MAG_KEY}->tun_id,"
+        "set_field:2001:db8:ff::12->tun_ipv6_dst,output:mag0",
+    )
+    lab.switch("mag2").ofctl(
+        "add-flow", "br-int",
+        f"in_port=mag0,tun_id={MAG_KEY},tun_ipv6_src=2001:db8:ff::11,ipv6,ipv6_dst={group},"
+        "actions=set_field:33:33:00:00:01:02->eth_dst,set_field:02:ca:57:00:00:01->eth_src,output:hob0",
+    )
+
+    def sniff() -> socket.socket:
+        sniffing = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86DD))
+        sniffing.bind(("hob0", 0x86DD))
+        sniffing.settimeout(5)
+        return sniffing
+
+    with run_inside(lab.node("mag2").namespace, sniff) as buffer_port, sender(lab) as source:
+        source.sendto(b"first", (group, PORT))
+        frame = buffer_port.recv(2000)
+    assert frame[:14].hex(":") == "33:33:00:00:01:02:02:ca:57:00:00:01:86:dd"
+    assert frame[-5:] == b"first"
+
+
+def test_every_controlled_bridge_calls_the_controller(lab: Lab) -> None:
+    def listen() -> socket.socket:
+        listening = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        listening.bind(("fd00:ca57::1", 6653))
+        listening.listen(8)
+        listening.settimeout(10)
+        return listening
+
+    listening = run_inside(lab.node("controller").namespace, listen)
+    with listening, ExitStack() as open_connections:
+        callers = []
+        while len(callers) < 4:
+            connection, address = listening.accept()
+            open_connections.enter_context(connection)
+            connection.settimeout(5)
+            assert connection.recv(1)[0] == 6  # the version in the Hello: OpenFlow 1.5
+            callers.append(address[0])
+    assert sorted(callers) == ["fd00:ca57::11", "fd00:ca57::12", "fd00:ca57::f", "fd00:ca57::f"]
+
+
+def test_the_controller_gets_its_topology_and_a_socket_on_the_machine(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = tmp_path / "python"
+    stand_in.write_text(
+        f"#!{sys.executable}\nimport os, socket, sys\n"
+        f"peer = socket.socket(fileno=int(os.environ['{REST_SOCKET_VARIABLE}'])).accept()[0]\n"
+        "peer.sendall(' '.join([os.getcwd(), *sys.argv[1:]]).encode())\n",
+        encoding="utf-8",
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    topology = tmp_path / "topology.yaml"
+    process = start_controller(lab, topology)
+    url = lab.state.rest_url
+    assert url.startswith("http://127.0.0.1:")
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10) as client:
+        assert client.recv(2000).decode() == f"{REPOSITORY} -m apps --topology {topology}"
+    with pytest.raises(LabError, match="controller on controller ended at once"):
+        await_switches(lab, [process])
 
 
 def test_mags_and_lma_reach_each_other_and_the_controller(lab: Lab) -> None:
