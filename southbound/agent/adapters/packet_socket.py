@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+import threading
 from collections import Counter
 
 from southbound.agent.adapters.errors import AdapterError
@@ -57,6 +58,7 @@ class PacketSocket:
         self._interface_down = f"{prefix}_interface_down"
         self._buffer = memoryview(bytearray(_LONGEST_FRAME))
         self._passed = 0
+        self._closed = False
         try:
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         except PermissionError as error:
@@ -103,7 +105,7 @@ class PacketSocket:
     def is_on(self, name: str) -> bool:
         """Whether the interface of this name is still the one that the socket was bound to."""
         try:
-            return self.socket.fileno() >= 0 and socket.if_nametoindex(name) == self._interface_index
+            return not self._closed and socket.if_nametoindex(name) == self._interface_index
         except OSError:
             return False
 
@@ -118,7 +120,9 @@ class PacketSocket:
         return self._passed
 
     def close(self) -> None:
-        """Idempotent; counts what was lost up to now."""
-        if self.socket.fileno() >= 0:
+        """Idempotent; counts what was lost up to now. Take the socket out of the event loop first."""
+        if not self._closed:
+            self._closed = True
             self.statistics()
-            self.socket.close()
+            # The kernel waits for an RCU grace period in there, up to 20 ms in which the event loop would stand still.
+            threading.Thread(target=self.socket.close, name="close-packet-socket").start()

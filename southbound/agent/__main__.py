@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MAG agent's process. `python -m southbound.agent --topology topology.yaml --mag mag1`, on the MAG's node, as root."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from southbound.agent.adapters.errors import AdapterError
+from southbound.agent.adapters.mag_process import MagProcess
+from topology.load import TopologyError, load_topology
+from topology.model import Domain, Mag
+
+EXIT_CONFIGURATION = 2
+EXIT_SOCKETS = 3
+VERSION = "0.1.0"
+
+
+def main() -> int:
+    """Run until a signal ends it. Exit code 2: the topology is wrong; 3: a socket could not be had."""
+    parser = argparse.ArgumentParser(
+        prog="python -m southbound.agent", description="Castover's agent of one MAG (RFC 5213 section 6)."
+    )
+    parser.add_argument("--topology", type=Path, default=Path("topology.yaml"), help="the domain (default: %(default)s)")
+    parser.add_argument("--mag", required=True, help="id of this MAG in the topology")
+    parser.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: %(default)s"
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=arguments.log_level.upper(), stream=sys.stderr, datefmt="%H:%M:%S",
+        format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s",
+    )
+    try:
+        domain = load_topology(arguments.topology)
+    except TopologyError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
+    mag = domain.mag(arguments.mag)
+    if mag is None:
+        allowed = ", ".join(known.id for known in domain.mags)
+        print(f"--mag: found {arguments.mag!r}, allowed: {allowed}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    # What is there by now stays: the collector need not walk it in the middle of a handover.
+    gc.freeze()
+    try:
+        asyncio.run(_run(domain, mag))
+    except AdapterError as error:
+        print(f"cannot start: {error} (run as root on the MAG's node)", file=sys.stderr)
+        return EXIT_SOCKETS
+    return 0
+
+
+async def _run(domain: Domain, mag: Mag) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    process = MagProcess(domain, mag, version=VERSION)
+    process.start()
+    try:
+        await stopped.wait()
+    finally:
+        await process.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MAG agent as a process: sockets into events, commands into sockets. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from ipaddress import IPv6Address
+from typing import Any
+
+from southbound.agent.adapters.access_port import AccessPort
+from southbound.agent.adapters.buffer_port import BufferPort
+from southbound.agent.adapters.link_monitor import LinkMonitor
+from southbound.agent.adapters.mobility_socket import MobilitySocket
+from southbound.agent.adapters.rpc_client import RpcClient
+from southbound.agent.buffer_owner import BufferOwner
+from southbound.agent.commands import (
+    AnswerController,
+    CallController,
+    Command,
+    CutBuffer,
+    DeliverBuffer,
+    ExpectMobileNode,
+    NativeConfirmed,
+    NotifyController,
+    RecordFact,
+    ReleaseBuffer,
+    SendAccessFrame,
+    SendMobilityHeader,
+    UnwatchSent,
+    WatchSent,
+)
+from southbound.agent.delivery_log import DeliveryLog
+from southbound.agent.events import (
+    AccessFrameReceived,
+    ControllerAnswered,
+    ControllerCalled,
+    ControllerConnected,
+    ControllerDisconnected,
+    Event,
+    LinkDown,
+    LinkUp,
+    MobilityHeaderReceived,
+)
+from southbound.agent.mag import MagCore
+from southbound.rpc.errors import ErrorCode, RpcError
+from southbound.rpc.methods import Hello
+from southbound.rpc.session import SessionLimits
+from topology.model import MAG_BUFFER_PORT, Domain, Mag
+
+_log = logging.getLogger("castover.mag")
+_ETHERNET_HEADER = 14
+
+
+class MagProcess:
+    """All of one agent. `start`, then `close`; everything runs in the loop that `start` was called in."""
+
+    def __init__(self, domain: Domain, mag: Mag, *, version: str) -> None:
+        self._mag = mag
+        self._core = MagCore(
+            domain,
+            mag,
+            first_sequence=secrets.randbelow(0x10000),
+            new_handover_id=lambda: f"ho-{secrets.token_hex(6)}",
+            wall_offset=time.time() - time.monotonic(),
+        )
+        names = [node.access_port() for node in domain.mobile_nodes]
+        self._ports = {name: AccessPort(name, self._frame_handler(name)) for name in names}
+        self._links = LinkMonitor(names, self._link_changed)
+        self._mobility = MobilitySocket(mag.address, self._mobility_header)
+        self._buffer_port = BufferPort(MAG_BUFFER_PORT, self._buffered_packet)
+        self._buffer = BufferOwner(domain, self._ports, self._handle)
+        self._sent: dict[str, DeliveryLog] = {}
+        self._rpc = RpcClient(
+            host=str(domain.controller.address),
+            port=domain.controller.rpc_port,
+            hello=Hello(mag_id=mag.id, version=version, process_id=os.getpid()),
+            on_request=self._controller_called,
+            on_connected=lambda: self._handle(ControllerConnected()),
+            on_disconnected=self._controller_gone,
+            limits=SessionLimits(
+                memberships_max=domain.limits.groups_per_mobile_node, sources_max=domain.limits.sources_per_group
+            ),
+        )
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Open everything. Raises AdapterError when a socket cannot be had."""
+        self._mobility.open()
+        if not self._buffer_port.open():
+            _log.warning("event=no_buffer_port name=%s", MAG_BUFFER_PORT)
+        for port in self._ports.values():
+            port.open()
+        # Last: it reports at once who is there already.
+        self._links.open()
+        self._rpc.start()
+        _log.info("event=agent_started mag_id=%s address=%s process_id=%d", self._mag.id, self._mag.address, os.getpid())
+
+    async def close(self) -> None:
+        """Close everything; rules stay, so MNs that are here go on receiving."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._rpc.close()
+        self._links.close()
+        self._buffer_port.close()
+        self._mobility.close()
+        for port in self._ports.values():
+            port.close()
+        _log.info("event=agent_stopped mag_id=%s counters=%s", self._mag.id, self._core.counters)
+
+    # --- events in ------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        self._execute(self._core.handle(event, time.monotonic()))
+
+    def _link_changed(self, name: str, up: bool, now: float) -> None:
+        port = self._ports[name]
+        if up:
+            port.open()
+            self._execute(self._core.handle(LinkUp(port=name), now))
+            return
+        log = self._sent.get(name)
+        undelivered = port.settle_sent() if log is not None else None
+        known = log is not None and undelivered is not None
+        last = log.last_delivered(undelivered or 0) if log is not None and known else {}
+        self._buffer.gone(name)
+        self._execute(self._core.handle(LinkDown(port=name, last_delivered=last), now))
+
+    def _frame_handler(self, name: str) -> Any:
+        return lambda frame, now: self._execute(self._core.handle(AccessFrameReceived(port=name, frame=frame), now))
+
+    def _mobility_header(self, header: bytes, source: IPv6Address) -> None:
+        self._handle(MobilityHeaderReceived(header=header, source=source))
+
+    def _buffered_packet(self, path_index: int, packet: bytes, now: float) -> None:
+        self._buffer.packet(path_index, packet, now)
+        self._arm()
+
+    def _controller_gone(self, reason: str) -> None:
+        _log.warning("event=controller_away reason=%r", reason)
+        self._handle(ControllerDisconnected())
+
+    async def _controller_called(self, call: Any) -> dict[str, Any]:
+        commands = self._core.handle(ControllerCalled(call=call), time.monotonic())
+        self._execute(commands)
+        for command in commands:
+            if isinstance(command, AnswerController) and command.error is not None:
+                raise RpcError(ErrorCode.REFUSED, command.error)
+        return {}
+
+    # --- commands out ---------------------------------------------------------------------------------------------
+
+    def _execute(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._carry_out(command)
+        self._arm()
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case SendMobilityHeader(header=header, destination=destination):
+                reason = self._mobility.send(header, destination)
+                if reason is not None:
+                    _log.warning("event=send_failed destination=%s reason=%s", destination, reason)
+            case SendAccessFrame(port=port, frame=frame):
+                self._ports[port].send(frame)
+            case CallController():
+                task = asyncio.get_running_loop().create_task(self._call(command))
+                self._calls.add(task)
+                task.add_done_callback(self._calls.discard)
+            case NotifyController(call=call):
+                self._rpc.notify(call)
+            case WatchSent(port=port):
+                self._watch(port)
+            case UnwatchSent(port=port):
+                self._ports[port].unwatch_sent()
+                self._sent.pop(port, None)
+            case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed():
+                self._buffer.carry_out(command, time.monotonic())
+            case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
+                report = self._buffer.release(mn_id, handover_id, time.monotonic())
+                if report is not None:
+                    self._rpc.notify(report)
+            case RecordFact(name=name, fields=fields):
+                _log.info("event=%s %s", name, " ".join(f"{key}={value!r}" for key, value in fields.items()))
+            case AnswerController():
+                pass  # the return of _controller_called
+
+    async def _call(self, command: CallController) -> None:
+        error: str | None = None
+        try:
+            await self._rpc.call(command.call)
+        except RpcError as failure:
+            error = str(failure)
+            _log.warning("event=call_failed method=%s reason=%r", command.call.method, error)
+        self._handle(ControllerAnswered(token=command.token, error=error))
+
+    def _watch(self, name: str) -> None:
+        log = self._sent[name] = DeliveryLog()
+        # The log takes bare IPv6 packets.
+        if not self._ports[name].watch_sent(lambda frame, now: log.sent(frame[_ETHERNET_HEADER:], now)):
+            _log.warning("event=watch_failed port=%s", name)
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        deadlines = [at for at in (self._core.next_deadline(), self._buffer.next_deadline()) if at is not None]
+        if self._timer is not None:
+            if deadlines and self._timer.when() <= min(deadlines):
+                return  # it fires early and arms itself anew, which is cheaper than to move it for every packet
+            self._timer.cancel()
+            self._timer = None
+        if deadlines:
+            self._timer = asyncio.get_running_loop().call_at(min(deadlines), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        due = self._core.next_deadline()
+        commands = self._core.tick(now) if due is not None and due <= now else []
+        self._buffer.tick(now)
+        self._execute(commands)
