@@ -4,19 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import errno
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 import pytest
@@ -27,290 +21,29 @@ from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
 from southbound.path_mark import path_mac
+from tests.support.access_link import (
+    ACCESS_PORT,
+    ACCESS_PORT_INDEX,
+    LAB_MARKS,
+    MAG,
+    MOBILE_NODE,
+    MOBILE_NODE_PORT,
+    Changes,
+    Link,
+    access_link,
+    inside,
+    ip,
+    multicast_frame,
+    until,
+)
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces"),
-    pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2"),
-]
-
-MAG = f"cst-adapt-{os.getpid()}-mag"
-MOBILE_NODE = f"cst-adapt-{os.getpid()}-mn"
-ACCESS_PORT, MOBILE_NODE_PORT, BRIDGE = "acc", "radio", "wlan0"
-ACCESS_PORT_INDEX = 50
-"""Not what the other end gets: linkwatch would delay events (see link_monitor)."""
-
-SENDER = """
-import socket, struct, sys, time
-rate, seconds = float(sys.argv[1]), float(sys.argv[2])
-frame = bytearray(bytes.fromhex(sys.argv[3]))
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-s.bind(("acc", 0))
-print("ready", flush=True)
-n, start = 0, time.perf_counter()
-while (now := time.perf_counter() - start) < seconds:
-    if rate and n > now * rate:
-        continue
-    struct.pack_into("!Q", frame, len(frame) - 8, n)
-    try:
-        s.send(frame)
-    except OSError:
-        pass
-    n += 1
-print(n)
-"""
-
-
-def multicast_frame(number: int, *, group: str = "ff1e::101") -> bytes:
-    """A UDP datagram to `group` in Ethernet (RFC 2464 section 7), the number in its last eight octets."""
-    destination = IPv6Address(group).packed
-    udp = struct.pack("!HHHH", 5000, 5000, 16, 0) + struct.pack("!Q", number)
-    header = struct.pack("!IHBB", 6 << 28, len(udp), 17, 63) + IPv6Address("2001:db8:c0::10").packed + destination
-    return b"\x33\x33" + destination[12:] + bytes.fromhex("020000000001") + b"\x86\xdd" + header + udp
-
-
-def number_of(frame: bytes) -> int:
-    return int(struct.unpack("!Q", frame[-8:])[0])
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-
-@contextlib.contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """This thread in another network namespace; sockets opened here stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as away:
-        if libc.setns(away.fileno(), 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-        try:
-            yield
-        finally:
-            libc.setns(home.fileno(), 0x40000000)
-
-
-@dataclass
-class Link:
-    """The mobile node's side of the link, as the test sees it."""
-
-    control: socket.socket
-    receiver: socket.socket
-
-    def set_up(self, up: bool) -> float:
-        """Set the mobile node's end up or down; when the call began (time.monotonic)."""
-        request = bytearray(struct.pack("16sH22x", MOBILE_NODE_PORT.encode(), 0))
-        fcntl.ioctl(self.control, 0x8913, request)  # SIOCGIFFLAGS
-        flags = struct.unpack_from("H", request, 16)[0]
-        struct.pack_into("H", request, 16, flags | 1 if up else flags & ~1)
-        began = time.monotonic()
-        fcntl.ioctl(self.control, 0x8914, request)  # SIOCSIFFLAGS
-        return began
-
-    def received(self) -> list[int]:
-        """Numbers of the test frames that came through the mobile node's bridge since the last call."""
-        numbers = []
-        while True:
-            try:
-                frame = self.receiver.recv(2048)
-            except BlockingIOError:
-                return numbers
-            if frame[12:14] == b"\x86\xdd" and frame[38] == 0xFF and frame[20] == 17:
-                numbers.append(number_of(frame))
+pytestmark = LAB_MARKS
 
 
 @pytest.fixture
 def link() -> Iterator[Link]:
-    ip("netns", "add", MAG)
-    try:
-        ip("netns", "add", MOBILE_NODE)
-        ip("-n", MAG, "link", "add", ACCESS_PORT, "index", str(ACCESS_PORT_INDEX), "type", "veth",
-           "peer", "name", MOBILE_NODE_PORT, "netns", MOBILE_NODE)  # fmt: skip
-        # A bridge keeps a port that comes up deaf for its forward delay, with or without spanning tree.
-        ip("-n", MOBILE_NODE, "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
-        ip("-n", MOBILE_NODE, "link", "set", MOBILE_NODE_PORT, "master", BRIDGE)
-        ip("-n", MOBILE_NODE, "link", "set", BRIDGE, "up")
-        for namespace, name in ((MAG, "lo"), (MAG, ACCESS_PORT), (MOBILE_NODE, MOBILE_NODE_PORT)):
-            ip("-n", namespace, "link", "set", name, "up")
-        with inside(MOBILE_NODE), contextlib.ExitStack() as stack:
-            control = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
-            receiver = stack.enter_context(
-                socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-            )
-            receiver.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
-            receiver.bind((BRIDGE, 0x0003))
-            kept = stack.pop_all()
-        with kept:
-            yield Link(control, receiver)
-    finally:
-        for namespace in (MAG, MOBILE_NODE):
-            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
-
-
-async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Let the loop run until the condition holds."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail("condition not met in time")
-        await asyncio.sleep(0.0005)
-
-
-class Changes:
-    """Records what a LinkMonitor says."""
-
-    def __init__(self) -> None:
-        self.log: list[tuple[str, bool, float]] = []
-
-    def __call__(self, name: str, up: bool, now: float) -> None:
-        self.log.append((name, up, now))
-
-    def last(self) -> bool | None:
-        return self.log[-1][1] if self.log else None
-
-
-def start_sender(rate: float, seconds: float) -> subprocess.Popen[str]:
-    """A process of its own that sends numbered frames out of the access port, as a switch does."""
-    sender = subprocess.Popen(
-        ["ip", "netns", "exec", MAG, sys.executable, "-c", SENDER, str(rate), str(seconds), multicast_frame(0).hex()],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert sender.stdout is not None
-    assert sender.stdout.readline() == "ready\n"
-    return sender
-
-
-def finish(sender: subprocess.Popen[str]) -> int:
-    assert sender.stdout is not None
-    with sender:
-        return int(sender.stdout.read())
-
-
-@pytest.mark.parametrize(("rate", "repetitions"), [(1_000, 8), (10_000, 8), (0, 6)])
-def test_seen_less_undelivered_is_what_the_mobile_node_got(link: Link, rate: int, repetitions: int) -> None:
-    async def once() -> None:
-        seen: list[int] = []
-        changes = Changes()
-        settled: list[int | None] = []
-
-        def on_change(name: str, up: bool, now: float) -> None:
-            changes(name, up, now)
-            if not up:
-                settled.append(port.settle_sent())
-
-        with inside(MAG):
-            port = AccessPort(ACCESS_PORT, lambda *_: None)
-            monitor = LinkMonitor([ACCESS_PORT], on_change)
-            assert port.open()
-            monitor.open()
-            await until(lambda: changes.last() is True)
-            assert port.watch_sent(lambda frame, _: seen.append(number_of(frame)))
-            settled.clear()  # the link may have been down until now
-        own_sent = 0
-        link.received()
-        sender = start_sender(rate, 0.15)
-        await until(lambda: len(seen) > 40)
-        own_sent += port.send(multicast_frame(1 << 40, group="ff02::1"))
-        await asyncio.to_thread(link.set_up, False)
-        await until(lambda: bool(settled))
-        finish(sender)
-        assert port.settle_sent() == settled[0]  # what came after the notification changed nothing
-        [undelivered] = set(settled)
-        assert undelivered is not None
-        assert port.counters["sent_watch_overflow"] == 0
-        received = [number for number in link.received() if number != 1 << 40]
-        assert seen == list(range(len(seen)))
-        assert received == seen[: len(seen) - undelivered]
-        assert own_sent == 1
-        monitor.close()
-        port.close()
-        link.set_up(True)
-
-    for _ in range(repetitions):
-        asyncio.run(once())
-
-
-def test_dropped_counts_frames_that_no_tap_has_seen(link: Link) -> None:
-    """Why `settle_sent` goes by what was delivered and not by tx_dropped."""
-
-    async def scenario() -> None:
-        seen: list[int] = []
-        changes = Changes()
-        with inside(MAG):
-            port = AccessPort(ACCESS_PORT, lambda *_: None)
-            monitor = LinkMonitor([ACCESS_PORT], changes)
-            assert port.open()
-            monitor.open()
-            await until(lambda: changes.last() is True)
-            assert port.watch_sent(lambda frame, _: seen.append(number_of(frame)))
-            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as switch:
-                switch.bind((ACCESS_PORT, 0))
-                await asyncio.to_thread(link.set_up, False)
-                await until(lambda: changes.last() is False)
-                before = port.transmit_dropped()
-                for number in range(50):
-                    switch.send(multicast_frame(number))  # no error either
-        assert port.transmit_dropped() - before >= 50
-        assert port.settle_sent() == 0
-        assert seen == []
-        assert not port.send(multicast_frame(1))
-        assert port.counters["send_refused"] == 1
-        monitor.close()
-        port.close()
-
-    asyncio.run(scenario())
-
-
-def test_what_is_sent_when_the_link_comes_up_arrives(link: Link) -> None:
-    async def once() -> None:
-        sent = 0
-        changes = Changes()
-
-        def on_change(name: str, up: bool, now: float) -> None:
-            nonlocal sent
-            changes(name, up, now)
-            if up:
-                sent = sum(port.send(multicast_frame(number)) for number in range(500))
-
-        link.set_up(False)
-        with inside(MAG):
-            port = AccessPort(ACCESS_PORT, lambda *_: None)
-            monitor = LinkMonitor([ACCESS_PORT], on_change)
-            assert port.open()
-            monitor.open()
-        await until(lambda: changes.last() is False)
-        link.received()
-        await asyncio.to_thread(link.set_up, True)
-        await until(lambda: sent > 0)
-        assert sent == 500
-        assert link.received() == list(range(500))
-        monitor.close()
-        port.close()
-
-    for _ in range(8):
-        asyncio.run(once())
-
-
-def test_send_says_exactly_what_was_taken_while_the_link_goes_down(link: Link) -> None:
-    async def once() -> None:
-        with inside(MAG):
-            port = AccessPort(ACCESS_PORT, lambda *_: None)
-            assert port.open()
-        await until(lambda: port.send(multicast_frame(1 << 40)))
-        await until(lambda: bool(link.received()))
-        down = asyncio.create_task(asyncio.to_thread(link.set_up, False))
-        results = [port.send(multicast_frame(0))]
-        while not down.done() or results[-1]:
-            results.append(port.send(multicast_frame(len(results))))
-            await asyncio.sleep(0)
-        taken = [number for number, result in enumerate(results) if result]
-        assert [number for number in link.received() if number != 1 << 40] == taken
-        assert results == sorted(results, reverse=True)
-        port.close()
-        link.set_up(True)
-
-    for _ in range(6):
-        asyncio.run(once())
+    with access_link() as made:
+        yield made
 
 
 def test_signalling_frames_only_or_every_frame(link: Link) -> None:
@@ -442,6 +175,17 @@ def test_lost_link_events_are_made_good(link: Link) -> None:
     asyncio.run(scenario())
 
 
+def opened(end: MobilitySocket) -> bool:
+    """Opened now; not while duplicate address detection has its turn on the address."""
+    try:
+        end.open()
+    except AdapterError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        return False
+    return True
+
+
 def test_mobility_header_messages(link: Link) -> None:
     here, peer = IPv6Address("2001:db8:ff::11"), IPv6Address("2001:db8:ff::12")
     message = bytes.fromhex("3b010e0000000001200000000104ffff")[:16]
@@ -456,7 +200,7 @@ def test_mobility_header_messages(link: Link) -> None:
                 for address, log in received.items()
             }
             for end in ends.values():
-                end.open()
+                await until(lambda end=end: opened(end))  # type: ignore[misc]
                 end.open()
             with pytest.raises(AdapterError, match="2001:db8:ff::99"):
                 MobilitySocket(IPv6Address("2001:db8:ff::99"), lambda *_: None).open()
