@@ -22,7 +22,7 @@ from southbound.codec.mld import Mldv2Report
 from southbound.codec.mld_packet import decode_mld_packet, encode_mld_packet
 from southbound.codec.mobility import decode_mobility_packet, encode_mobility_packet
 from tests.unit.southbound.codec.codec_strategies import MESSAGES, MLD_MESSAGES, ipv6
-from tests.unit.southbound.codec.codec_vectors import MOBILITY_VECTORS, Vector, vector
+from tests.unit.southbound.codec.codec_vectors import Vector, vector
 
 with warnings.catch_warnings():
     # scapy's own use of what cryptography deprecates is not ours to answer for.
@@ -34,6 +34,7 @@ MAG = IPv6Address("2001:db8:b::1")
 LINKTYPE_RAW = 101
 
 
+@settings(deadline=None)
 @given(source=ipv6, destination=ipv6, next_header=st.integers(1, 255), payload=st.binary(max_size=200))
 def test_scapy_computes_the_same_checksum(
     source: IPv6Address, destination: IPv6Address, next_header: int, payload: bytes
@@ -61,7 +62,7 @@ def test_scapy_builds_the_same_proxy_binding_update() -> None:
     assert bytes(packet).hex() == encode_mobility_packet(item.message, MAG, LMA).hex()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(message=MESSAGES["proxy_binding_update"])
 def test_scapy_reads_our_proxy_binding_update(message: Any) -> None:
     packet = inet6.IPv6(encode_mobility_packet(message, MAG, LMA))
@@ -72,7 +73,7 @@ def test_scapy_reads_our_proxy_binding_update(message: Any) -> None:
     _same_checksum(packet, update)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(message=MESSAGES["proxy_binding_acknowledgement"])
 def test_scapy_reads_our_proxy_binding_acknowledgement(message: Any) -> None:
     packet = inet6.IPv6(encode_mobility_packet(message, LMA, MAG))
@@ -89,7 +90,7 @@ def _same_checksum(packet: Any, header: Any) -> None:
     assert inet6.in6_chksum(135, packet, bytes(octets)) == ours
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(message=MLD_MESSAGES["mldv2_report"])
 def test_scapy_reads_our_mldv2_report(message: Any) -> None:
     # scapy counts auxiliary data in octets, RFC 3810 5.2.6 in words; nobody sends any.
@@ -149,38 +150,56 @@ def encoded(item: Vector) -> bytes:
         (
             1,
             [
-                "Mobility Header Type: Handover Initiate (14)|MH Type: Handover Initiate (14)",
+                "Mobility Header Type: Handover Initiate (14)",
                 "Sequence number: 4660",
+                "Buffer flag (U) flag: True",
                 "Code: 3",
                 "mn1@example.net",
-                "2001:db8:100:1::",
+                "Home Network Prefix: 2001:db8:100:1::/64",
                 "020000000011",
                 "2001:db8:f::1",
             ],
         ),
-        (3, ["Handover Acknowledge (15)|Handover Acknowledgment (15)", "Sequence number: 4661", "Code: 5"]),
-        (5, ["Handover Initiate (14)", "Code: 2"]),
+        (5, ["Handover Initiate (14)", "Sequence number: 4662", "Buffer flag (U) flag: False", "Code: 2"]),
         (
             8,
             [
-                "Binding Update (5)",
-                "(A) flag: Binding Acknowledgement requested",
-                "(P) flag: Proxy Registration|Proxy Registration (P) flag: Proxy Registration",
+                "Mobility Header Type: Binding Update (5)",
+                "Acknowledge (A) flag: Binding Acknowledgement requested",
+                "Proxy Registration (P) flag: Proxy Registration",
+                "Forcing UDP encapsulation (F) flag: No Forcing UDP encapsulation",
                 "Lifetime: 75 (300 seconds)",
-                "Home Network Prefix: 2001:db8:100:1::",
-                "Oct  9, 2025 08:53:20.500000000 UTC",
+                "Home Network Prefix: 2001:db8:100:1::/64",
+                "08:53:20.500000000",
             ],
         ),
-        (12, ["Binding Acknowledgement (6)", "TIMESTAMP_MISMATCH (156)|Timestamp mismatch (156)|(156)"]),
-        (16, ["Handover Initiate (14)", "287454020|0x11223344"]),
+        (11, ["Mobility Header Type: Binding Update (5)", "Sequence number: 8", "08:53:20.500000000"]),
+        (
+            12,
+            [
+                "Mobility Header Type: Binding Acknowledgement (6)",
+                "Status: TIMESTAMP_MISMATCH (156)",
+                "Proxy Registration (P) flag: Proxy Registration",
+                "Sequence number: 8",
+                "08:53:25.000000000",
+            ],
+        ),
+        (16, ["Handover Initiate (14)", "Req-type: Home Network Prefix (22)", "GRE Key: 287454020"]),
     ],
 )
 def test_tshark_reads_our_packets(tmp_path: Path, number: int, expected: list[str]) -> None:
     output = tshark(tmp_path, encoded(vector(number)))
-    for alternatives in expected:
-        assert any(text in output for text in alternatives.split("|")), f"{alternatives!r} is not in\n{output}"
-    if number != 3:
-        assert "Malformed" not in output
+    for text in expected:
+        assert text in output
+    assert "Malformed" not in output
+
+
+def test_tshark_reads_the_header_of_our_handover_acknowledge(tmp_path: Path) -> None:
+    """Only the header: it knows no option 61."""
+    output = tshark(tmp_path, encoded(vector(3)))
+    assert "Mobility Header Type: Handover Acknowledge (15)" in output
+    assert "Sequence number: 4661" in output
+    assert "Code: 5" in output
 
 
 def test_tshark_finds_the_checksum_of_our_mld_right(tmp_path: Path) -> None:
@@ -195,7 +214,3 @@ def test_tshark_reads_the_octet_counted_variant(tmp_path: Path) -> None:
     """It knows no option 60, so it walks it by the generic rule: octets pass, words do not."""
     assert "Malformed" not in tshark(tmp_path, encoded(vector(17)))
     assert "Malformed" in tshark(tmp_path, encoded(vector(2)))
-
-
-def test_every_vector_of_the_judges_is_one_of_ours() -> None:
-    assert {1, 3, 5, 8, 12, 16} <= {int(item.name[1:3]) for item in MOBILITY_VECTORS}

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import sys
 from ipaddress import IPv6Address
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from southbound import codec
 from southbound.codec.cursor import Cursor
 from southbound.codec.errors import DECODE_REASONS, DecodeError
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
@@ -42,8 +46,21 @@ from tests.unit.southbound.codec.codec_vectors import MLD_VECTORS, MOBILITY_VECT
 
 SOURCE = IPv6Address("2001:db8:a::1")
 DESTINATION = IPv6Address("2001:db8:b::1")
+UNHURRIED = settings(deadline=None)
+"""How long one example takes says more about the machine than about the code."""
 dialects = st.sampled_from(Dialect)
 starts = st.sampled_from((8, 10, 12))
+
+
+def test_the_codec_imports_the_standard_library_and_itself_only() -> None:
+    for path in Path(codec.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in names:
+                inside = name.startswith("southbound.codec.")
+                assert inside or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+                assert name.split(".")[0] not in {"socket", "time", "random", "datetime"}
 
 
 def test_the_tables_keep_their_size() -> None:
@@ -55,12 +72,14 @@ def test_the_tables_keep_their_size() -> None:
 
 @pytest.mark.parametrize("kind", PLAIN_OPTIONS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("unit", ["words", "octets"])
+@UNHURRIED
 @given(data=st.data(), start=starts)
 def test_every_option_comes_back(kind: type[Any], unit: str, data: st.DataObject, start: int) -> None:
     _there_and_back(data.draw(PLAIN_OPTIONS[kind]), start, unit)
 
 
 @pytest.mark.parametrize("kind", WORD_COUNTED_OPTIONS, ids=lambda kind: kind.__name__)
+@UNHURRIED
 @given(data=st.data(), start=starts)
 def test_every_word_counted_option_comes_back(kind: type[Any], data: st.DataObject, start: int) -> None:
     option = data.draw(WORD_COUNTED_OPTIONS[kind])
@@ -80,6 +99,7 @@ def _there_and_back(option: Any, start: int, unit: str) -> None:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
+@UNHURRIED
 @given(data=st.data(), source=ipv6, destination=ipv6)
 def test_every_message_comes_back(
     name: str, data: st.DataObject, source: IPv6Address, destination: IPv6Address
@@ -94,6 +114,7 @@ def test_every_message_comes_back(
 
 
 @pytest.mark.parametrize("name", MLD_MESSAGES)
+@UNHURRIED
 @given(data=st.data(), source=ipv6, destination=ipv6)
 def test_every_mld_message_comes_back(
     name: str, data: st.DataObject, source: IPv6Address, destination: IPv6Address
@@ -102,6 +123,7 @@ def test_every_mld_message_comes_back(
     assert decode_mld(encode_mld(message, source, destination), source, destination) == message
 
 
+@UNHURRIED
 @given(
     packet=st.builds(
         Ipv6Packet,
@@ -120,6 +142,7 @@ def test_ipv6_packets_come_back_without_link_layer_padding(packet: Ipv6Packet, t
     assert decode_ipv6(encode_ipv6(packet) + trailer) == packet
 
 
+@UNHURRIED
 @given(
     frame=st.builds(
         EthernetFrame,
@@ -146,6 +169,7 @@ def _only_decode_errors() -> Any:
         assert caught.field
 
 
+@UNHURRIED
 @given(octets=st.binary(max_size=300), dialect=dialects, unit=st.sampled_from(("words", "octets")))
 def test_any_octets_decode_or_raise_decode_error(octets: bytes, dialect: Dialect, unit: str) -> None:
     with _only_decode_errors():
@@ -163,6 +187,7 @@ def test_any_octets_decode_or_raise_decode_error(octets: bytes, dialect: Dialect
 option_types = st.sampled_from(sorted(OptionType)) | u8
 
 
+@UNHURRIED
 @given(
     kind=st.sampled_from(sorted(MOBILITY_MESSAGES)),
     fixed=st.binary(min_size=6, max_size=6),
@@ -186,6 +211,7 @@ def test_octets_that_look_like_options_decode_or_raise_decode_error(
         decode_mobility(header, SOURCE, DESTINATION, dialect, option_length_unit=unit, verify_checksum=False)
 
 
+@UNHURRIED
 @given(
     item=st.sampled_from([*MOBILITY_VECTORS, *MLD_VECTORS]),
     edits=st.lists(st.tuples(st.integers(0, 255), u8), min_size=1, max_size=6),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from southbound.codec.cursor import Cursor
@@ -143,6 +143,7 @@ memberships = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(wanted=memberships)
 def test_memberships_survive_options_of_any_number(wanted: list[GroupMembership]) -> None:
     options = multicast_mobility_options(wanted)
