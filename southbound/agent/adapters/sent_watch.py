@@ -9,6 +9,7 @@ driver refuses the frame; so the last frames seen may not have been delivered. T
 
 with every outgoing frame seen, not only multicast: the filter leaves one octet of the others. Frames leave the port in
 the order in which they are seen, and the other end goes down once, so the undelivered ones are the last ones.
+Open vSwitch tries a refused frame once more: it is then seen twice, and twice among the undelivered.
 """
 
 from __future__ import annotations
