@@ -56,10 +56,7 @@ def _run(domain: Domain, settings: Settings) -> int:
     runner = eventlet.spawn(executor.run)
     rest.start()
     _log.info("event=controller_started rest=%s process_id=%d", rest.url, os.getpid())
-    stopped = eventlet.event.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.send(None) if not stopped.ready() else None)
-    stopped.wait()
+    _await_signal()
     # Nothing is taken back: the switches go on forwarding without a controller.
     rest.stop()
     app.agents.stop()
@@ -68,6 +65,16 @@ def _run(domain: Domain, settings: Settings) -> int:
         service.kill()
     _log.info("event=controller_stopped")
     return 0
+
+
+def _await_signal() -> None:
+    """Sleep until SIGTERM or SIGINT. Through a pipe, because the hub's poll does not end for a Python signal handler."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    eventlet.hubs.trampoline(reader, read=True)
 
 
 if __name__ == "__main__":

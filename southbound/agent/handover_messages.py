@@ -29,6 +29,13 @@ from southbound.mld.context import memberships_from_records, multicast_mobility_
 from southbound.mld.membership import GroupMembership
 
 
+_WORD_OCTETS_MAX = 1024
+_STREAM_OCTETS = 40
+"""Of one LastDelivered without its digests: option and vendor header, source, group, count."""
+_DIGEST_OCTETS = 8
+_DIGESTS_MAX = 16
+
+
 class Purpose(Enum):
     """What a HandoverInitiate asks for."""
 
@@ -108,9 +115,13 @@ def last_delivered_message(
     dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests
 ) -> HandoverInitiate:
     """Step 6: Castover's own vendor option in a HandoverInitiate, so that it is acknowledged and repeated like any other."""
+    # The whole message stays below 1152 octets, which fit the smallest IPv6 path; with many streams fewer digests each,
+    # and streams that find no room are delivered from the buffer's beginning (copies rather than loss).
+    named = sorted(last_delivered.items())[: _WORD_OCTETS_MAX // (_STREAM_OCTETS + _DIGEST_OCTETS)]
+    each = (_WORD_OCTETS_MAX // max(len(named), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
     words = tuple(
-        LastDelivered(source=source, group=group, digests=digests)
-        for (source, group), digests in sorted(last_delivered.items())
+        LastDelivered(source=source, group=group, digests=digests[-min(each, _DIGESTS_MAX):])
+        for (source, group), digests in named
     )
     return _with_identity(dialect, sequence, 0, False, mn_id, handover_id, words)
 

@@ -12,11 +12,12 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from southbound.agent.adapters.access_port import AccessPort
+from southbound.agent.adapters.buffer_owner import BufferOwner
 from southbound.agent.adapters.buffer_port import BufferPort
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
 from southbound.agent.adapters.rpc_client import RpcClient
-from southbound.agent.buffer_owner import BufferOwner
+
 from southbound.agent.commands import (
     AnswerController,
     CallController,

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The handover buffer between the buffer port and the access ports: its effects become frames and events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from southbound.agent.adapters.access_port import AccessPort
+from southbound.agent.adapters.paced_egress import PacedEgress
+from southbound.agent.commands import CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed
+from southbound.agent.events import Event, StreamObserved, StreamsJoined
+from southbound.agent.handover_buffer import (
+    Deliver,
+    DeliveryStarted,
+    Effect,
+    FirstNativePacket,
+    FirstTunnelPacket,
+    HandoverBuffer,
+    Joined,
+)
+from southbound.rpc.methods import BufferReport
+from topology.model import MAG_ACCESS_MAC, Domain
+
+_MULTICAST_MAC = b"\x33\x33"
+_SOURCE_AND_TYPE = MAG_ACCESS_MAC + b"\x86\xdd"
+_GROUP_TAIL = slice(36, 40)
+"""Last four octets of the destination address in an IPv6 header: those of the group's MAC (RFC 2464 section 7)."""
+
+
+class _Arrival:
+    """One MN that is expected or being delivered to."""
+
+    def __init__(self, handover_id: str, port: AccessPort, on_empty: Callable[[], None]) -> None:
+        self.handover_id = handover_id
+        self.port_name = port.name
+        self.egress = PacedEgress(port.send, on_empty)
+        self.joined = False
+        """Joined, but not told as long as something waits in the egress: the switch must not overtake it."""
+
+
+class BufferOwner:
+    """Owns the HandoverBuffer of one agent; `handle` takes the events that come of it."""
+
+    def __init__(self, domain: Domain, ports: dict[str, AccessPort], handle: Callable[[Event], None]) -> None:
+        self._buffer = HandoverBuffer(domain.limits, domain.timers)
+        self._ports = ports
+        self._handle = handle
+        self._arrivals: dict[str, _Arrival] = {}
+
+    def carry_out(
+        self, command: ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed, now: float
+    ) -> None:
+        """One of the core's commands for the buffer."""
+        mn_id = command.mn_id
+        match command:
+            case ExpectMobileNode():
+                self._arrivals[mn_id] = _Arrival(
+                    command.handover_id, self._ports[command.port], lambda: self._tell_joined(mn_id)
+                )
+                effects = self._buffer.expect(mn_id, command.memberships, command.tunnel_path, now)
+            case CutBuffer(last_delivered=last_delivered):
+                effects = self._buffer.cut(mn_id, last_delivered, now)
+            case DeliverBuffer():
+                effects = self._buffer.arrived(mn_id, now)
+            case NativeConfirmed():
+                effects = self._buffer.native_confirmed(mn_id, now)
+        self._apply(effects)
+
+    def packet(self, path_index: int, packet: bytes, now: float) -> None:
+        """A packet from the buffer port."""
+        self._apply(self._buffer.on_packet(path_index, packet, now))
+
+    def gone(self, port_name: str) -> None:
+        """The MN behind this port has left: nothing more is owed to it here."""
+        for arrival in self._arrivals.values():
+            if arrival.port_name == port_name:
+                arrival.egress.clear()
+
+    def release(self, mn_id: str, handover_id: str, now: float) -> BufferReport | None:
+        """Free what is kept for the MN; its counters. None when a later handover has taken its place."""
+        arrival = self._arrivals.get(mn_id)
+        if arrival is None or arrival.handover_id != handover_id:
+            return None
+        del self._arrivals[mn_id]
+        counters = dict(self._buffer.counters(mn_id))
+        counters["send_failed"] = arrival.egress.failed
+        self._apply(self._buffer.release(mn_id, now))
+        return BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._buffer.next_deadline()
+
+    def tick(self, now: float) -> None:
+        """Cut waits, holds, idle streams, expiry."""
+        due = self._buffer.next_deadline()
+        if due is not None and due <= now:
+            self._apply(self._buffer.tick(now))
+
+    def _apply(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Deliver(mn_id=mn_id, packet=packet):
+                    arrival = self._arrivals.get(mn_id)
+                    if arrival is not None:
+                        arrival.egress.put(_MULTICAST_MAC + packet[_GROUP_TAIL] + _SOURCE_AND_TYPE + packet)
+                case FirstTunnelPacket(mn_id=mn_id):
+                    self._handle(StreamObserved(mn_id=mn_id, what="tunnel"))
+                case FirstNativePacket(mn_id=mn_id):
+                    self._handle(StreamObserved(mn_id=mn_id, what="native"))
+                case DeliveryStarted(mn_id=mn_id, buffered_packets=count):
+                    self._handle(StreamObserved(mn_id=mn_id, what="delivery", detail=f"{count} buffered"))
+                case Joined(mn_id=mn_id):
+                    arrival = self._arrivals.get(mn_id)
+                    if arrival is not None:
+                        arrival.joined = True
+                        self._tell_joined(mn_id)
+
+    def _tell_joined(self, mn_id: str) -> None:
+        arrival = self._arrivals.get(mn_id)
+        if arrival is not None and arrival.joined and arrival.egress.empty:
+            arrival.joined = False
+            self._handle(StreamsJoined(mn_id=mn_id))
+
