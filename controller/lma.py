@@ -132,6 +132,9 @@ class LmaCore:
                 return Reaction([fact, *(command for wait in lost for command in self._lost(wait, reason))])
             case SwitchConnected(switch=switch):
                 state.switches.set_connected(switch, True)
+                if self._settle_at is not None and switch == state.transport_switch:
+                    # Only from now on can PBUs be heard.
+                    self._settle_at = now + SETTLE_S
                 again = state.switches.repeat(switch)
                 return Reaction([again] if again else [])
             case SwitchDisconnected(switch=switch):

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.namespaces import run_inside
 from lab.network import Lab
 from lab.plan import CONTROLLER_NODE
 from lab.processes import LabProcess, last_log_lines
@@ -61,8 +62,31 @@ def start_programs(
     processes = [start_controller(lab, topology, say)]
     processes += [start_agent(lab, mag.id, topology) for mag in lab.domain.mags]
     say("waiting for the switches to connect")
+    await_controller(lab, processes[0], check)
+    for name in lab.switch_names():
+        lab.switch(name).reconnect_controllers()
     await_switches(lab, processes, check)
     return processes
+
+
+def await_controller(
+    lab: Lab, controller: LabProcess, check: Callable[[], None] = lambda: None, timeout_s: float = _CONNECT_TIMEOUT_S
+) -> None:
+    """Wait until the controller takes OpenFlow connections. LabError when it does not, or ends."""
+    where = (str(lab.domain.controller.address), lab.domain.controller.openflow_port)
+    deadline = time.monotonic() + timeout_s
+
+    def probe() -> bool:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as connection:
+            return connection.connect_ex(where) == 0
+
+    while not run_inside(lab.node(CONTROLLER_NODE).namespace, probe):
+        check()
+        if not controller.alive:
+            raise LabError(f"{controller.name} ended at once: {last_log_lines(controller)}")
+        if time.monotonic() > deadline:
+            raise LabError(f"the controller does not listen on {where[0]} port {where[1]} after {timeout_s:.0f} s")
+        time.sleep(_POLL_S)
 
 
 def await_switches(
