@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The event stream of REST: a bounded ring of what happened, and readers that follow it as Server-Sent Events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html. All readers share the ring; a reader is a position in
+it. Whoever falls out of the ring is cut off and comes back with Last-Event-ID, so nobody can make memory grow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+from eventlet.event import Event as Wakeup
+
+from controller.commands import RecordEvent
+
+RING_EVENTS = 1000
+EVENT_OCTETS_MAX = 16 * 1024
+"""Of one event; what an agent reports may be longer, and then is told by its name alone."""
+READERS_MAX = 64
+HEARTBEAT_S = 15.0
+RECONNECT_MS = 1000
+
+
+class TooManyReadersError(Exception):
+    """READERS_MAX are following already."""
+
+
+class EventStream:
+    """The ring. `run_id` tells the event ids of one controller process from those of another."""
+
+    def __init__(self, run_id: str, *, heartbeat_s: float = HEARTBEAT_S, ring_events: int = RING_EVENTS) -> None:
+        self._run_id = run_id
+        self.heartbeat_s = heartbeat_s
+        self._ring: deque[bytes] = deque(maxlen=ring_events)
+        self._next = 1
+        """Number of the next event; ids are never used twice."""
+        self._wakeup = Wakeup()
+        self._readers: set[EventReader] = set()
+        self.closed = False
+        self.dropped: Counter[str] = Counter()
+        """Readers that were cut off or refused, and events told by name alone, by reason."""
+
+    def publish(self, fact: RecordEvent, at: float) -> None:
+        """Take one event in; `at` is seconds since 1970. Never blocks."""
+        data = json.dumps({"name": fact.name, "at": at, "fields": fact.fields}, default=str)
+        if len(data) > EVENT_OCTETS_MAX:
+            self.dropped["event_too_long"] += 1
+            data = json.dumps({"name": fact.name, "at": at, "fields": {}, "too_long": True})
+        self._ring.append(f"id: {self._run_id}-{self._next}\ndata: {data}\n\n".encode())
+        self._next += 1
+        for reader in [reader for reader in self._readers if reader.position < self.oldest]:
+            self.dropped["slow_reader"] += 1
+            reader.cut_off()
+        self._wake()
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest event in the ring; that of the next one when the ring is empty."""
+        return self._next - len(self._ring)
+
+    def follow(self, last_event_id: str, hang_up: Callable[[], None]) -> EventReader:
+        """A reader that starts after this event, or with the next one when the id is ''.
+
+        An id that is unknown, of another process or out of the ring starts with the oldest event there is, after a
+        'gap' event. `hang_up` is called when the reader is too slow. Raises TooManyReadersError.
+        """
+        if len(self._readers) >= READERS_MAX:
+            self.dropped["too_many_readers"] += 1
+            raise TooManyReadersError(f"{READERS_MAX} clients follow the events already")
+        position = self._next if not last_event_id else self._after(last_event_id)
+        reader = EventReader(self, self.oldest if position is None else position, position is None, hang_up)
+        self._readers.add(reader)
+        return reader
+
+    def close(self) -> None:
+        """End all readers."""
+        self.closed = True
+        self._wake()
+
+    def _after(self, event_id: str) -> int | None:
+        run_id, _, number = event_id.partition("-")
+        known = run_id == self._run_id and number.isascii() and number.isdigit() and len(number) < 20
+        position = int(number) + 1 if known else 0
+        return position if self.oldest <= position <= self._next else None
+
+    def _wake(self) -> None:
+        wakeup, self._wakeup = self._wakeup, Wakeup()
+        wakeup.send()
+
+    # --- for readers ------------------------------------------------------------------------------------------------
+
+    def since(self, position: int) -> tuple[bytes, int]:
+        """All events from this number on, and the number of the next."""
+        return b"".join(itertools.islice(self._ring, position - self.oldest, None)), self._next
+
+    def wait(self) -> None:
+        """Until something happens, at most `heartbeat_s`."""
+        self._wakeup.wait(self.heartbeat_s)
+
+    def forget(self, reader: EventReader) -> None:
+        """The reader has ended."""
+        self._readers.discard(reader)
+
+
+class EventReader:
+    """One client: an iterator of octets for WSGI, which closes it when the connection ends."""
+
+    def __init__(self, stream: EventStream, position: int, gap: bool, hang_up: Callable[[], None]) -> None:
+        self._stream = stream
+        self.position = position
+        """Number of the next event to send."""
+        self._gap = gap
+        self._hang_up = hang_up
+        self._begun = False
+        self._over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            return self._greeting()
+        if self._nothing_new():
+            self._stream.wait()
+            if self._nothing_new() and not self._ended():
+                return b": heartbeat\n\n"
+        if self._ended():
+            self.close()
+            raise StopIteration
+        data, self.position = self._stream.since(self.position)
+        return data
+
+    def cut_off(self) -> None:
+        """Too slow: what it has not read is gone."""
+        self.close()
+        self._hang_up()
+
+    def close(self) -> None:
+        """End it; what comes after costs nothing."""
+        self._over = True
+        self._stream.forget(self)
+
+    def _greeting(self) -> bytes:
+        # Something must be sent at once: proxies and browsers wait for the first octets.
+        greeting = f"retry: {RECONNECT_MS}\n\n"
+        if self._gap:
+            greeting += 'event: gap\ndata: {"detail": "events before the next one are no longer known"}\n\n'
+        return greeting.encode()
+
+    def _nothing_new(self) -> bool:
+        return not self._ended() and self.position == self._stream.since(self.position)[1]
+
+    def _ended(self) -> bool:
+        return self._over or self._stream.closed
