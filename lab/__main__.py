@@ -6,6 +6,8 @@ from __future__ import annotations
 import click
 
 from lab.cli import lab
+from lab.demo_cli import demo
+from lab.handover_cli import handover
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -13,7 +15,9 @@ def castover() -> None:
     """Castover: lossless predictive handover of multicast listeners for Proxy Mobile IPv6."""
 
 
+castover.add_command(demo)
 castover.add_command(lab)
+castover.add_command(handover)
 
 if __name__ == "__main__":
     castover(prog_name="castover")

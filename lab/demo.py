@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole demo: for each dialect a lab with controller and agents, in it one run for each mode, and the accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.capture import start_captures, stop_captures
+from lab.demo_result import RunResult, accounts_of
+from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
+from lab.demo_settings import PORT, Cast, DemoSettings, choose_cast, write_demo_topology
+from lab.errors import LabError
+from lab.leftovers import look_for_leftovers
+from lab.network import Lab, running_lab
+from lab.processes import last_log_lines, recorded_processes
+from lab.programs import start_programs
+from lab.rest_client import RestClient
+from lab.stream import MeasuredStream, StreamSettings
+from topology.load import load_topology
+
+_READY_TIMEOUT_S = 30.0
+_RECEPTION_TIMEOUT_S = 30.0
+_LEFTOVERS_TIMEOUT_S = 5.0
+_POLL_S = 0.05
+
+Say = Callable[[str], None]
+
+
+def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], None]) -> None:
+    """All runs; `finished` gets each as it is done. Raises LabError, TopologyError; the lab is gone in every case."""
+    with tempfile.TemporaryDirectory(prefix="castover-demo-") as folder:
+        for dialect in settings.dialects:
+            topology = write_demo_topology(settings.topology, Path(folder), dialect)
+            domain = load_topology(topology)
+            cast = choose_cast(domain)
+            label = f"dialect {dialect}: "
+
+            def phase(what: str, label: str = label) -> None:
+                say(label + what)
+
+            phase("building the lab")
+            with running_lab(domain, topology=topology, attach=False, say=phase) as lab, _logs_kept(lab, settings.logs):
+                start_programs(lab, topology, phase)
+                with RestClient(lab.state.rest_url) as client:
+                    _attach(lab, client, cast, phase)
+                    for mode in settings.modes:
+                        finished(_run(lab, client, cast, settings, dialect, mode, phase))
+            phase("lab taken down")
+
+
+def _attach(lab: Lab, client: RestClient, cast: Cast, say: Say) -> None:
+    lab.attach_mobile_nodes()
+    say("waiting for the bindings")
+    wanted = {node.id: node.attached_to for node in (cast.mover, *cast.others)}
+    await_ready(client, wanted, _READY_TIMEOUT_S)
+
+
+def _run(
+    lab: Lab, client: RestClient, cast: Cast, settings: DemoSettings, dialect: str, mode: str, say: Say
+) -> RunResult:
+    say(f"{mode}: starting source and sinks")
+    names = [node.name for node in (cast.mover, *cast.others)]
+    captures = []
+    if settings.pcap is not None:
+        captures = start_captures(lab, settings.pcap / f"{dialect}-{mode}", names)
+    stream = MeasuredStream(lab, StreamSettings(
+        source=cast.source, group=cast.group, port=PORT, rate_pps=settings.rate_pps, size=settings.size,
+    ), names)
+    stream.start()
+    for name in names:
+        stream.await_reception(name, max(2, round(settings.rate_pps * SETTLE_S)), _RECEPTION_TIMEOUT_S)
+    stage = Stage(lab=lab, client=client, stream=stream, cast=cast, settings=settings)
+    start_ns = time.time_ns()
+    runs = run_handovers(stage, mode, lambda done, of: say(f"{mode}: handover {min(done + 1, of)} of {of}"))
+    say(f"{mode}: looking for leftovers")
+    leftovers = _settled_leftovers(lab, client)
+    end_ns = time.time_ns()
+    say(f"{mode}: counting")
+    records = stream.stop()
+    for result in stop_captures(lab, captures):
+        if result.dropped:
+            say(f"{mode}: the capture {result.file.name} lacks {result.dropped} packets")
+    return RunResult(
+        dialect=dialect, mode=mode, rate_pps=settings.rate_pps, gap_ms=settings.gap_ms, mover=cast.mover.id,
+        runs=runs, accounts=accounts_of(records, runs, start_ns, end_ns), records=records, leftovers=leftovers,
+    )
+
+
+def _settled_leftovers(lab: Lab, client: RestClient) -> list[str]:
+    """What is left over when everything that was under way has had its time."""
+    deadline = time.monotonic() + _LEFTOVERS_TIMEOUT_S
+    while True:
+        leftovers = look_for_leftovers(lab, client)
+        if not leftovers or time.monotonic() > deadline:
+            return leftovers
+        time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def _logs_kept(lab: Lab, folder: Path) -> Iterator[None]:
+    """On an exception: copy the nodes' logs out of the lab before it is taken down, and say who has died."""
+    try:
+        yield
+    except LabError as error:
+        dead = [process for process in recorded_processes(lab.domain.name) if not process.alive]
+        words = [f"{process.name} on {process.node} has ended: {last_log_lines(process)}" for process in dead]
+        _copy_logs(lab, folder)
+        raise LabError("\n".join([error.problem, *words]), error.mend or f"logs: {folder}") from error
+    except Exception:
+        _copy_logs(lab, folder)
+        raise
+
+
+def _copy_logs(lab: Lab, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for log in lab.folder.glob("*/log/*.log"):
+        target = folder / log.parent.parent.name / log.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, target)

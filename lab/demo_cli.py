@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`castover demo`: build, stream, hand over, count, report, clean up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from lab.capture import check_capture_tools
+from lab.cli import load_domain, progress, said_plainly, topology_option
+from lab.demo import run_demo
+from lab.demo_report import print_run, print_summary
+from lab.demo_result import RunResult, run_report
+from lab.demo_run import PLAIN, PREDICTIVE
+from lab.demo_settings import DemoSettings, choose_cast
+from lab.errors import LabError
+from lab.interruption import LabInterrupted
+from lab.machine import describe_machine
+from lab.requirements import check_requirements
+from lab.state import write_json
+from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
+
+_MODES = {"predictive": (PREDICTIVE,), "plain": (PLAIN,), "both": (PREDICTIVE, PLAIN)}
+_DIALECTS = {"draft": ("draft",), "rfc": ("rfc",), "both": ("draft", "rfc")}
+_PLAIN_WIDTH = 132
+_LONGEST_HANDOVER_S = 60
+
+
+@click.command("demo")
+@topology_option
+@click.option(
+    "--handovers", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="In each run.",
+)
+@click.option(
+    "--rate-pps", type=click.FloatRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
+    help="Packets/s of the stream.",
+)
+@click.option(
+    "--gap-ms", type=click.FloatRange(0, 3000), default=50.0, show_default=True, metavar="G",
+    help="How long the mobile node is without a link at each move.",
+)
+@click.option(
+    "--size", type=click.IntRange(PAYLOAD_HEADER.size, PAYLOAD_OCTETS_MAX), default=200, show_default=True,
+    metavar="OCTETS", help="UDP payload of each packet.",
+)
+@click.option(
+    "--mode", type=click.Choice(list(_MODES)), default="both", show_default=True,
+    help="predictive: with handover preparation; plain: PMIPv6 only.",
+)
+@click.option(
+    "--dialect", type=click.Choice(list(_DIALECTS)), help="HI/HAck layout (default: what the topology says).",
+)
+@click.option(
+    "--trigger", type=click.Choice(["rest", "mobile-node"]), default="rest", show_default=True,
+    help="Who asks for a handover: POST /v1/handovers, or the mobile node's own HO-Initiate.",
+)
+@click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep captures here.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write the report here as JSON.")
+@click.option(
+    "--logs", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output/logs"), show_default=True,
+    metavar="DIR", help="Where the logs go when the demo fails.",
+)
+@said_plainly
+def demo(
+    topology: Path, handovers: int, rate_pps: float, gap_ms: float, size: int, mode: str, dialect: str | None,
+    trigger: str, pcap: Path | None, json_file: Path | None, logs: Path,
+) -> None:
+    """Move a mobile node back and forth under a multicast stream, and count every packet.
+
+    A lab of its own is built for it and taken down again; one that is up is not touched.
+
+    \b
+    Exit code 0: every handover completed; 3: not every one did; 1: the demo could not be run.
+    """
+    domain = load_domain(topology)
+    choose_cast(domain)
+    check_requirements()
+    settings = DemoSettings(
+        topology=topology, handovers=handovers, rate_pps=rate_pps, gap_ms=gap_ms, size=size, modes=_MODES[mode],
+        dialects=_DIALECTS[dialect or domain.dialect], trigger=trigger, pcap=pcap, logs=logs,
+    )
+    if rate_pps * handovers * _LONGEST_HANDOVER_S > RECORDS_MAX * 10:
+        raise LabError(f"{handovers} handovers at {rate_pps:g} packets/s are too many to record", "lower one of them")
+    _prepare_output(pcap, json_file)
+    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, highlight=False)
+    results: list[RunResult] = []
+
+    def finished(result: RunResult) -> None:
+        results.append(result)
+        print_run(result, console)
+
+    try:
+        with progress("demo") as say:
+            run_demo(settings, say, finished)
+    except (KeyboardInterrupt, LabInterrupted):
+        console.print("interrupted: the lab is taken down, what follows is not the whole demo")
+        raise
+    finally:
+        if results:
+            print_summary(results, console)
+        if json_file is not None:
+            _write_report(json_file, results, complete=len(results) == len(settings.modes) * len(settings.dialects))
+    if any(result.completed < len(result.runs) for result in results):
+        console.print("not every handover completed", style="red")
+        sys.exit(3)
+
+
+def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:
+    """Find out now, not after minutes, that a result could not be written."""
+    try:
+        if pcap is not None:
+            check_capture_tools()
+            pcap.mkdir(parents=True, exist_ok=True)
+        if json_file is not None:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.touch()
+    except OSError as error:
+        raise LabError(f"{error.filename}: {error.strerror}") from error
+
+
+def _write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
+    """One run: its object; several: a list `runs` of those. With the machine in either case."""
+    runs = [run_report(result) for result in results]
+    document = runs[0] if len(runs) == 1 else {"runs": runs}
+    write_json(file, {"machine": describe_machine(), "complete": complete, **document})

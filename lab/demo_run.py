@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the demo: a stream, and the mover going back and forth between two MAGs in one mode."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.demo_settings import Cast, DemoSettings
+from lab.errors import LabError
+from lab.mobile_node import MobileNodeHost, Move
+from lab.namespaces import run_inside
+from lab.network import Lab
+from lab.processes import REPOSITORY
+from lab.rest_client import ENDED, MAY_LEAVE, RestClient, RestError, follow_handover, items, start_handover
+from lab.stream import MeasuredStream
+
+PREDICTIVE, PLAIN = "predictive", "plain"
+_PREPARE_TIMEOUT_S = 5.0
+_COMPLETE_TIMEOUT_S = 15.0
+_BIND_TIMEOUT_S = 30.0
+_RECEPTION_TIMEOUT_S = 30.0
+_POLL_S = 0.005
+SETTLE_S = 0.1
+"""Undisturbed stream between the end of one handover and the request for the next."""
+
+Tell = Callable[[int, int], None]
+"""(handovers done, handovers wanted)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HandoverRun:
+    """One handover as the demo saw it; times in ns since 1970."""
+
+    previous_mag: str
+    new_mag: str
+    requested_ns: int
+    """Predictive: just before the request. Plain: just before the link went down."""
+    handover_id: str | None = None
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    """As REST shows them; in a plain run what the demo observed."""
+    packets: Mapping[str, int] = field(default_factory=dict)
+    """The agents' own counters of this handover."""
+    completed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a run happens on: a lab that is up, its controller, a stream that all sinks receive."""
+
+    lab: Lab
+    client: RestClient
+    stream: MeasuredStream
+    cast: Cast
+    settings: DemoSettings
+
+
+def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
+    """Move back and forth as often as wanted. A handover that fails is recorded, and the next one tried.
+
+    Raises LabError when the run itself cannot go on: no controller, no sink, a mobile node that hears nothing any more.
+    """
+    once = _predictive if mode == PREDICTIVE else _plain
+    runs: list[HandoverRun] = []
+    with stage.lab.mobile_node(stage.cast.mover.name) as host:
+        for number in range(stage.settings.handovers):
+            tell(number, stage.settings.handovers)
+            present = host.attached_to()
+            target = next(mag for mag in stage.cast.mags if mag != present)
+            run = HandoverRun(previous_mag=present or "", new_mag=target, requested_ns=time.time_ns())
+            runs.append(run)
+            once(stage, host, run)
+            _settle(stage)
+    tell(stage.settings.handovers, stage.settings.handovers)
+    return runs
+
+
+def _predictive(stage: Stage, host: MobileNodeHost, run: HandoverRun) -> None:
+    try:
+        run.handover_id = _trigger(stage, run)
+        _follow(stage, run, MAY_LEAVE, _PREPARE_TIMEOUT_S)
+    except LabError as error:
+        run.error = str(error)
+    # The radio does not ask whether the network is ready.
+    host.move(run.new_mag, stage.settings.gap_ms)
+    if run.handover_id is not None and not run.error:
+        try:
+            _follow(stage, run, ENDED, _COMPLETE_TIMEOUT_S)
+        except LabError as error:
+            run.error = str(error)
+    if not run.completed:
+        _await_binding(stage, run)
+
+
+def _follow(stage: Stage, run: HandoverRun, until: frozenset[str], timeout_s: float) -> None:
+    seen: dict[str, Any] = {}
+    for seen in follow_handover(
+        stage.client, run.handover_id or "", until=until, timeout_s=timeout_s, poll_s=_POLL_S
+    ):
+        run.steps, run.packets = seen["steps"], seen.get("packets") or {}
+    run.completed = seen["state"] == "completed"
+    if seen["state"] in ENDED and not run.completed:
+        run.error = f"{seen['state']}: {seen.get('error') or 'no reason given'}"
+
+
+def _trigger(stage: Stage, run: HandoverRun) -> str:
+    mover = stage.cast.mover
+    if stage.settings.trigger == "rest":
+        return start_handover(stage.client, mover.id, run.new_mag)
+    known = set(_handovers(stage))
+    send = [sys.executable, "-m", "lab.ho_initiate", "--mn-id", mover.id, "--new-mag", run.new_mag]
+    namespace = stage.lab.node(mover.name).namespace
+    done = run_inside(namespace, lambda: subprocess.run(
+        send, cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=False,
+    ))
+    if done.returncode != 0:
+        raise LabError(done.stderr.strip() or "HO-Initiate could not be sent")
+    deadline = time.monotonic() + _PREPARE_TIMEOUT_S
+    while True:
+        new = [identifier for identifier in _handovers(stage) if identifier not in known]
+        if new:
+            return new[-1]
+        if time.monotonic() > deadline:
+            raise LabError(f"{mover.id} has sent HO-Initiate, and no handover came of it")
+        time.sleep(_POLL_S)
+
+
+def _handovers(stage: Stage) -> list[str]:
+    found = items(stage.client.get("/v1/handovers?limit=1000"), "handovers")
+    return [str(handover["id"]) for handover in found if handover["mn_id"] == stage.cast.mover.id]
+
+
+def _plain(stage: Stage, host: MobileNodeHost, run: HandoverRun) -> None:
+    run.requested_ns = time.time_ns()
+    move = host.move(run.new_mag, stage.settings.gap_ms)
+    run.steps += _link_steps(move)
+    bound = _await_binding(stage, run)
+    run.completed = bound and not run.error
+
+
+def _link_steps(move: Move) -> list[dict[str, Any]]:
+    """Step 6 as the radio itself sees it, and nobody else in a plain run."""
+    changes = (("link down", move.down), ("link up", move.up))
+    return [
+        {"step": 6, "name": name, "node": change.mag, "at": change.called.realtime}
+        for name, change in changes if change is not None
+    ]
+
+
+def _await_binding(stage: Stage, run: HandoverRun) -> bool:
+    """Wait until the LMA has the mover at its new MAG."""
+    deadline = time.monotonic() + _BIND_TIMEOUT_S
+    while bound_at(stage.client).get(stage.cast.mover.id) != run.new_mag:
+        if time.monotonic() > deadline:
+            run.error = run.error or f"not bound at {run.new_mag} after {_BIND_TIMEOUT_S:g} s"
+            return False
+        time.sleep(_POLL_S)
+    run.steps.append({"step": 9, "name": "bound", "node": stage.lab.domain.lma.id, "at": time.time()})
+    return True
+
+
+def _settle(stage: Stage) -> None:
+    """The mover hears the stream, and goes on to hear it for a while."""
+    packets = max(2, round(stage.settings.rate_pps * SETTLE_S))
+    stage.stream.await_reception(stage.cast.mover.name, packets, _RECEPTION_TIMEOUT_S)
+
+
+def bound_at(client: RestClient) -> dict[str, str]:
+    """MN-ID -> MAG of every binding that is registered. Raises RestError."""
+    bindings = items(client.get("/v1/bindings"), "bindings")
+    return {str(binding["mn_id"]): str(binding["mag"]) for binding in bindings}
+
+
+def await_ready(
+    client: RestClient, wanted: Mapping[str, str], timeout_s: float, check: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until the controller is ready and every MN-ID of `wanted` is bound at its MAG. Raises LabError."""
+    deadline = time.monotonic() + timeout_s
+    missing = "/readyz does not say that switches and agents are there"
+    while True:
+        check()
+        if client.ready():
+            try:
+                present = bound_at(client)
+            except RestError as error:
+                missing = str(error)
+            else:
+                away = [f"{mn_id} at {mag}" for mn_id, mag in wanted.items() if present.get(mn_id) != mag]
+                if not away:
+                    return
+                missing = f"not bound: {', '.join(away)}"
+        if time.monotonic() > deadline:
+            raise LabError(f"the domain is not ready after {timeout_s:g} s: {missing}")
+        time.sleep(_POLL_S * 4)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`castover handover MN MAG`: ask the controller for a predictive handover and watch its steps."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from lab.cli import load_domain, said_plainly, topology_option
+from lab.errors import LabError
+from lab.rest_client import HandoverTimeoutError, RestClient, follow_handover, get_handover, start_handover
+from lab.state import load_state
+from topology.policy_store import PolicyStore
+
+EXIT_NOT_COMPLETED = 3
+"""Taken, but it failed, was cancelled, or did not end in time."""
+
+
+@click.command("handover")
+@topology_option
+@click.argument("mobile_node", metavar="MN")
+@click.argument("mag", metavar="MAG")
+@click.option("--wait", is_flag=True, help="Watch until it has ended; the mobile node must be moved meanwhile.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+    metavar="SECONDS", help="How long --wait waits.",
+)
+@click.option("--rest", "rest", metavar="URL", help="The controller's REST API (default: the running lab's).")
+@said_plainly
+def handover(topology: Path, mobile_node: str, mag: str, wait: bool, timeout_s: float, rest: str | None) -> None:
+    """Prepare the move of the mobile node MN (MN-ID, or its short name) to MAG.
+
+    \b
+    Exit code 0: taken (with --wait: completed); 1: refused, or no controller; 3: it did not complete.
+    """
+    mn_id, url = _where(topology, mobile_node, rest)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    with RestClient(url) as client:
+        handover_id = start_handover(client, mn_id, mag)
+        said = f"handover {handover_id} of {mn_id} to {mag}"
+        if not wait:
+            console.print(f"{said}: {get_handover(client, handover_id)['state']}")
+            console.print(f"watch it: curl {url}/v1/handovers/{handover_id}")
+            return
+        console.print(said)
+        last = _watch(client, handover_id, timeout_s, console)
+    console.print(last["state"] + (f": {last['error']}" if last.get("error") else ""))
+    if last["state"] != "completed":
+        sys.exit(EXIT_NOT_COMPLETED)
+
+
+def _watch(client: RestClient, handover_id: str, timeout_s: float, console: Console) -> dict[str, Any]:
+    """Print each step as it is told; the handover as it ended."""
+    shown: set[tuple[Any, ...]] = set()
+    last: dict[str, Any] = {}
+    try:
+        for last in follow_handover(client, handover_id, timeout_s=timeout_s):
+            for step in last["steps"]:
+                # Two nodes report: a step may arrive after one that happened later.
+                identity = (step["at"], step["node"], step["step"], step["name"])
+                if identity not in shown:
+                    shown.add(identity)
+                    console.print(step_line(step))
+    except HandoverTimeoutError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_NOT_COMPLETED)
+    return last
+
+
+def step_line(step: dict[str, Any]) -> str:
+    """One step as a line: time of day (UTC), number, node, name, detail."""
+    at = datetime.fromtimestamp(step["at"], UTC).strftime("%H:%M:%S.%f")
+    detail = f"  {step['detail']}" if step.get("detail") else ""
+    return f"{at}  {step['step']:>2}  {step['node']:<10}  {step['name']}{detail}"
+
+
+def _where(topology: Path, mobile_node: str, rest: str | None) -> tuple[str, str]:
+    """MN-ID and URL. Without a topology file both must have been given in full."""
+    if rest is not None and not topology.exists():
+        return mobile_node, rest
+    domain = load_domain(topology)
+    profile = PolicyStore(domain.mobile_nodes).find(mobile_node)
+    mn_id = profile.id if profile is not None else mobile_node  # the controller may know more of them
+    if rest is not None:
+        return mn_id, rest
+    state = load_state(domain.name)
+    if state is None or not state.rest_url:
+        raise LabError(f"lab {domain.name!r} has no controller running", "castover lab up, or name the API: --rest URL")
+    return mn_id, state.rest_url
