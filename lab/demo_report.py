@@ -27,7 +27,7 @@ def print_run(result: RunResult, console: Console) -> None:
     for run in result.runs:
         if run.error:
             name = run.handover_id or f"{run.previous_mag} -> {run.new_mag}"
-            console.print(f"[{_BAD}]handover {escape(f"{name}: {run.error}")}[/]", highlight=False)
+            console.print(f"[{_BAD}]handover {escape(name)}: {escape(run.error)}[/]", highlight=False)
     for fault in result.measurement_faults:
         console.print(f"[yellow]measurement: {escape(fault)}[/]", highlight=False)
     colour = _BAD if result.leftovers else _GOOD
