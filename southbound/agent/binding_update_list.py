@@ -83,6 +83,10 @@ class BindingUpdateList:
         entry = self._entries.get(mn_id)
         return entry is not None and entry.state is BindingState.BOUND
 
+    def states(self) -> dict[str, str]:
+        """The state of every entry, by MN-ID."""
+        return {mn_id: entry.state.value for mn_id, entry in self._entries.items()}
+
     def register(
         self, profile: MobileNode, indicator: HandoffIndicator, memberships: tuple[GroupMembership, ...], now: float
     ) -> list[Command]:

@@ -79,6 +79,10 @@ class HandoverExchange:
         for key in [key for key, request in self._outstanding.items() if token_part in request.token]:
             del self._outstanding[key]
 
+    def outstanding(self) -> tuple[str, ...]:
+        """Tokens of the requests that wait for their acknowledgement."""
+        return tuple(request.token for request in self._outstanding.values())
+
     def is_repeated(self, peer: IPv6Address, mn_id: str, sequence: int) -> bool:
         """Whether this request has come before."""
         return (peer, mn_id, sequence) in self._answers

@@ -33,6 +33,7 @@ from southbound.agent.handover_exchange import HandoverExchange
 from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, purpose
 from southbound.agent.new_mag import NewMag
 from southbound.agent.previous_mag import PreviousMag
+from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import new_mag_id
 from southbound.codec.binding import ProxyBindingAcknowledgement
@@ -75,6 +76,18 @@ class MagCore:
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or given up, by reason."""
         return dict(self._context.counters)
+
+    def snapshot(self) -> MagSnapshot:
+        """An immutable picture of everything but the counters."""
+        attached = tuple(sorted(profile.id for profile in self._links.attached()))
+        return MagSnapshot(
+            attached=attached,
+            memberships={mn_id: self._links.memberships(mn_id) for mn_id in attached},
+            bindings=self._bindings.states(),
+            leaving=self._previous.states(),
+            arriving=self._new.states(),
+            outstanding=self._context.exchange.outstanding(),
+        )
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""

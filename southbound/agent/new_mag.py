@@ -74,6 +74,10 @@ class NewMag:
         """The handover of this MN to here, or None."""
         return self._arriving.get(mn_id)
 
+    def states(self) -> dict[str, tuple[str, str]]:
+        """(handover id, state) of every MN that is coming."""
+        return {mn_id: (arriving.handover_id, arriving.state.value) for mn_id, arriving in self._arriving.items()}
+
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
         return min((arriving.deadline for arriving in self._arriving.values()), default=None)

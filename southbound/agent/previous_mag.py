@@ -69,6 +69,10 @@ class PreviousMag:
         """The handover of this MN away from here, or None."""
         return self._leaving.get(mn_id)
 
+    def states(self) -> dict[str, tuple[str, str]]:
+        """(handover id, state) of every MN that is leaving."""
+        return {mn_id: (leaving.handover_id, leaving.state.value) for mn_id, leaving in self._leaving.items()}
+
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
         return min((leaving.deadline for leaving in self._leaving.values()), default=None)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of a simulated domain: always, and when everything has come to rest.
+
+Forwarding is judged by packets through the switches' rules, never by the controller's own idea of them.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+from typing import Any
+
+from southbound.codec.accessors import mn_id
+from southbound.codec.handover import HandoverAcknowledge
+from southbound.codec.mobility import ProxyBindingAcknowledgement
+from tests.support.simulated_agent import SimulatedAgent
+from tests.support.simulated_domain import SimulatedDomain
+from tests.support.simulated_transport import Carried
+from tests.support.switch_simulator import Packet
+from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+
+SOURCE = IPv6Address("2001:db8:c0::10")
+OTHER_SOURCE = IPv6Address("2001:db8:c0::77")
+
+
+def lma_copies(domain: SimulatedDomain, group: IPv6Address, source: IPv6Address = SOURCE) -> list[str]:
+    """MAG ids into whose tunnels the LMA's switch copies a packet of the source now, one item a copy."""
+    packet = Packet(in_port=LMA_SOURCE_PORT, ipv6_source=source, ipv6_destination=group)
+    sent = domain.switches[domain.domain.lma.id].inject(packet)
+    return sorted(_mag_id(domain, copy.tunnel_destination) for _, copy in sent)
+
+
+def native_copies(
+    domain: SimulatedDomain, mag_id: str, group: IPv6Address, source: IPv6Address = SOURCE
+) -> list[str]:
+    """Where a MAG's switch copies a packet from the LMA: access ports, 'hob0', or 'mag <id>' for its tunnel there."""
+    packet = Packet(
+        in_port=MAG_LMA_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=domain.domain.lma_gre_key
+    )
+    return _copies(domain, mag_id, packet)
+
+
+def tunnel_copies(
+    domain: SimulatedDomain, mag_id: str, peer_id: str, group: IPv6Address, source: IPv6Address = SOURCE
+) -> list[str]:
+    """The same for a packet that comes by the tunnel from another MAG."""
+    peer = domain.domain.mag(peer_id)
+    assert peer is not None
+    packet = Packet(
+        in_port=MAG_MAG_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=domain.domain.mag_gre_key,
+        tunnel_source=peer.address,
+    )
+    return _copies(domain, mag_id, packet)
+
+
+def _copies(domain: SimulatedDomain, mag_id: str, packet: Packet) -> list[str]:
+    return sorted(
+        f"mag {_mag_id(domain, copy.tunnel_destination)}" if port == MAG_MAG_PORT else port
+        for port, copy in domain.switches[mag_id].inject(packet)
+    )
+
+
+def _mag_id(domain: SimulatedDomain, address: IPv6Address | None) -> str:
+    mag = domain.domain.mag_by_address(address) if address is not None else None
+    assert mag is not None, address
+    return mag.id
+
+
+def assert_at_rest(domain: SimulatedDomain, expected: dict[str, str | None]) -> None:
+    """Nothing of any handover is left, and every MN is served where `expected` says, and nowhere else."""
+    handovers = domain.handovers().values()
+    assert [handover for handover in handovers if handover["state"] not in ("completed", "failed", "cancelled")] == []
+    for agent in domain.agents.values():
+        _assert_nothing_left(agent)
+    for name, mag_id in expected.items():
+        assert domain.mobile_nodes[name].mag_id == mag_id
+        if mag_id is not None:
+            assert domain.bound_at(name) == mag_id
+            assert domain.agents[mag_id].core.snapshot().bindings[name] == "bound"
+    assert_forwarding_is_exact(domain)
+
+
+def _assert_nothing_left(agent: SimulatedAgent) -> None:
+    picture = agent.core.snapshot()
+    assert (agent.mag.id, picture.leaving, picture.arriving) == (agent.mag.id, {}, {})
+    assert picture.outstanding == ()
+    assert agent.buffer.kept == {}
+    assert agent.watched == set()
+    assert set(picture.bindings) <= set(picture.attached), (agent.mag.id, picture.bindings)
+
+
+def assert_forwarding_is_exact(domain: SimulatedDomain) -> None:
+    """Every switch copies exactly what the MNs that are bound and attached want: from what the MNs themselves say."""
+    groups = {group for node in domain.mobile_nodes.values() for group in node.wants}
+    groups |= {IPv6Address(entry["group"]) for view in domain.lma.snapshot().listeners for entry in view["groups"]}
+    for group in groups:
+        for source in (SOURCE, OTHER_SOURCE):
+            ports: dict[str, list[str]] = {mag_id: [] for mag_id in domain.agents}
+            for node in domain.mobile_nodes.values():
+                wanted = node.wants.get(group)
+                if node.mag_id is not None and wanted is not None and wanted.wants(source):
+                    ports[node.mag_id].append(node.profile.access_port())
+            assert lma_copies(domain, group, source) == sorted(mag_id for mag_id in ports if ports[mag_id])
+            for mag_id, wanted_ports in ports.items():
+                assert (mag_id, native_copies(domain, mag_id, group, source)) == (mag_id, sorted(wanted_ports))
+                for peer_id in domain.agents:
+                    if peer_id != mag_id:
+                        assert tunnel_copies(domain, mag_id, peer_id, group, source) == []
+
+
+class Watch:
+    """Checks, with every Mobility Header that is sent, what may be said at that moment at all."""
+
+    def __init__(self, domain: SimulatedDomain) -> None:
+        self._domain = domain
+        domain.transport.watchers.append(self._sent)
+
+    def _sent(self, carried: Carried) -> None:
+        if carried.name == "PBU":
+            # Tied to the attachment (RFC 5213 section 6.9.1.1), retransmissions too (6.9.4).
+            attached = self._domain.agents[carried.source].core.snapshot().attached
+            node = _mn_id(carried)
+            assert node in attached, f"{carried.source} registers {node}, which is not there"
+        elif carried.name == "HAck to HI(F)" and not carried.repeated:
+            self._forwarding_promised(carried)
+        elif carried.name == "PBA":
+            self._native_promised(carried)
+
+    def _forwarding_promised(self, carried: Carried) -> None:
+        assert isinstance(carried.message, HandoverAcknowledge)
+        if not carried.message.accepted:
+            return
+        # The HAck says that packets flow: the switch itself must have the clone (the draft's step 4).
+        moving = _mn_id(carried)
+        for handover in self._domain.handovers().values():
+            if handover["mn_id"] != moving or handover["state"] in ("completed", "failed", "cancelled"):
+                continue
+            for entry in handover["groups"]:
+                group = IPv6Address(entry["group"])
+                source = _wanted_source(entry)
+                copies = native_copies(self._domain, carried.source, group, source)
+                assert f"mag {carried.destination}" in copies, f"no clone of {group} at {carried.source} yet: {copies}"
+
+    def _native_promised(self, carried: Carried) -> None:
+        assert isinstance(carried.message, ProxyBindingAcknowledgement)
+        if not carried.message.accepted or carried.message.lifetime_s == 0:
+            return
+        moving = _mn_id(carried)
+        if self._domain.bound_at(moving) != carried.destination:
+            return  # a binding that has moved on meanwhile
+        for view in self._domain.lma.snapshot().listeners:
+            if view["mn_id"] != moving or view["mag"] != carried.destination:
+                continue
+            for entry in view["groups"]:
+                group = IPv6Address(entry["group"])
+                source = _wanted_source(entry)
+                assert carried.destination in lma_copies(self._domain, group, source), f"PBA before the path of {group}"
+
+
+def _wanted_source(entry: dict[str, Any]) -> IPv6Address:
+    """A source that this listener wants to hear."""
+    sources = [IPv6Address(source) for source in entry["sources"]]
+    if entry["filter_mode"] == "include":
+        return sources[0]
+    return SOURCE if SOURCE not in sources else OTHER_SOURCE
+
+
+def _mn_id(carried: Carried) -> str:
+    found = mn_id(carried.message)  # type: ignore[arg-type]
+    assert found is not None
+    return found

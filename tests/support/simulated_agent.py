@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MAG of a simulation: a MagCore, its RPC connection, and a stand-in for the handover buffer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Any, Protocol
+
+from southbound.agent.commands import (
+    AnswerController,
+    CallController,
+    Command,
+    DeliverBuffer,
+    ExpectMobileNode,
+    NativeConfirmed,
+    NotifyController,
+    RecordFact,
+    ReleaseBuffer,
+    SendAccessFrame,
+    SendMobilityHeader,
+    UnwatchSent,
+    WatchSent,
+)
+from southbound.agent.events import ControllerCalled, Event, StreamObserved, StreamsJoined
+from southbound.agent.mag import MagCore
+from tests.support.simulated_clock import SimulatedClock, Ticker
+from topology.model import Domain, Mag
+
+WALL_OFFSET = 1_760_000_000.0
+"""Seconds between the simulation's clock and 1970."""
+
+
+class Surroundings(Protocol):
+    """What an agent reaches beyond itself."""
+
+    def mobility_header(self, source: str, destination: IPv6Address, header: bytes) -> None: ...
+
+    def access_frame(self, mag_id: str, port: str, frame: bytes) -> None: ...
+
+    def call_controller(self, mag_id: str, token: str, call: Any) -> None: ...
+
+    def notify_controller(self, mag_id: str, call: Any) -> None: ...
+
+
+class SimulatedBuffer:
+    """Records what the core asks of the handover buffer, and answers as one does that finds every stream joined."""
+
+    def __init__(self, clock: SimulatedClock, join_after_s: float, post: Callable[[Event], None]) -> None:
+        self.commands: list[Command] = []
+        self.kept: dict[str, str] = {}
+        """MN-ID -> handover id of what is kept."""
+        self.joins = True
+        self._delivering: set[str] = set()
+        self._clock, self._join_after_s, self._post = clock, join_after_s, post
+
+    def carry_out(self, command: Command) -> None:
+        """One of the core's commands for the buffer."""
+        self.commands.append(command)
+        match command:
+            case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
+                self.kept[mn_id] = handover_id
+                self._delivering.discard(mn_id)
+            case DeliverBuffer(mn_id=mn_id):
+                assert mn_id in self.kept
+                self._delivering.add(mn_id)
+                self._later(0.0, StreamObserved(mn_id=mn_id, what="delivery"), self.kept[mn_id])
+            case NativeConfirmed(mn_id=mn_id):
+                assert mn_id in self._delivering
+                if self.joins:
+                    handover_id = self.kept[mn_id]
+                    self._later(self._join_after_s, StreamObserved(mn_id=mn_id, what="native"), handover_id)
+                    self._later(self._join_after_s, StreamsJoined(mn_id=mn_id), handover_id)
+            case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
+                if self.kept.get(mn_id) == handover_id:
+                    del self.kept[mn_id]
+                    self._delivering.discard(mn_id)
+
+    def _later(self, delay_s: float, event: StreamObserved | StreamsJoined, handover_id: str) -> None:
+        def happen() -> None:
+            if self.kept.get(event.mn_id) == handover_id:
+                self._post(event)
+
+        self._clock.after(delay_s, happen)
+
+
+class SimulatedAgent:
+    """Carries out what one MagCore says."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        mag: Mag,
+        clock: SimulatedClock,
+        surroundings: Surroundings,
+        *,
+        first_sequence: int,
+        clock_error_s: float = 0.0,
+        join_after_s: float = 0.005,
+    ) -> None:
+        numbers = itertools.count(1)
+        self.mag = mag
+        self.core = MagCore(
+            domain,
+            mag,
+            first_sequence=first_sequence,
+            new_handover_id=lambda: f"{mag.id}-ho{next(numbers)}",
+            wall_offset=WALL_OFFSET + clock_error_s,
+        )
+        self.buffer = SimulatedBuffer(clock, join_after_s, self.handle)
+        self.watched: set[str] = set()
+        self.facts: list[RecordFact] = []
+        self.connection = 0
+        """Number of the RPC connection; 0 while there is none."""
+        self.waiting: dict[int, str] = {}
+        """Calls of ours without an answer: number -> token of the core."""
+        self._clock, self._surroundings = clock, surroundings
+        clock.add(Ticker(f"agent {mag.id}", self.core.next_deadline, lambda now: self._execute(self.core.tick(now))))
+
+    def handle(self, event: Event) -> None:
+        """Hand an event to the core and carry out what it says."""
+        self._execute(self.core.handle(event, self._clock.now))
+
+    def call(self, call: Any) -> str | None:
+        """The controller calls: the error of the answer."""
+        commands = self.core.handle(ControllerCalled(call=call), self._clock.now)
+        self._execute(commands)
+        answers = [command for command in commands if isinstance(command, AnswerController)]
+        assert len(answers) == 1, commands
+        return answers[0].error
+
+    def _execute(self, commands: list[Command]) -> None:
+        around, mag_id = self._surroundings, self.mag.id
+        for command in commands:
+            match command:
+                case SendMobilityHeader(header=header, destination=destination):
+                    around.mobility_header(mag_id, destination, header)
+                case SendAccessFrame(port=port, frame=frame):
+                    around.access_frame(mag_id, port, frame)
+                case CallController(token=token, call=call):
+                    around.call_controller(mag_id, token, call)
+                case NotifyController(call=call):
+                    around.notify_controller(mag_id, call)
+                case WatchSent(port=port):
+                    self.watched.add(port)
+                case UnwatchSent(port=port):
+                    self.watched.discard(port)
+                case RecordFact():
+                    self.facts.append(command)
+                case AnswerController():
+                    pass
+                case _:
+                    self.buffer.carry_out(command)

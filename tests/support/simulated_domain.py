@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole domain without root, network or waiting: the LMA's core, MAG cores, switches, mobile nodes, a fake clock.
+
+Everything that crosses a wire is encoded and decoded by the real codecs; everything that crosses a link takes time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+from apps.mobility_packets import acknowledgement_frame, frame_event
+from controller import commands as lma
+from controller import events as lma_events
+from controller.lma import LmaCore
+from southbound.agent.events import (
+    AccessFrameReceived,
+    ControllerAnswered,
+    ControllerConnected,
+    ControllerDisconnected,
+    LinkDown,
+    LinkUp,
+    MobilityHeaderReceived,
+)
+from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
+from southbound.codec.iana import NEXT_HEADER_MOBILITY
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.openflow.intents import SwitchRole
+from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
+from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
+from tests.support.simulated_clock import SimulatedClock, Ticker
+from tests.support.simulated_mobile_node import SimulatedMobileNode
+from tests.support.simulated_switch import SimulatedSwitch
+from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
+from topology.load import parse_topology
+from topology.model import MAG_ACCESS_MAC, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, Domain
+
+TOPOLOGY = Path(__file__).resolve().parents[2] / "topology.yaml"
+_NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")
+_CALL_TIMEOUT_S = 3.0
+
+
+def three_mags(dialect: str = "draft") -> Domain:
+    """The domain of topology.yaml with a third MAG."""
+    text = TOPOLOGY.read_text(encoding="utf-8")
+    third = "  - id: mag3\n    address: 2001:db8:ff::13\n    management_address: fd00:ca57::13\n\nmobile_nodes:"
+    text = text.replace("\nmobile_nodes:", third, 1).replace("dialect: draft", f"dialect: {dialect}", 1)
+    return parse_topology(text, "topology.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delays:
+    """Seconds that things take."""
+
+    rpc_s: float = 0.0005
+    switch_s: float = 0.001
+    join_s: float = 0.005
+
+
+class SimulatedDomain:
+    """Start it, let things happen, let time pass, ask."""
+
+    def __init__(
+        self,
+        domain: Domain | None = None,
+        *,
+        quality: LinkQuality | None = None,
+        seed: int = 0,
+        delays: Delays | None = None,
+        clock_errors_s: dict[str, float] | None = None,
+    ) -> None:
+        self.domain = domain or three_mags()
+        self.clock = SimulatedClock()
+        self.delays = delays or Delays()
+        self.transport = SimulatedTransport(self.domain, self.clock, quality or LinkQuality(), seed, self._arrived)
+        self.facts: list[tuple[float, lma.RecordEvent]] = []
+        self.rest_answers: list[lma.HandoverAccepted | lma.HandoverRefused] = []
+        self._handover_numbers = itertools.count(1)
+        self._connections = itertools.count(1)
+        self._requests: dict[int, tuple[str, int, int]] = {}
+        """Token of an AgentRequested -> (MAG, its connection, number of the call there)."""
+        self._numbers = itertools.count(1)
+        self._lma_waiting: dict[str, str] = {}
+        """Token of a CallAgent without an answer -> MAG."""
+        self._last_rpc: dict[tuple[str, str], float] = {}
+        self.lma = LmaCore(self.domain)
+        self.switches = {role.name: self._switch(role) for role in _roles(self.domain)}
+        errors = clock_errors_s or {}
+        self.agents = {
+            mag.id: SimulatedAgent(
+                self.domain, mag, self.clock, self, first_sequence=seed * 7919 + mag.index,
+                clock_error_s=errors.get(mag.id, 0.0), join_after_s=self.delays.join_s,
+            )
+            for mag in self.domain.mags
+        }
+        self.mobile_nodes = {
+            profile.id: SimulatedMobileNode(profile, self.clock, self._frame_from)
+            for profile in self.domain.mobile_nodes
+        }
+        self._start_controller()
+
+    # --- what a test does -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect all switches and agents and let them settle."""
+        for switch in self.switches.values():
+            switch.connect()
+        for mag_id in self.agents:
+            self.connect_agent(mag_id)
+        self.clock.run_for(0.5)
+
+    def attach(self, mn_id: str, mag_id: str) -> None:
+        """The MN's link to this MAG comes up."""
+        self.mobile_nodes[mn_id].mag_id = mag_id
+        self.agents[mag_id].handle(LinkUp(port=self._port(mn_id)))
+
+    def detach(self, mn_id: str, last_delivered: Any = None) -> None:
+        """The MN's link goes down."""
+        mag_id, self.mobile_nodes[mn_id].mag_id = self.mobile_nodes[mn_id].mag_id, None
+        if mag_id is not None:
+            self.agents[mag_id].handle(LinkDown(port=self._port(mn_id), last_delivered=last_delivered or {}))
+
+    def request_handover(self, mn_id: str, new_mag: str) -> lma.HandoverAccepted | lma.HandoverRefused:
+        """POST /v1/handovers."""
+        event = lma_events.HandoverRequested(
+            handover_id=f"rest-{next(self._handover_numbers)}", mn_id=mn_id, new_mag=new_mag,
+            requested_at=self.clock.now + WALL_OFFSET,
+        )
+        return self._ask(event)
+
+    def cancel_handover(self, handover_id: str) -> lma.HandoverAccepted | lma.HandoverRefused:
+        """DELETE /v1/handovers/{id}."""
+        return self._ask(lma_events.HandoverCancelRequested(handover_id=handover_id))
+
+    def connect_agent(self, mag_id: str) -> None:
+        """The agent dials; two ways later both know."""
+        number = next(self._connections)
+        self.agents[mag_id].connection = number
+
+        def hello() -> None:
+            if self.agents[mag_id].connection == number:
+                self._to_lma(lma_events.AgentConnected(mag_id=mag_id))
+                self._rpc("lma", mag_id, number, lambda: self.agents[mag_id].handle(ControllerConnected()))
+
+        self._rpc(mag_id, "lma", number, hello)
+
+    def disconnect_agent(self, mag_id: str) -> None:
+        """The connection breaks: what is under way on it is lost, who waits is told."""
+        agent = self.agents[mag_id]
+        if agent.connection == 0:
+            return
+        agent.connection = 0
+        waiting, agent.waiting = agent.waiting, {}
+        for token in waiting.values():
+            agent.handle(ControllerAnswered(token=token, error="connection lost"))
+        agent.handle(ControllerDisconnected())
+        for token in [token for token, called in self._lma_waiting.items() if called == mag_id]:
+            del self._lma_waiting[token]
+            self._to_lma(lma_events.AgentAnswered(mag_id=mag_id, token=token, error="connection lost"))
+        self._to_lma(lma_events.AgentDisconnected(mag_id=mag_id))
+
+    def restart_controller(self, back_after_s: float = 0.3) -> None:
+        """The controller's process ends; another one starts with nothing, and everybody finds it again."""
+        for switch in self.switches.values():
+            switch.forget_controller()
+        self._lma_waiting.clear()
+        self.lma = LmaCore(self.domain)
+        for mag_id in self.agents:
+            self.disconnect_agent(mag_id)
+        self.lma = LmaCore(self.domain)
+        self._start_controller()
+        for name, switch in self.switches.items():
+            self.clock.after(back_after_s, switch.connect)
+        for mag_id in self.agents:
+            self.clock.after(back_after_s, lambda mag_id=mag_id: self.connect_agent(mag_id))
+
+    def run_for(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.run_for(seconds)
+
+    def run_until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
+        """Let time pass until this holds."""
+        assert self.clock.run_until(condition, within_s), f"not within {within_s} s"
+
+    # --- what a test asks -------------------------------------------------------------------------------------------
+
+    @property
+    def carried(self) -> list[Carried]:
+        """All Mobility Headers so far."""
+        return self.transport.carried
+
+    def handovers(self) -> dict[str, dict[str, Any]]:
+        """The controller's view of every handover, by id."""
+        return {handover["id"]: handover for handover in self.lma.snapshot().handovers}
+
+    def bound_at(self, mn_id: str) -> str | None:
+        """The MAG of the active binding."""
+        bindings = self.lma.snapshot().bindings
+        found = [binding["mag"] for binding in bindings if binding["mn_id"] == mn_id and binding["state"] == "active"]
+        return found[0] if found else None
+
+    def fact_names(self) -> list[str]:
+        """Names of what the controller has recorded."""
+        return [fact.name for _, fact in self.facts]
+
+    # --- between the parts ------------------------------------------------------------------------------------------
+
+    def mobility_header(self, source: str, destination: IPv6Address, header: bytes) -> None:
+        self.transport.send(source, destination, header)
+
+    def access_frame(self, mag_id: str, port: str, frame: bytes) -> None:
+        for node in self.mobile_nodes.values():
+            if node.mag_id == mag_id and node.profile.access_port() == port:
+                node.receive(frame)
+
+    def call_controller(self, mag_id: str, token: str, call: Any) -> None:
+        agent, number = self.agents[mag_id], next(self._numbers)
+        if agent.connection == 0:
+            self.clock.after(0.0, lambda: agent.handle(ControllerAnswered(token=token, error="no connection")))
+            return
+        connection = agent.connection
+        agent.waiting[number] = token
+
+        def arrive() -> None:
+            self._requests[number] = (mag_id, connection, number)
+            received = _over_the_wire(call, CONTROLLER_METHODS)
+            self._to_lma(lma_events.AgentRequested(mag_id=mag_id, token=number, call=received))
+
+        self._rpc(mag_id, "lma", connection, arrive)
+        self.clock.after(_CALL_TIMEOUT_S, lambda: self._answer_agent(mag_id, number, "no answer in time"))
+
+    def notify_controller(self, mag_id: str, call: Any) -> None:
+        connection = self.agents[mag_id].connection
+        received = _over_the_wire(call, CONTROLLER_METHODS)
+        if connection:
+            event = lma_events.AgentNotified(mag_id=mag_id, call=received)
+            self._rpc(mag_id, "lma", connection, lambda: self._to_lma(event))
+
+    def _answer_agent(self, mag_id: str, number: int, error: str | None) -> None:
+        token = self.agents[mag_id].waiting.pop(number, None)
+        if token is not None:
+            self.agents[mag_id].handle(ControllerAnswered(token=token, error=error))
+
+    def _respond(self, token: int, error: str | None) -> None:
+        mag_id, connection, number = self._requests.pop(token)
+        if self.agents[mag_id].connection == connection:
+            self._rpc("lma", mag_id, connection, lambda: self._answer_agent(mag_id, number, error))
+
+    def _call_agent(self, command: lma.CallAgent) -> None:
+        mag_id, token = command.mag_id, command.token
+        agent = self.agents[mag_id]
+        connection = agent.connection
+
+        def answer(error: str | None) -> None:
+            if self._lma_waiting.pop(token, None) is not None:
+                self._to_lma(lma_events.AgentAnswered(mag_id=mag_id, token=token, error=error))
+
+        self._lma_waiting[token] = mag_id
+        if connection == 0:
+            self.clock.after(0.0, lambda: answer("the agent is not connected"))
+            return
+
+        def arrive() -> None:
+            error = agent.call(_over_the_wire(command.call, AGENT_METHODS))
+            self._rpc(mag_id, "lma", connection, lambda: answer(error))
+
+        self._rpc("lma", mag_id, connection, arrive)
+        self.clock.after(command.timeout_s, lambda: answer("no answer in time"))
+
+    def _rpc(self, source: str, target: str, connection: int, action: Callable[[], None]) -> None:
+        """Reliable and in order, unless the connection breaks."""
+        mag_id = target if source == "lma" else source
+        due = max(self.clock.now + self.delays.rpc_s, self._last_rpc.get((source, target), 0.0))
+        self._last_rpc[source, target] = due
+
+        def happen() -> None:
+            if self.agents[mag_id].connection == connection:
+                action()
+
+        self.clock.after(due - self.clock.now, happen)
+
+    def _arrived(self, target: str, source: str, header: bytes) -> None:
+        address = self._address(source)
+        if target != self.domain.lma.id:
+            self.agents[target].handle(MobilityHeaderReceived(header=header, source=address))
+            return
+        if not self.switches[f"{self.domain.lma.id}-transport"].connected:
+            return  # no packet-in without a controller
+        packet = encode_ipv6(
+            Ipv6Packet(
+                source=address, destination=self.domain.lma.address, next_header=NEXT_HEADER_MOBILITY, payload=header
+            )
+        )
+        frame = encode_ethernet(EthernetFrame(destination=MAG_ACCESS_MAC, source=_NEIGHBOUR_MAC, payload=packet))
+        event = frame_event(frame, self.domain.lma.address, None, 1, self.clock.now + WALL_OFFSET)
+        self.clock.after(self.delays.rpc_s, lambda: self._to_lma(event))
+
+    def _to_lma(self, event: lma_events.Event) -> None:
+        self._execute(self.lma.handle(event, self.clock.now))
+
+    def _ask(self, event: lma_events.Event) -> lma.HandoverAccepted | lma.HandoverRefused:
+        commands = self.lma.handle(event, self.clock.now)
+        self._execute(commands)
+        answers = [command for command in commands if isinstance(command, lma.HandoverAccepted | lma.HandoverRefused)]
+        assert len(answers) == 1, commands
+        return answers[0]
+
+    def _execute(self, commands: list[lma.Command]) -> None:
+        for command in commands:
+            match command:
+                case lma.SendProxyBindingAcknowledgement(acknowledgement=answer, destination=to, reply_to=reply_to):
+                    frame = acknowledgement_frame(answer, self.domain.lma.address, to, reply_to)  # type: ignore[arg-type]
+                    header = decode_ipv6(decode_ethernet(frame).payload).payload
+                    self.transport.send(self.domain.lma.id, to, header)
+                case lma.SetForwarding():
+                    self.switches[command.switch].set_forwarding(command)
+                case lma.RespondToAgent(token=token):
+                    self._respond(token, None)
+                case lma.RejectAgent(token=token, message=message):
+                    self._respond(token, message)
+                case lma.CallAgent():
+                    self._call_agent(command)
+                case lma.RecordEvent():
+                    self.facts.append((self.clock.now, command))
+                case lma.HandoverAccepted() | lma.HandoverRefused():
+                    self.rest_answers.append(command)
+
+    def _frame_from(self, node: SimulatedMobileNode, frame: bytes) -> None:
+        if node.mag_id is not None:
+            port = node.profile.access_port()
+            self.agents[node.mag_id].handle(AccessFrameReceived(port=port, frame=frame))
+
+    def _start_controller(self) -> None:
+        core = self.lma
+        self.clock.add(Ticker("lma", core.next_deadline, lambda now: self._execute(core.tick(now))))
+        self._execute(core.start(self.clock.now))
+
+    def _switch(self, role: SwitchRole) -> SimulatedSwitch:
+        nodes = tuple(profile.access_port() for profile in self.domain.mobile_nodes)
+        ports = {
+            "lma": ("src0", "mag0"),
+            "mag": (MAG_LMA_PORT, MAG_MAG_PORT, MAG_BUFFER_PORT, *nodes),
+            "lma-transport": ("transport",),
+        }[role.kind]
+        return SimulatedSwitch(role, ports, self.clock, self.delays.switch_s, self._to_lma)
+
+    def _port(self, mn_id: str) -> str:
+        return self.mobile_nodes[mn_id].profile.access_port()
+
+    def _address(self, name: str) -> IPv6Address:
+        mag = self.domain.mag(name)
+        return mag.address if mag is not None else self.domain.lma.address
+
+
+def _roles(domain: Domain) -> list[SwitchRole]:
+    kinds = [(domain.lma.id, "lma"), (f"{domain.lma.id}-transport", "lma-transport")]
+    kinds += [(mag.id, "mag") for mag in domain.mags]
+    return [
+        SwitchRole(
+            name=name, kind=kind, lma_gre_key=domain.lma_gre_key, mag_gre_key=domain.mag_gre_key,
+            access_mac=MAG_ACCESS_MAC,
+        )
+        for name, kind in kinds
+    ]
+
+
+def _over_the_wire(call: Any, methods: dict[str, type[Any]]) -> Any:
+    received = decode_params(methods[call.method], encode_params(call))
+    assert received == call
+    return received

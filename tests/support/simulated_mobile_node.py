@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mobile node of a simulation: a host that joins groups, answers MLD queries and may ask for its own handover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+
+from southbound.codec.castover_options import NewMagIdentifier
+from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
+from southbound.codec.handover import HandoverIndication
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.mld import Mldv2Query, Mldv2Report
+from southbound.codec.mld_packet import ALL_MLDV2_ROUTERS, ALL_ROUTERS, decode_mld_packet, encode_mld_packet
+from southbound.codec.mobility import encode_mobility_packet
+from southbound.codec.options import MobileNodeIdentifier
+from southbound.codec.records import MulticastAddressRecord
+from southbound.mld.membership import FilterMode, GroupMembership
+from tests.support.simulated_clock import SimulatedClock
+from topology.model import MobileNode
+
+_ANSWER_AFTER_S = 0.02
+_CHANGES = {
+    FilterMode.INCLUDE: Mldv2RecordType.CHANGE_TO_INCLUDE_MODE,
+    FilterMode.EXCLUDE: Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE,
+}
+_STATES = {
+    FilterMode.INCLUDE: Mldv2RecordType.MODE_IS_INCLUDE,
+    FilterMode.EXCLUDE: Mldv2RecordType.MODE_IS_EXCLUDE,
+}
+
+
+class SimulatedMobileNode:
+    """One host. `mag_id` is where its link is up now."""
+
+    def __init__(
+        self, profile: MobileNode, clock: SimulatedClock, send: Callable[[SimulatedMobileNode, bytes], None]
+    ) -> None:
+        self.profile = profile
+        self.mag_id: str | None = None
+        self.answers_queries = True
+        self.wants: dict[IPv6Address, GroupMembership] = {
+            subscription.group: GroupMembership(
+                group=subscription.group,
+                filter_mode=FilterMode.INCLUDE if subscription.sources else FilterMode.EXCLUDE,
+                sources=subscription.sources,
+            )
+            for subscription in profile.subscriptions
+        }
+        self._clock, self._send = clock, send
+        octets = profile.link_layer_id
+        self.link_local = IPv6Address(
+            b"\xfe\x80" + bytes(6) + bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+        )
+
+    def join(self, group: str, *sources: str, exclude: bool = False) -> None:
+        """IPV6_JOIN_GROUP, or with sources MCAST_JOIN_SOURCE_GROUP (`exclude`: MCAST_BLOCK_SOURCE)."""
+        mode = FilterMode.INCLUDE if sources and not exclude else FilterMode.EXCLUDE
+        addresses = frozenset(IPv6Address(source) for source in sources)
+        wanted = GroupMembership(group=IPv6Address(group), filter_mode=mode, sources=addresses)
+        self.wants[wanted.group] = wanted
+        self._report(_CHANGES, (wanted,))
+
+    def leave(self, group: str) -> None:
+        """IPV6_LEAVE_GROUP."""
+        address = IPv6Address(group)
+        self.wants.pop(address, None)
+        gone = GroupMembership(group=address, filter_mode=FilterMode.INCLUDE)
+        self._report(_CHANGES, (gone,))
+
+    def receive(self, frame: bytes) -> None:
+        """A frame of the MAG: queries are answered with the current state (RFC 3810 section 5.2.11)."""
+        message = decode_mld_packet(decode_ethernet(frame).payload).message
+        assert isinstance(message, Mldv2Query)
+        if self.answers_queries:
+            mag_id = self.mag_id
+            self._clock.after(_ANSWER_AFTER_S, lambda: self._answer(mag_id, message))
+
+    def indicate_handover(self, new_mag: str, mn_id: str | None = None) -> None:
+        """HO-Initiate: the draft's step 1 (b)."""
+        message = HandoverIndication(
+            sequence=1,
+            options=(
+                MobileNodeIdentifier(identifier=self.profile.id if mn_id is None else mn_id),
+                NewMagIdentifier(identifier=new_mag),
+            ),
+        )
+        self._frame(encode_mobility_packet(message, self.link_local, ALL_ROUTERS), ALL_ROUTERS)
+
+    def _answer(self, mag_id: str | None, query: Mldv2Query) -> None:
+        if self.mag_id != mag_id:
+            return
+        wanted = [m for m in self.wants.values() if query.group == IPv6Address("::") or m.group == query.group]
+        self._report(_STATES, tuple(wanted))
+
+    def _report(
+        self, kinds: dict[FilterMode, Mldv2RecordType], memberships: tuple[GroupMembership, ...]
+    ) -> None:
+        records = tuple(
+            MulticastAddressRecord(
+                record_type=kinds[membership.filter_mode], group=membership.group,
+                sources=tuple(sorted(membership.sources)),
+            )
+            for membership in memberships
+        )
+        if records:
+            packet = encode_mld_packet(Mldv2Report(records=records), self.link_local, ALL_MLDV2_ROUTERS)
+            self._frame(packet, ALL_MLDV2_ROUTERS)
+
+    def _frame(self, packet: bytes, destination: IPv6Address) -> None:
+        frame = EthernetFrame(
+            destination=multicast_mac(destination), source=self.profile.link_layer_id, payload=packet
+        )
+        self._send(self, encode_ethernet(frame))

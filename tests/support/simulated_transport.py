@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transport network of a simulation: Mobility Headers as octets, late, lost, doubled and overtaking each other."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from southbound.agent.handover_messages import Purpose, purpose
+from southbound.codec.accessors import mn_id
+from southbound.codec.handover import Dialect
+from southbound.codec.mobility import (
+    HandoverAcknowledge,
+    HandoverInitiate,
+    MobilityMessage,
+    ProxyBindingAcknowledgement,
+    ProxyBindingUpdate,
+    decode_mobility,
+)
+from tests.support.simulated_clock import SimulatedClock
+from topology.model import Domain
+
+_INITIATES = {
+    Purpose.CONTEXT: "HI context",
+    Purpose.FORWARDING_REQUEST: "HI(F)",
+    Purpose.LAST_DELIVERED: "HI last delivered",
+    Purpose.COMPLETED: "HI completed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkQuality:
+    """What every link does to what it carries."""
+
+    delay_s: float = 0.001
+    jitter_s: float = 0.0
+    """Up to this much more delay, drawn for each packet: later ones overtake earlier ones."""
+    loss: float = 0.0
+    duplication: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """One Mobility Header as it was sent."""
+
+    at: float
+    source: str
+    """MAG id, or the LMA's."""
+    destination: str
+    name: str
+    """'HI context', 'HI(F)', 'HI last delivered', 'HI completed', 'HAck to HI ...', 'PBU', 'PBU 0', 'PBA'."""
+    message: MobilityMessage
+    header: bytes
+    repeated: bool
+    """The same octets have been sent before between these two."""
+
+
+Fate = Callable[[Carried], str]
+"""'' to deliver, 'lose', or 'delay <seconds>'."""
+
+
+class SimulatedTransport:
+    """Carries headers between the addresses of a domain; `deliver(destination, source, header)` hands them over."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        clock: SimulatedClock,
+        quality: LinkQuality,
+        seed: int,
+        deliver: Callable[[str, str, bytes], None],
+    ) -> None:
+        self.quality = quality
+        self.carried: list[Carried] = []
+        self.watchers: list[Callable[[Carried], None]] = []
+        self.fates: list[Fate] = []
+        self._domain, self._clock, self._deliver = domain, clock, deliver
+        self._random = random.Random(seed)
+        self._names = {mag.address: mag.id for mag in domain.mags} | {domain.lma.address: domain.lma.id}
+        self._addresses = {name: address for address, name in self._names.items()}
+        self._asked: dict[tuple[str, str, str, int], str] = {}
+        self._seen: set[tuple[str, str, bytes]] = set()
+
+    def send(self, source: str, destination: IPv6Address, header: bytes) -> None:
+        """Put a header on the way. It must be one that the codec reads, checksum included."""
+        target = self._names[destination]
+        carried = self._read(source, target, header)
+        self.carried.append(carried)
+        for watch in self.watchers:
+            watch(carried)
+        for fate in self.fates:
+            verdict = fate(carried)
+            if verdict == "lose":
+                return
+            if verdict:
+                self._later(float(verdict.removeprefix("delay ")), source, target, header)
+                return
+        quality = self.quality
+        copies = 1 + (self._random.random() < quality.duplication)
+        for _ in range(copies):
+            if self._random.random() >= quality.loss:
+                self._later(quality.delay_s + self._random.random() * quality.jitter_s, source, target, header)
+
+    def lose(self, name: str, times: int = 1, source: str | None = None) -> None:
+        """Lose the next so many packets of this name."""
+        left = [times]
+
+        def fate(carried: Carried) -> str:
+            if carried.name == name and source in (None, carried.source) and left[0] > 0:
+                left[0] -= 1
+                return "lose"
+            return ""
+
+        self.fates.append(fate)
+
+    def delay(self, name: str, seconds: float, times: int = 1) -> None:
+        """Let the next so many packets of this name take so long."""
+        left = [times]
+
+        def fate(carried: Carried) -> str:
+            if carried.name == name and left[0] > 0:
+                left[0] -= 1
+                return f"delay {seconds}"
+            return ""
+
+        self.fates.append(fate)
+
+    def names(self) -> list[str]:
+        """What was sent, in order."""
+        return [carried.name for carried in self.carried]
+
+    def sent(self, name: str, source: str | None = None) -> list[Carried]:
+        """All of this name."""
+        return [carried for carried in self.carried if carried.name == name and source in (None, carried.source)]
+
+    def _later(self, delay_s: float, source: str, target: str, header: bytes) -> None:
+        self._clock.after(delay_s, lambda: self._deliver(target, source, header))
+
+    def _read(self, source: str, target: str, header: bytes) -> Carried:
+        peer = self._domain.mag(target) if target != self._domain.lma.id else None
+        dialect = Dialect(self._domain.dialect_towards(peer)) if peer is not None else Dialect.RFC
+        message = decode_mobility(
+            header,
+            self._addresses[source],
+            self._addresses[target],
+            dialect,
+            option_length_unit=self._domain.option_length_unit,
+        )
+        key = (source, target, header)
+        repeated = key in self._seen
+        self._seen.add(key)
+        return Carried(
+            at=self._clock.now,
+            source=source,
+            destination=target,
+            name=self._name(source, target, message),
+            message=message,
+            header=header,
+            repeated=repeated,
+        )
+
+    def _name(self, source: str, target: str, message: MobilityMessage) -> str:
+        match message:
+            case HandoverInitiate():
+                name = _INITIATES[purpose(message)]
+                self._asked[source, target, mn_id(message) or "", message.sequence] = name
+                return name
+            case HandoverAcknowledge():
+                asked = self._asked.get((target, source, mn_id(message) or "", message.sequence), "nothing")
+                return f"HAck to {asked}"
+            case ProxyBindingUpdate():
+                return "PBU" if message.lifetime_s else "PBU 0"
+            case ProxyBindingAcknowledgement():
+                return "PBA"
+        return "other"
