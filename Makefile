@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` install what is missing first. Both need root: they build network namespaces.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lab-up lab-down clean
+
+HANDOVERS ?= 20
+DEMO_OUTPUT ?= demo-output
+BIN := .venv/bin
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+install: ## Debian packages and .venv, whatever of them is missing
+	@tools/install.sh runtime
+
+demo: install ## build a lab, stream, hand over in both dialects, predictive and plain, report, clean up
+	./castover demo --dialect both --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json --logs $(DEMO_OUTPUT)/logs
+
+check: ## ruff, mypy, import-linter
+	@tools/install.sh dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## check, then every test
+	$(BIN)/pytest
+
+lab-up: install ## build the lab of topology.yaml with controller and agents
+	./castover lab up
+
+lab-down: ## take it down
+	./castover lab down
+
+clean: ## remove what was built here: .venv, caches, the demo's output
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(DEMO_OUTPUT)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
