@@ -99,7 +99,8 @@ class Switch:
         """Have every bridge call its controller now.
 
         Open vSwitch 3.1 waits up to 8 s between attempts whatever max_backoff says (seen in its log), so after a
-        controller has come up its switches are made to forget the wait: the target is taken away and given back.
+        controller has come up its switches are made to forget the wait: the target is exchanged and given back. (Never
+        without any target: a bridge that loses its last controller loses all its flows.)
         """
         for line in self.vsctl("--bare", "--columns=name,controller", "--format=csv", "list", "Bridge").splitlines():
             bridge, _, controller = line.partition(",")
@@ -108,7 +109,7 @@ class Switch:
             columns = ("target", "connection_mode", "inactivity_probe", "max_backoff")
             values = self.vsctl("get", "Controller", controller.strip('"'), *columns).split()
             settings = [f"{column}={value}" for column, value in zip(columns[1:], values[1:], strict=True)]
-            self.vsctl("del-controller", bridge)
+            self.vsctl("set-controller", bridge, f"unix:{self._run}/nobody.sock")
             self.vsctl("set-controller", bridge, values[0].strip('"'), "--", "set", "Controller", bridge, *settings)
 
     def _daemon(self, name: str, arguments: Sequence[str]) -> LabProcess:

@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from southbound.agent.adapters.access_port import AccessPort
 from southbound.agent.adapters.paced_egress import PacedEgress
-from southbound.agent.commands import CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed
-from southbound.agent.events import Event, StreamObserved, StreamsJoined
-from southbound.agent.handover_buffer import (
+from southbound.agent.buffer_effects import (
     Deliver,
     DeliveryStarted,
     Effect,
     FirstNativePacket,
     FirstTunnelPacket,
-    HandoverBuffer,
     Joined,
 )
+from southbound.agent.commands import CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed
+from southbound.agent.events import Event, StreamObserved, StreamsJoined
+from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.rpc.methods import BufferReport
 from topology.model import MAG_ACCESS_MAC, Domain
 
