@@ -14,6 +14,8 @@ from typing import Any
 import eventlet
 from eventlet import wsgi
 from eventlet.green import socket
+from eventlet.greenio import GreenSocket
+from eventlet.patcher import original
 
 from apps.event_stream import EventStream
 from apps.executor import Executor
@@ -117,7 +119,8 @@ def _inherit(descriptor: int) -> Any:
     if not is_socket:
         raise RestSocketError(f"descriptor {descriptor} for REST: found no socket; allowed: a listening TCP socket")
     os.set_inheritable(descriptor, False)
-    found = socket.socket(fileno=descriptor)
+    # eventlet's own constructor takes every descriptor for an IPv4 socket; the original asks the kernel.
+    found = original("socket").socket(fileno=descriptor)
     family, kind = found.family, found.type
     listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if family not in (socket.AF_INET, socket.AF_INET6) or kind != socket.SOCK_STREAM or not listens:
@@ -126,7 +129,7 @@ def _inherit(descriptor: int) -> Any:
             f"descriptor {descriptor} for REST: found {family.name} {kind.name}, "
             f"{'' if listens else 'not '}listening; allowed: a listening TCP socket"
         )
-    return found
+    return GreenSocket(found)
 
 
 class _Listener:
