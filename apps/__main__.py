@@ -19,8 +19,9 @@ from apps.lma_app import LmaApp
 from apps.rest_server import RestServer
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
-from topology.load import TopologyError, load_topology
+from topology.load import load_topology
 from topology.model import Domain
+from topology.problem import TopologyError
 
 _log = logging.getLogger("castover")
 EXIT_CONFIGURATION = 2

@@ -22,6 +22,11 @@ MAG_BUFFER_PORT = "hob0"
 INTEGRATION_BRIDGE = "br-int"
 TRANSPORT_BRIDGE = "br-phy"
 
+MAG_ACCESS_MAC = bytes.fromhex("02ca57ffff01")
+"""Link-layer address of every MAG on its access links: the MN sees one router everywhere (RFC 5213 section 6.9.3)."""
+MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
+"""Link-local address of every MAG on its access links, formed from MAG_ACCESS_MAC (RFC 4291 appendix A)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
-from topology.load import TopologyError, load_topology
+from topology.load import load_topology
 from topology.model import Domain, Mag
+from topology.problem import TopologyError
 
 EXIT_CONFIGURATION = 2
 EXIT_SOCKETS = 3

@@ -97,6 +97,13 @@ class NativeConfirmed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoForwarding:
+    """Handover buffer: the p-MAG will send neither packets nor its word on the last delivered one."""
+
+    mn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseBuffer:
     """Handover buffer: free what is kept for this MN; its counters go to the controller under `handover_id`."""
 
@@ -112,7 +119,8 @@ class RecordFact:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+BufferCommand = ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
 Command = (
-    SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController | WatchSent | UnwatchSent
-    | ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed | ReleaseBuffer | RecordFact
+    SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController
+    | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RecordFact
 )

@@ -18,6 +18,7 @@ from southbound.agent.commands import (
     DeliverBuffer,
     ExpectMobileNode,
     NativeConfirmed,
+    NoForwarding,
     RecordFact,
     ReleaseBuffer,
 )
@@ -134,8 +135,7 @@ class NewMag:
         if arriving is None or arriving.state is not NewState.PREPARING:
             return []
         if error is not None:
-            arriving.state = NewState.ALONE
-            return [RecordFact(name="prepare_refused", fields={"mn_id": mn_id, "reason": error})]
+            return self._alone(arriving, error)
         arriving.state = NewState.FORWARDING_REQUESTED
         handover_id = arriving.handover_id
         return [
@@ -277,7 +277,8 @@ class NewMag:
     def _alone(self, arriving: Arriving, reason: str) -> list[Command]:
         arriving.state = NewState.ALONE
         self._context.counters["forwarding_refused"] += 1
-        return [RecordFact(name="forwarding_refused", fields={"mn_id": arriving.profile.id, "reason": reason})]
+        fact = RecordFact(name="forwarding_refused", fields={"mn_id": arriving.profile.id, "reason": reason})
+        return [NoForwarding(mn_id=arriving.profile.id), fact]
 
     def _end(self, arriving: Arriving, outcome: str, reason: str) -> list[Command]:
         mn_id = arriving.profile.id

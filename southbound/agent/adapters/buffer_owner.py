@@ -15,7 +15,7 @@ from southbound.agent.buffer_effects import (
     FirstTunnelPacket,
     Joined,
 )
-from southbound.agent.commands import CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed
+from southbound.agent.commands import BufferCommand, CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed, NoForwarding
 from southbound.agent.events import Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.rpc.methods import BufferReport
@@ -42,14 +42,12 @@ class BufferOwner:
     """Owns the HandoverBuffer of one agent; `handle` takes the events that come of it."""
 
     def __init__(self, domain: Domain, ports: dict[str, AccessPort], handle: Callable[[Event], None]) -> None:
-        self._buffer = HandoverBuffer(domain.limits, domain.timers)
+        self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
         self._ports = ports
         self._handle = handle
         self._arrivals: dict[str, _Arrival] = {}
 
-    def carry_out(
-        self, command: ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed, now: float
-    ) -> None:
+    def carry_out(self, command: BufferCommand, now: float) -> None:
         """One of the core's commands for the buffer."""
         mn_id = command.mn_id
         match command:
@@ -64,6 +62,8 @@ class BufferOwner:
                 effects = self._buffer.arrived(mn_id, now)
             case NativeConfirmed():
                 effects = self._buffer.native_confirmed(mn_id, now)
+            case NoForwarding():
+                effects = self._buffer.forwarding_refused(mn_id, now)
         self._apply(effects)
 
     def packet(self, path_index: int, packet: bytes, now: float) -> None:

@@ -26,6 +26,7 @@ from southbound.agent.commands import (
     DeliverBuffer,
     ExpectMobileNode,
     NativeConfirmed,
+    NoForwarding,
     NotifyController,
     RecordFact,
     ReleaseBuffer,
@@ -179,7 +180,7 @@ class MagProcess:
             case UnwatchSent(port=port):
                 self._ports[port].unwatch_sent()
                 self._sent.pop(port, None)
-            case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed():
+            case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 report = self._buffer.release(mn_id, handover_id, time.monotonic())
