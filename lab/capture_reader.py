@@ -76,7 +76,7 @@ def tunnel_packets(file: Path) -> Counter[TunnelFlow]:
 
 def mobility_headers(file: Path) -> list[MobilityHeaderSeen]:
     """Every Mobility Header message, in the order of the file."""
-    rows = read_fields(file, "mip6", ["frame.time_epoch", "ipv6.src", "ipv6.dst", "mip6.mhtype"])
+    rows = read_fields(file, "mipv6", ["frame.time_epoch", "ipv6.src", "ipv6.dst", "mip6.mhtype"])
     return [
         MobilityHeaderSeen(
             time_s=float(time), source=IPv6Address(source), destination=IPv6Address(destination),

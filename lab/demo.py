@@ -49,7 +49,10 @@ def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], N
                 with RestClient(lab.state.rest_url) as client:
                     _attach(lab, client, cast, phase)
                     for mode in settings.modes:
-                        finished(_run(lab, client, cast, settings, dialect, mode, phase))
+                        result = _run(lab, client, cast, settings, dialect, mode, phase)
+                        if result.completed < len(result.runs) or result.leftovers:
+                            _copy_logs(lab, settings.logs / f"{dialect}-{mode}")
+                        finished(result)
             phase("lab taken down")
 
 
@@ -76,7 +79,7 @@ def _run(
         stream.await_reception(name, max(2, round(settings.rate_pps * SETTLE_S)), _RECEPTION_TIMEOUT_S)
     stage = Stage(lab=lab, client=client, stream=stream, cast=cast, settings=settings)
     start_ns = time.time_ns()
-    runs = run_handovers(stage, mode, lambda done, of: say(f"{mode}: handover {min(done + 1, of)} of {of}"))
+    runs = run_handovers(stage, mode, lambda number, of: say(f"{mode}: handover {number} of {of}"))
     say(f"{mode}: looking for leftovers")
     leftovers = _settled_leftovers(lab, client)
     end_ns = time.time_ns()
@@ -108,7 +111,10 @@ def _logs_kept(lab: Lab, folder: Path) -> Iterator[None]:
         yield
     except LabError as error:
         dead = [process for process in recorded_processes(lab.domain.name) if not process.alive]
-        words = [f"{process.name} on {process.node} has ended: {last_log_lines(process)}" for process in dead]
+        words = [
+            f"{process.name} on {process.node} has ended: {last_log_lines(process)}"
+            for process in dead if f"{process.name} on {process.node} ended" not in error.problem
+        ]
         _copy_logs(lab, folder)
         raise LabError("\n".join([error.problem, *words]), error.mend or f"logs: {folder}") from error
     except Exception:

@@ -29,7 +29,7 @@ SETTLE_S = 0.1
 """Undisturbed stream between the end of one handover and the request for the next."""
 
 Tell = Callable[[int, int], None]
-"""(handovers done, handovers wanted)."""
+"""(number of the handover that begins, from 1; handovers wanted)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
     once = _predictive if mode == PREDICTIVE else _plain
     runs: list[HandoverRun] = []
     with stage.lab.mobile_node(stage.cast.mover.name) as host:
-        for number in range(stage.settings.handovers):
+        for number in range(1, stage.settings.handovers + 1):
             tell(number, stage.settings.handovers)
             present = host.attached_to()
             target = next(mag for mag in stage.cast.mags if mag != present)
@@ -76,7 +76,6 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
             runs.append(run)
             once(stage, host, run)
             _settle(stage)
-    tell(stage.settings.handovers, stage.settings.handovers)
     return runs
 
 
