@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -20,6 +21,7 @@ from controller.commands import CallAgent, Command, RecordEvent, SetForwarding
 from controller.events import (
     AgentConnected,
     AgentNotified,
+    AgentRequested,
     Event,
     ForwardingConfirmed,
     ProxyBindingUpdateReceived,
@@ -121,17 +123,17 @@ class Answer:
 class RestWorld:
     """A client of the application, and the world behind it."""
 
-    def __init__(self, *, connected: bool = True) -> None:
+    def __init__(self, *, connected: bool = True, ids: Iterable[str] | None = None) -> None:
         self.domain = load_topology(TOPOLOGY)
         self.executor = SynchronousExecutor(self.domain)
         self.events = EventStream("0a1b2c3d")
         self.metrics = Metrics(self.executor.snapshot, lambda: {("event_queue", "full"): self.executor.dropped_events})
         self.executor.listen(self.events.publish)
         self.executor.listen(self.metrics.observe)
-        numbers = itertools.count(1)
+        names = iter(ids or (f"ho-{number:012x}" for number in itertools.count(1)))
         self.resources = Resources(
             domain=self.domain, core=self.executor, switches=self.executor, metrics=self.metrics, events=self.events,
-            new_id=lambda: f"ho-{next(numbers):012x}", clock=lambda: WALL,
+            new_id=lambda: next(names), clock=lambda: WALL,
         )
         self.application = RestApi(self.resources.routes(), self.metrics.answered)
         if connected:
@@ -177,13 +179,46 @@ class RestWorld:
     def notify(self, mag_id: str, call: Any) -> None:
         self.executor.post(AgentNotified(mag_id=mag_id, call=call))
 
-    def step(self, handover_id: str, number: int, name: str, node: str, at: float) -> None:
+    def step(self, handover_id: str, number: int, name: str, node: str, at: float, detail: str = "") -> None:
         self.notify(
             node,
             methods.StepReached(
-                handover_id=handover_id, mn_id=MN1, step=number, name=name, at=at, previous_mag="mag1", new_mag="mag2"
+                handover_id=handover_id, mn_id=MN1, step=number, name=name, at=at, previous_mag="mag1", new_mag="mag2",
+                detail=detail,
             ),
         )
+
+    def call(self, mag_id: str, call: Any) -> None:
+        self.executor.post(AgentRequested(mag_id=mag_id, token=1, call=call))
+
+    def complete(self, handover_id: str) -> None:
+        """Everything that the agents of mag1 and mag2 say of a handover of mn1 that goes well."""
+        groups = (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE),)
+        known = {"handover_id": handover_id, "mn_id": MN1}
+        self.step(handover_id, 1, "HO-Initiate", "mag1", WALL + 0.001, "rest")
+        self.step(handover_id, 2, "HI", "mag1", WALL + 0.001, "1 group(s)")
+        self.step(handover_id, 3, "HAck", "mag2", WALL + 0.002)
+        self.call("mag2", methods.PrepareForwarding(**known, previous_mag="mag1", memberships=groups))
+        self.step(handover_id, 4, "HI(F)", "mag2", WALL + 0.004)
+        self.call("mag1", methods.CloneGroups(**known, new_mag="mag2", memberships=groups))
+        self.step(handover_id, 4, "HAck to HI(F)", "mag1", WALL + 0.006, "clone confirmed")
+        self.step(handover_id, 5, "tunnel data", "mag2", WALL + 0.007)
+        self.step(handover_id, 6, "MN left", "mag1", WALL + 0.05, "last packet of 1 stream(s) named")
+        self.notify("mag1", methods.MobileNodeDetached(mn_id=MN1))
+        self.notify("mag2", methods.MobileNodeAttached(mn_id=MN1, access_port="mn1"))
+        self.notify("mag2", methods.MembershipReported(mn_id=MN1, memberships=groups))
+        self.step(handover_id, 8, "PBU-M", "mag2", WALL + 0.1, "1 group(s)")
+        self.step(handover_id, 7, "delivery", "mag2", WALL + 0.1)
+        self.bind("mag2", MN1, sequence=2)
+        self.step(handover_id, 9, "PBA", "mag2", WALL + 0.103, "status 0")
+        self.step(handover_id, 10, "native data", "mag2", WALL + 0.104)
+        self.call("mag2", methods.DeliverDirectly(**known))
+        self.step(handover_id, 11, "HI completed", "mag1", WALL + 0.108, "completed")
+        self.step(handover_id, 11, "HAck completed", "mag2", WALL + 0.109)
+        counters = {"received_tunnel": 98, "received_native": 7, "delivered": 100, "duplicates_dropped": 5}
+        self.notify("mag2", methods.BufferReport(**known, counters=counters))
+        for mag_id in ("mag1", "mag2"):
+            self.call(mag_id, methods.ReleaseForwarding(**known, outcome="completed"))
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

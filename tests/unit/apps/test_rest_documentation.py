@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/rest.md names every route, problem and metric, and each of its examples is carried out and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from apps.problems import PROBLEM_TYPES
+from apps.rest_schema import HandoverQuery
+from controller.handover import HandoverState
+from tests.support.rest_world import Answer, RestWorld
+
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+BASE = "http://127.0.0.1:8080"
+FIRST, SECOND = "ho-5f0c19d2a7b3", "ho-c2e8714406fd"
+
+
+def examples() -> list[tuple[str, str]]:
+    """(curl command, what it prints), in the order of the page."""
+    found = []
+    for block in BLOCK.findall(DOCUMENT):
+        command, _, output = block.removeprefix("$ ").replace("\\\n", " ").partition("\n")
+        found.append((command, output))
+    return found
+
+
+def carry_out(world: RestWorld, command: str) -> Answer:
+    words = shlex.split(command)
+    assert words[0] == "curl"
+    method, body, path, headers = "GET", None, "", {}
+    words = words[1:]
+    while words:
+        word = words.pop(0)
+        if word == "-X":
+            method = words.pop(0)
+        elif word == "-H":
+            name, _, value = words.pop(0).partition(": ")
+            headers[name.replace("-", "_")] = value
+        elif word == "-d":
+            method, body = "POST", words.pop(0).encode()
+        elif word.startswith(BASE):
+            path = word.removeprefix(BASE)
+        else:
+            assert word in ("-s", "-i", "-N"), command
+    return world.request(method, path, body, **headers)
+
+
+def prepare(world: RestWorld, command: str) -> None:
+    """What has happened before this example."""
+    if FIRST in command and "-X DELETE" not in command and not world.executor.snapshot().handovers[0]["steps"]:
+        world.complete(FIRST)
+    if "-X DELETE" in command and SECOND in command:
+        world.post({"mn_id": "mn1", "new_mag": "mag1"})
+
+
+def test_the_examples_are_what_the_api_answers() -> None:
+    world = RestWorld(ids=[FIRST, SECOND])
+    seen = 0
+    for command, output in examples():
+        prepare(world, command)
+        if "/v1/events" in command:
+            assert_events(world, output)
+            continue
+        answer = carry_out(world, command)
+        if " -i " in command:
+            head, _, output = output.partition("\n\n")
+            status, *lines = head.split("\n")
+            assert status == f"HTTP/1.1 {answer.response.status}", command
+            for line in lines:
+                name, _, value = line.partition(": ")
+                assert answer.response.headers[name] == value.replace(BASE, "http://localhost"), command
+        if answer.response.content_type.endswith("json"):
+            assert json.loads(output) == answer.json, command
+        else:
+            for line in output.splitlines():
+                assert line == "..." or line in answer.response.text.splitlines(), command
+        seen += 1
+    assert seen >= 17
+
+
+def assert_events(world: RestWorld, output: str) -> None:
+    """The lines of the example are among those that a reader of the whole ring gets."""
+    reader = world.events.follow("from the start", lambda: None)
+    lines = (next(reader) + next(reader)).decode().splitlines()
+    reader.close()
+    for line in output.splitlines():
+        if line not in ("", "...", ": heartbeat"):
+            assert line in lines, line
+
+
+def test_every_route_has_its_heading_and_example() -> None:
+    commands = [command for command, _ in examples()]
+    headings = re.findall(r"(?m)^### `(\w+) (\S+)`", DOCUMENT)
+    routes = RestWorld().resources.routes()
+    assert sorted(headings) == sorted((route.method, route.path) for route in routes)
+    for route in routes:
+        pattern = re.compile(re.escape(BASE) + re.sub(r"\\{\w+\\}", "[^/ ]+", re.escape(route.path)) + r"(\?\S*)?'?$")
+        wanted = "-X DELETE" if route.method == "DELETE" else "-d" if route.method == "POST" else ""
+        matching = [command for command in commands if any(pattern.search(word) for word in command.split())]
+        assert [command for command in matching if wanted in command], route
+
+
+def test_every_problem_type_state_and_parameter_is_explained() -> None:
+    for name, kind in PROBLEM_TYPES.items():
+        assert f"| `/problems/{name}` | {kind.status} |" in DOCUMENT
+    for state in HandoverState:
+        assert f"| `{state.value}` |" in DOCUMENT
+    for name in HandoverQuery.model_fields:
+        assert f"| `{name}` |" in DOCUMENT
+
+
+def test_every_metric_is_named_and_every_named_one_is_there() -> None:
+    families = {family.name for family in RestWorld().metrics.registry.collect()}
+    ours = {name for name in families if name.startswith("castover_")}
+    named = set(re.findall(r"(?m)^\| `(castover_\w+)`", DOCUMENT))
+    assert {name.removesuffix("_total") for name in named} == ours
