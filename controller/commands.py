@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the LMA wants done: the outputs of `LmaCore`, in the imperative. The edge (`apps/executor.py`) carries them out."""
+"""What the LMA wants done: the outputs of `LmaCore`, in the imperative; `apps/executor.py` carries them out."""
 
 from __future__ import annotations
 

@@ -157,7 +157,10 @@ def cancel_requested(state: LmaState, handover_id: str) -> Reaction:
         [
             HandoverAccepted(handover_id=handover_id),
             CallAgent(
-                mag_id=handover.previous_mag, token=f"{call.method} {handover_id}", call=call, timeout_s=AGENT_CALL_TIMEOUT_S
+                mag_id=handover.previous_mag,
+                token=f"{call.method} {handover_id}",
+                call=call,
+                timeout_s=AGENT_CALL_TIMEOUT_S,
             ),
         ]
     )
@@ -198,9 +201,21 @@ def register(state: LmaState, entry: BindingCacheEntry, memberships: Memberships
     """Store an accepted binding and the multicast state of a PBU-M; returns the switches that are concerned."""
     former = state.cache.lookup(entry.mn_id)
     state.cache.put(entry)
-    if memberships is not None and entry.state is BindingState.ACTIVE:
+    active = entry.state is BindingState.ACTIVE
+    told = entry.mag_id in state.agents and state.listeners.is_attached(entry.mag_id, entry.mn_id)
+    if memberships is not None and active and not told:
+        # An agent that has the MN on its link tells its state itself, whole and in order; a PBU-M may be late, or
+        # without what found no room in it.
         state.listeners.report(entry.mag_id, entry.mn_id, memberships)
+    forget_unattached(state, entry.mn_id, entry.mag_id if active else None)
     return {state.domain.lma.id, entry.mag_id} | ({former.mag_id} if former is not None else set())
+
+
+def forget_unattached(state: LmaState, mn_id: str, serving_mag: str | None) -> None:
+    """Drop what PBU-Ms have said of this MN at MAGs that neither serve it nor have it on a link."""
+    for listener in [listener for listener in state.listeners if listener.mn_id == mn_id]:
+        if listener.access_port is None and listener.mag_id != serving_mag:
+            state.listeners.detach(listener.mag_id, mn_id)
 
 
 def advance(state: LmaState, handover_id: str, what: HandoverInput) -> None:
@@ -228,7 +243,7 @@ def _prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForw
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=handover)])
     handover.receiving = handover.groups = _allowed(state, call.mn_id, call.memberships)
     handover.direct = False
-    return _answer_when_confirmed(state, mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
+    return _answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
 
 
 def _clone(state: LmaState, mag_id: str, token: int, call: methods.CloneGroups, now: float) -> Reaction:
@@ -238,7 +253,7 @@ def _clone(state: LmaState, mag_id: str, token: int, call: methods.CloneGroups, 
     handover.cloning = handover.groups = _allowed(state, call.mn_id, call.memberships)
     # The LMA feeds the p-MAG already as long as the MN listens there; its switch is refreshed but not waited for.
     return _answer_when_confirmed(
-        state, mag_id, token, handover, {mag_id}, HandoverInput.CLONE, now, also={state.domain.lma.id}
+        mag_id, token, handover, {mag_id}, HandoverInput.CLONE, now, also={state.domain.lma.id}
     )
 
 
@@ -251,7 +266,7 @@ def _deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.De
         reason = f"{call.mn_id} is not bound at {mag_id}"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
     handover.direct = True
-    reaction = _answer_when_confirmed(state, mag_id, token, handover, {mag_id}, HandoverInput.DELIVER, now)
+    reaction = _answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.DELIVER, now)
     finish = methods.FinishForwarding(handover_id=handover.handover_id, mn_id=handover.mn_id)
     call_agent = CallAgent(
         mag_id=handover.previous_mag,
@@ -265,8 +280,13 @@ def _deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.De
 def _release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwarding, now: float) -> Reaction:
     handover = state.handovers.get(call.handover_id)
     done = RespondToAgent(mag_id=mag_id, token=token, result={})
+
+    def wait(state: LmaState) -> list[Wait]:
+        return [_wait(state, {mag_id}, now, done, mag_id, token)]
+
     if handover is None or handover.ended or mag_id not in (handover.previous_mag, handover.new_mag):
-        return Reaction([done])
+        # Nothing is wanted for it any more; but the switch may not have confirmed that yet.
+        return Reaction([], set(), wait)
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:
@@ -283,10 +303,6 @@ def _release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForw
     dirty = {handover.previous_mag, handover.new_mag, state.domain.lma.id}
     facts = RecordEvent(name="handover_released", fields={**_facts(handover), "by": mag_id, "reason": call.reason})
     ended: list[Command] = [RecordEvent(name="handover_ended", fields=_facts(handover))] if handover.ended else []
-
-    def wait(state: LmaState) -> list[Wait]:
-        return [_wait(state, {mag_id}, now, done, mag_id, token)]
-
     return Reaction([facts, *ended], dirty, wait)
 
 
@@ -312,11 +328,20 @@ def _of_call(
     running = state.handovers.under_way(mn_id)
     if running is not None:
         return f"handover {running.handover_id} of {mn_id} is under way"
-    return _new(state, handover_id, mn_id, previous_mag, new_mag, "mobile_node", HandoverState.INITIATED, now)
+    bound = state.cache.serving_mag(mn_id) == new_mag
+    first = HandoverState.BOUND if bound else HandoverState.INITIATED
+    return _new(state, handover_id, mn_id, previous_mag, new_mag, "mobile_node", first, now)
 
 
 def _new(
-    state: LmaState, handover_id: str, mn_id: str, previous: str, new: str, trigger: str, first: HandoverState, now: float
+    state: LmaState,
+    handover_id: str,
+    mn_id: str,
+    previous: str,
+    new: str,
+    trigger: str,
+    first: HandoverState,
+    now: float,
 ) -> Handover:
     timers = state.domain.timers
     handover = Handover(
@@ -338,7 +363,6 @@ def _allowed(state: LmaState, mn_id: str, memberships: Memberships) -> Membershi
 
 
 def _answer_when_confirmed(
-    state: LmaState,
     mag_id: str,
     token: int,
     handover: Handover,

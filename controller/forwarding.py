@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bindings + listeners + handovers -> what each switch shall do. A pure function; every rule there is comes from here."""
+"""Bindings + listeners + handovers -> what each switch shall do. Pure functions; every rule comes from here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handov
 def mag_intent(
     mag: Mag, domain: Domain, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
 ) -> ForwardingIntent:
-    """A MAG copies the native stream to its listeners, its buffer and its clones, and tunnelled streams to its buffer."""
+    """A MAG copies the native stream to its listeners, buffer and clones, and tunnelled streams to its buffer."""
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
     buffered = set()

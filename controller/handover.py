@@ -61,6 +61,7 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.INITIATED, _I.CLONE): _S.FORWARDING,
     (_S.PREPARED, _I.CLONE): _S.FORWARDING,
     # An MN may arrive before the exchange is through (docs/protocol.md, races).
+    (_S.REQUESTED, _I.BIND): _S.BOUND,
     (_S.INITIATED, _I.BIND): _S.BOUND,
     (_S.PREPARED, _I.BIND): _S.BOUND,
     (_S.FORWARDING, _I.BIND): _S.BOUND,
@@ -68,6 +69,10 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.BOUND, _I.DELIVER): _S.DELIVERED,
     (_S.DELIVERED, _I.COMPLETE): _S.COMPLETED,
     (_S.BOUND, _I.COMPLETE): _S.COMPLETED,
+    # Both MAGs say that it is over; a controller that was restarted in the middle has not heard the rest.
+    (_S.INITIATED, _I.COMPLETE): _S.COMPLETED,
+    (_S.PREPARED, _I.COMPLETE): _S.COMPLETED,
+    (_S.FORWARDING, _I.COMPLETE): _S.COMPLETED,
 } | {
     (state, failure): end
     for state in HandoverState
@@ -162,6 +167,11 @@ class HandoverTable:
     def under_way(self, mn_id: str) -> Handover | None:
         """The handover of this MN that has not ended, or None."""
         return next((handover for handover in self.open() if handover.mn_id == mn_id), None)
+
+    def arriving_at(self, mag_id: str, mn_id: str) -> Handover | None:
+        """The handover of this MN to this MAG that has not ended, or None."""
+        handover = self.under_way(mn_id)
+        return handover if handover is not None and handover.new_mag == mag_id else None
 
     def leaving(self, mag_id: str) -> list[Handover]:
         """Handovers with this p-MAG that may still hold rules."""

@@ -91,6 +91,7 @@ class LmaCore:
             dirty |= self._settle()
         for entry in state.cache.expire(now):
             commands.append(RecordEvent(name="binding_deleted", fields={"mn_id": entry.mn_id, "mag_id": entry.mag_id}))
+            coordination.forget_unattached(state, entry.mn_id, None)
             dirty |= {state.domain.lma.id, entry.mag_id}
         for handover in state.handovers.overdue(now):
             reaction = coordination.give_up(state, handover, "the handover took too long; its rules were taken away")
@@ -171,22 +172,26 @@ class LmaCore:
         answer = SendProxyBindingAcknowledgement(
             acknowledgement=verdict.acknowledgement, destination=event.source, reply_to=event.reply_to
         )
-        if verdict.entry is None:
+        if verdict.entry is None and not verdict.replayed:
             return Reaction([fact, answer])
-        dirty = coordination.register(state, verdict.entry, verdict.memberships)
-        handover = state.handovers.under_way(verdict.entry.mn_id)
-        binding = handover is not None and handover.new_mag == verdict.entry.mag_id and verdict.entry.lifetime_s > 0
+        dirty: set[str] = set()
+        handover = None
+        if verdict.entry is not None:
+            dirty = coordination.register(state, verdict.entry, verdict.memberships)
+            if verdict.entry.lifetime_s > 0:
+                handover = state.handovers.arriving_at(verdict.entry.mag_id, verdict.entry.mn_id)
 
         def wait(state: LmaState) -> list[Wait]:
             # The PBA says that the LMA forwards to the new MAG (the draft's steps 9 and 10), so the LMA's switch first.
+            # A PBU that has come twice is no reason to say it earlier.
             return [
                 Wait(
                     needs={state.domain.lma.id: state.switches.generation(state.domain.lma.id)},
                     deadline=now + state.domain.timers.switch_confirmation_timeout_ms / 1000,
                     then=(answer,),
                     otherwise=(),
-                    handover_id=handover.handover_id if handover and binding else "",
-                    advance=HandoverInput.BIND if binding else None,
+                    handover_id=handover.handover_id if handover else "",
+                    advance=HandoverInput.BIND if handover else None,
                 )
             ]
 
@@ -244,4 +249,5 @@ class LmaCore:
             if isinstance(command, RejectAgent) else command
             for command in wait.otherwise
         ]
-        return [RecordEvent(name="confirmation_lost", fields={"reason": reason, "handover_id": wait.handover_id}), *named]
+        fact = RecordEvent(name="confirmation_lost", fields={"reason": reason, "handover_id": wait.handover_id})
+        return [fact, *named]

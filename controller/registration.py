@@ -48,7 +48,9 @@ class Verdict:
 
 
 class _Refusal(Exception):  # noqa: N818 - carries a status, is no error of ours
-    def __init__(self, status: BindingStatus, detail: str, *, timestamp: float | None = None, sequence: int | None = None):
+    def __init__(
+        self, status: BindingStatus, detail: str, *, timestamp: float | None = None, sequence: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.timestamp, self.sequence = status, detail, timestamp, sequence
 
@@ -122,6 +124,7 @@ def _judge(
     lifetime_s = min(update.lifetime_s, domain.timers.binding_lifetime_s)
     acknowledgement = _acknowledgement(update, BindingStatus.ACCEPTED, lifetime_s, granted)
     deregistration = update.lifetime_s == 0
+    groups_max = domain.limits.groups_per_mobile_node
     wait_s = domain.timers.min_delay_before_bce_delete_ms / 1000
     if deregistration and present is None:
         return Verdict(status=BindingStatus.ACCEPTED, acknowledgement=acknowledgement, detail="nothing was registered")
@@ -144,14 +147,14 @@ def _judge(
         status=BindingStatus.ACCEPTED,
         acknowledgement=acknowledgement,
         entry=entry,
-        memberships=None if deregistration else _memberships(update, mn_id, policy, domain.limits.groups_per_mobile_node),
+        memberships=None if deregistration else _memberships(update, mn_id, policy, groups_max),
     )
 
 
 def _memberships(
     update: ProxyBindingUpdate, mn_id: str, policy: PolicyStore, groups_max: int
 ) -> tuple[GroupMembership, ...] | None:
-    """Multicast state of a PBU-M: one option 57 a group (docs/protocol.md); groups that the MN may not have are left out."""
+    """Multicast state of a PBU-M: one option 57 a group; groups that the MN may not have are left out."""
     if not update.multicast:
         return None
     records = [option.record for option in find_options(update, ActiveMulticastSubscription)]
@@ -187,7 +190,9 @@ def _check_order(
         last = present.timestamp if present is not None else None
         if last is not None and stamp.seconds < last:
             raise _Refusal(
-                BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED, "older than the last accepted PBU", timestamp=received_at
+                BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED,
+                "older than the last accepted PBU",
+                timestamp=received_at,
             )
         if abs(stamp.seconds - received_at) > window_s or stamp.seconds == last:
             raise _Refusal(
@@ -226,12 +231,14 @@ def _prefixes(
 def _acknowledgement(
     update: ProxyBindingUpdate, status: BindingStatus, lifetime_s: int, prefixes: tuple[IPv6Network, ...]
 ) -> ProxyBindingAcknowledgement:
-    """RFC 5213 section 5.3.6: MN-ID, prefixes, Handoff Indicator and ATT always; the others only if the PBU had them."""
+    """RFC 5213 section 5.3.6: MN-ID, prefixes, Handoff Indicator and ATT always; others only if the PBU had them."""
     identifier = find_option(update, MobileNodeIdentifier)
     options: list[MobilityOption] = [identifier if identifier is not None else MobileNodeIdentifier(identifier="")]
     options += [HomeNetworkPrefix(prefix=prefix) for prefix in prefixes]
-    options.append(find_option(update, HandoffIndicatorOption) or HandoffIndicatorOption(indicator=HandoffIndicator.RESERVED))
-    options.append(find_option(update, AccessTechnologyTypeOption) or AccessTechnologyTypeOption(technology=AccessTechnologyType.RESERVED))
+    handoff = find_option(update, HandoffIndicatorOption)
+    options.append(handoff or HandoffIndicatorOption(indicator=HandoffIndicator.RESERVED))
+    technology = find_option(update, AccessTechnologyTypeOption)
+    options.append(technology or AccessTechnologyTypeOption(technology=AccessTechnologyType.RESERVED))
     echoed = (MobileNodeLinkLayerIdentifier, LinkLocalAddress, Timestamp)
     options += [option for option in update.options if isinstance(option, echoed)][: len(echoed)]
     return ProxyBindingAcknowledgement(

@@ -33,8 +33,6 @@ class Heard:
     """What one frame of an MN comes to."""
 
     profile: MobileNode | None = None
-    attached: MobileNode | None = None
-    """The MN, when this frame is the first sign of it."""
     effects: list[Command] = field(default_factory=list)
     indication: HandoverIndication | None = None
     """The MN's own HO-Initiate."""
@@ -92,27 +90,31 @@ class AccessLinks:
         link.membership = MobileNodeMembership(self._parameters)
         return self._commands(link, link.membership.install(memberships, now))
 
+    def merge(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
+        """Add a context that came after its MN, as if it had been a Current State Report."""
+        link = self._by_mn[profile.id]
+        return self._commands(link, link.membership.install(memberships, now)) if link.membership is not None else []
+
     def query(self, profile: MobileNode, now: float) -> list[Command]:
         """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""
         link = self._by_mn[profile.id]
         return self._commands(link, link.membership.on_attach(now)) if link.membership is not None else []
 
     def frame(self, port: str, frame: bytes, now: float) -> Heard:
-        """Take one frame: MLD and HO-Initiate are understood, anything else only shows that the MN is there."""
+        """Take one frame: MLD and HO-Initiate are understood, anything else is not for us."""
         link = self._by_port.get(port)
         if link is None:
             return self._dropped("frame_on_unknown_port")
+        if not link.attached:
+            # Only carrier attaches. A frame that was still queued when the MN left must not register it here again;
+            # one that overtakes the carrier is made good by the query at attachment.
+            return self._dropped("frame_without_carrier")
         try:
             ethernet = decode_ethernet(frame)
             if ethernet.source != link.profile.link_layer_id:
                 # The identity of an MN is bound to its link-layer address (RFC 5213 section 11).
                 return self._dropped("frame_of_unknown_link_layer_id")
             heard = Heard(profile=link.profile)
-            if not link.attached:
-                # The first frame may overtake the link event.
-                link.attached = True
-                link.membership = MobileNodeMembership(self._parameters)
-                heard.attached = link.profile
             if ethernet.ethertype == ETHERTYPE_IPV6:
                 self._packet(link, ethernet.payload, heard, now)
         except DecodeError as error:
@@ -140,10 +142,9 @@ class AccessLinks:
         packet = decode_ipv6(octets)
         if packet.next_header == NEXT_HEADER_MOBILITY:
             heard.indication = self._indication(packet)
-        elif packet.next_header == NEXT_HEADER_ICMPV6 and packet.payload[:1] and packet.payload[0] in _MLD_TYPES:
-            if link.membership is not None:
-                message = decode_mld_packet(octets).message
-                heard.effects = self._commands(link, _listen(link.membership, message, now))
+        elif _is_mld(packet) and link.membership is not None:
+            message = decode_mld_packet(octets).message
+            heard.effects = self._commands(link, _listen(link.membership, message, now))
 
     def _indication(self, packet: Ipv6Packet) -> HandoverIndication:
         message = decode_mobility(packet.payload, packet.source, packet.destination, Dialect.RFC)
@@ -188,6 +189,10 @@ class AccessLinks:
     def _dropped(self, reason: str) -> Heard:
         self._context.counters[reason] += 1
         return Heard()
+
+
+def _is_mld(packet: Ipv6Packet) -> bool:
+    return packet.next_header == NEXT_HEADER_ICMPV6 and packet.payload[:1] != b"" and packet.payload[0] in _MLD_TYPES
 
 
 def _listen(membership: MobileNodeMembership, message: MldMessage, now: float) -> list[Effect]:

@@ -6,7 +6,7 @@ PBU-M = PBU with the S flag and one Active Multicast Subscription option (57) a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from southbound.agent.commands import Command, SendMobilityHeader
@@ -17,6 +17,7 @@ from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIn
 from southbound.codec.mobility import encode_mobility
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
+    ActiveMulticastSubscription,
     HandoffIndicatorOption,
     HomeNetworkPrefix,
     MobileNodeIdentifier,
@@ -24,12 +25,21 @@ from southbound.codec.options import (
     MobilityOption,
     Timestamp,
 )
+from southbound.codec.records import SOURCE_OCTETS
 from southbound.mld.context import active_multicast_subscriptions
 from southbound.mld.membership import GroupMembership
 from topology.model import MobileNode
 
+OCTETS_MAX = 1152
+"""Of one PBU: fits the smallest IPv6 path, with room for ESP."""
+_SUBSCRIPTION_OCTETS = 24
+"""Option 57 with its record, without sources; its alignment of 8n+1 makes every one a multiple of eight."""
+_PADDING_OCTETS = 8
+"""At most, before the first of them."""
 REFRESH_AT = 0.8
 """Part of the lifetime after which a binding is refreshed."""
+_UPDATE_INTERVAL_S = 1 / 3
+"""MAX_UPDATE_RATE: three a second (RFC 6275 section 12)."""
 _TICK = 1 / 65536
 """Resolution of the Timestamp option (RFC 5213 section 8.8)."""
 
@@ -39,6 +49,8 @@ class BindingState(Enum):
 
     REGISTERING = "registering"
     BOUND = "bound"
+    SUSPENDED = "suspended"
+    """The MN has left while its groups are being forwarded; the de-registration follows the end of that."""
     DEREGISTERING = "deregistering"
     REFUSED = "refused"
     """The LMA said no; nothing is sent until the MN attaches again."""
@@ -54,6 +66,8 @@ class _Entry:
     retransmit_at: float | None = None
     timeout_s: float = 1.0
     refresh_at: float | None = None
+    hurried: bool = False
+    """A PBU has been sent again at once because of its timestamp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +113,7 @@ class BindingUpdateList:
         return self._send(entry, now)
 
     def deregister(self, profile: MobileNode, now: float) -> list[Command]:
-        """The MN has left for good: lifetime 0, once (RFC 5213 section 6.9.1.4: the entry goes with the PBA or the timeout)."""
+        """The MN has left for good: lifetime 0, once; the entry goes with the PBA or the timeout (RFC 5213 6.9.1.4)."""
         entry = self._entries.get(profile.id)
         if entry is None or entry.state is BindingState.REFUSED:
             self._entries.pop(profile.id, None)
@@ -108,6 +122,12 @@ class BindingUpdateList:
         entry.refresh_at = None
         entry.timeout_s = self._context.domain.timers.binding_acknowledgement_timeout_s
         return self._send(entry, now)
+
+    def suspend(self, mn_id: str) -> None:
+        """The MN has left, and its de-registration waits: nothing more is sent for it (RFC 5213 section 6.9.4)."""
+        entry = self._entries.get(mn_id)
+        if entry is not None:
+            entry.state, entry.retransmit_at, entry.refresh_at = BindingState.SUSPENDED, None, None
 
     def acknowledged(self, message: ProxyBindingAcknowledgement, now: float) -> BindingResult | None:
         """Take a PBA; None when it answers nothing of ours (and then it is counted)."""
@@ -133,8 +153,10 @@ class BindingUpdateList:
             del self._entries[entry.profile.id]
             return None
         if message.status == BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
-            # Rule 8: again at once, with a newer stamp.
-            entry.retransmit_at = now
+            # Rule 8: again at once, with a newer stamp; but no faster than MAX_UPDATE_RATE (RFC 6275 section 12) if our
+            # clock is behind that of the MAG before us.
+            entry.retransmit_at = now + (_UPDATE_INTERVAL_S if entry.hurried else 0.0)
+            entry.hurried = True
             return None
         entry.state = BindingState.BOUND if accepted else BindingState.REFUSED
         entry.refresh_at = now + REFRESH_AT * message.lifetime_s if accepted else None
@@ -199,7 +221,6 @@ class BindingUpdateList:
             MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),
             Timestamp.from_seconds(self._last_stamp),
         ]
-        options += active_multicast_subscriptions(entry.memberships)
         update = ProxyBindingUpdate(
             sequence=entry.sequence,
             lifetime_s=0 if deregister else domain.timers.binding_lifetime_s,
@@ -208,8 +229,22 @@ class BindingUpdateList:
             multicast=not deregister,
             options=tuple(options),
         )
+        room = OCTETS_MAX - len(encode_mobility(update, self._context.mag.address, domain.lma.address))
+        state = self._fitting(active_multicast_subscriptions(entry.memberships), room)
+        update = replace(update, options=(*options, *state))
         header = encode_mobility(update, self._context.mag.address, domain.lma.address)
         return [SendMobilityHeader(header=header, destination=domain.lma.address)]
+
+    def _fitting(
+        self, state: tuple[ActiveMulticastSubscription, ...], room: int
+    ) -> tuple[ActiveMulticastSubscription, ...]:
+        """As many groups as the message has room for; the LMA learns the others from `listener.reported`."""
+        for taken, option in enumerate(state):
+            room -= _SUBSCRIPTION_OCTETS + SOURCE_OCTETS * len(option.record.sources)
+            if room < _PADDING_OCTETS:
+                self._context.counters["binding_update_groups_left_out"] += len(state) - taken
+                return state[:taken]
+        return state
 
     def _echoes(self, entry: _Entry, message: ProxyBindingAcknowledgement) -> bool:
         """Whether the PBA repeats what identified the MN (RFC 5213 section 6.9.1.2 rules 3-6)."""

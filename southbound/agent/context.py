@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 from southbound.agent.commands import Command, NotifyController
 from southbound.agent.handover_exchange import HandoverExchange
+from southbound.agent.releases import Releases
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import encode_mobility
 from southbound.rpc.methods import StepReached
@@ -26,13 +27,14 @@ class MagContext:
     policy: PolicyStore
     exchange: HandoverExchange
     new_handover_id: Callable[[], str]
+    releases: Releases = field(default_factory=Releases)
     wall_offset: float = 0.0
     """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""
     counters: Counter[str] = field(default_factory=Counter)
 
     def dialect(self, peer: Mag) -> Dialect:
-        """The HI/HAck dialect of this peer."""
-        return Dialect(self.domain.dialect_towards(peer))
+        """The HI/HAck dialect between this MAG and the peer."""
+        return dialect_between(self.domain, self.mag, peer)
 
     def initiate(
         self, peer: Mag, mn_id: str, build: Callable[[Dialect, int], HandoverInitiate], token: str, now: float
@@ -55,7 +57,15 @@ class MagContext:
         return [*self.exchange.answer(peer, mn_id, message.sequence, header, now)]
 
     def step(
-        self, number: int, name: str, handover_id: str, mn_id: str, previous: str, new: str, now: float, detail: str = ""
+        self,
+        number: int,
+        name: str,
+        handover_id: str,
+        mn_id: str,
+        previous: str,
+        new: str,
+        now: float,
+        detail: str = "",
     ) -> NotifyController:
         """Tell the controller that a step of the draft's Figure 2 has happened here."""
         return NotifyController(
@@ -70,3 +80,9 @@ class MagContext:
                 detail=detail,
             )
         )
+
+
+def dialect_between(domain: Domain, one: Mag, other: Mag) -> Dialect:
+    """The dialect of two MAGs, the same seen from both: that of the first in topology.yaml that has one of its own."""
+    first, second = sorted((one, other), key=lambda mag: mag.index)
+    return Dialect(first.dialect or second.dialect or domain.dialect)

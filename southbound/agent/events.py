@@ -71,7 +71,7 @@ class ControllerCalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamObserved:
-    """The handover buffer has seen the first packet by tunnel (step 5), or natively (step 10), or begun delivery (7)."""
+    """The handover buffer has seen the first packet by tunnel (step 5) or natively (10), or begun delivery (7)."""
 
     mn_id: str
     what: str

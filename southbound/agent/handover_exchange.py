@@ -21,6 +21,18 @@ Key = tuple[IPv6Address, str, int]
 """(peer address, MN-ID, sequence)."""
 
 
+def token(what: str, mn_id: str, handover_id: str) -> str:
+    """The name of one request or call. An answer counts for this handover only, not for a later one of the same MN."""
+    return f"{what} {mn_id} {handover_id}"
+
+
+def token_parts(name: str) -> tuple[str, str, str]:
+    """(what, MN-ID, handover id) of a token. A NAI has no spaces (RFC 4282 section 2.1); a peer's handover id may."""
+    what, _, rest = name.partition(" ")
+    mn_id, _, handover_id = rest.partition(" ")
+    return what, mn_id, handover_id
+
+
 @dataclass(slots=True)
 class _Outstanding:
     header: bytes
@@ -69,14 +81,9 @@ class HandoverExchange:
         outstanding = self._outstanding.pop((peer, mn_id, sequence), None)
         return outstanding.token if outstanding is not None else None
 
-    def abandon(self, mn_id: str) -> None:
-        """Stop repeating what was asked for this MN."""
-        for key in [key for key in self._outstanding if key[1] == mn_id]:
-            del self._outstanding[key]
-
-    def settle(self, token_part: str) -> None:
-        """Stop repeating requests whose token contains this: their answer has come in another form."""
-        for key in [key for key, request in self._outstanding.items() if token_part in request.token]:
+    def settle(self, *tokens: str) -> None:
+        """Stop repeating the requests with these tokens: they are answered in another form, or moot."""
+        for key in [key for key, request in self._outstanding.items() if request.token in tokens]:
             del self._outstanding[key]
 
     def outstanding(self) -> tuple[str, ...]:

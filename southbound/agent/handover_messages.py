@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the MAGs say to each other in a handover, and how each dialect says it (docs/protocol.md).
 
-Writing: intent -> HandoverInitiate/HandoverAcknowledge. Reading: `purpose` tells what a HandoverInitiate is for. Dialect
-differences (Code values, which flags exist) live here and in the codec, nowhere else.
+Writing: intent -> HandoverInitiate/HandoverAcknowledge. Reading: `purpose` tells what a HandoverInitiate is for.
+Dialect differences (Code values, which flags exist) live here and in the codec, nowhere else.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from southbound.codec.options import (
     MulticastMobility,
     UnreadableMulticastMobility,
 )
-from southbound.mld.context import memberships_from_records, multicast_mobility_options, records_from_memberships
+from southbound.mld.context import memberships_from_records, multicast_mobility_options
 from southbound.mld.membership import GroupMembership
-
 
 _WORD_OCTETS_MAX = 1024
 _STREAM_OCTETS = 40
@@ -114,7 +113,7 @@ def completion(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str)
 def last_delivered_message(
     dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests
 ) -> HandoverInitiate:
-    """Step 6: Castover's own vendor option in a HandoverInitiate, so that it is acknowledged and repeated like any other."""
+    """Step 6: Castover's own vendor option in a HandoverInitiate, acknowledged and repeated like any other."""
     # The whole message stays below 1152 octets, which fit the smallest IPv6 path; with many streams fewer digests each,
     # and streams that find no room are delivered from the buffer's beginning (copies rather than loss).
     named = sorted(last_delivered.items())[: _WORD_OCTETS_MAX // (_STREAM_OCTETS + _DIGEST_OCTETS)]
@@ -153,14 +152,15 @@ def acknowledgement(
     refused: tuple[GroupMembership, ...] = (),
     status: MulticastAcknowledgementStatus = MulticastAcknowledgementStatus.ADMINISTRATIVELY_PROHIBITED,
 ) -> HandoverAcknowledge:
-    """The answer to any HandoverInitiate; one that carried multicast state is acknowledged with option 61 (RFC 7411 5.2)."""
+    """The answer to any HandoverInitiate; one with multicast state is acknowledged with option 61 (RFC 7411 5.2)."""
     answer: list[MobilityOption] = [*find_options(request, MobileNodeIdentifier)]
     if find_option(request, UnreadableMulticastMobility) is not None:
         unsupported = MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED
         answer.append(MulticastAcknowledgement(status=unsupported, records=()))
     elif find_option(request, MulticastMobility) is not None:
         granted = MulticastAcknowledgementStatus.SUCCESS
-        records = records_from_memberships(refused)
+        # What one option holds. A refused group that it does not name is sent in vain, and dropped here.
+        records = tuple(record for option in multicast_mobility_options(refused)[:1] for record in option.records)
         answer.append(MulticastAcknowledgement(status=status if refused else granted, records=records))
     return HandoverAcknowledge(
         dialect=request.dialect,
@@ -172,7 +172,7 @@ def acknowledgement(
 
 
 def refused_groups(message: HandoverAcknowledge) -> frozenset[IPv6Address]:
-    """The groups that a HandoverAcknowledge refuses; no option 61 with a Code below 128 means none (docs/protocol.md)."""
+    """The groups that a HandoverAcknowledge refuses; no option 61 with a Code below 128 means none."""
     return frozenset(
         record.group for option in find_options(message, MulticastAcknowledgement) for record in option.records
     )

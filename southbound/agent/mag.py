@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MagCore: everything that one MAG's agent decides. Events and `now` in, commands out; it routes, the machines decide."""
+"""MagCore: all that one MAG's agent decides. Events and `now` in, commands out; it routes, the machines decide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from southbound.agent.commands import (
     Command,
     NotifyController,
     RecordFact,
-    ReleaseBuffer,
 )
 from southbound.agent.context import MagContext
 from southbound.agent.events import (
@@ -23,14 +22,15 @@ from southbound.agent.events import (
     ControllerConnected,
     ControllerDisconnected,
     Event,
+    LastDeliveredDigests,
     LinkDown,
     LinkUp,
     MobilityHeaderReceived,
     StreamObserved,
     StreamsJoined,
 )
-from southbound.agent.handover_exchange import HandoverExchange
-from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, purpose
+from southbound.agent.handover_exchange import HandoverExchange, token_parts
+from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, memberships_of, purpose
 from southbound.agent.new_mag import NewMag
 from southbound.agent.previous_mag import PreviousMag
 from southbound.agent.snapshot import MagSnapshot
@@ -86,11 +86,15 @@ class MagCore:
             bindings=self._bindings.states(),
             leaving=self._previous.states(),
             arriving=self._new.states(),
-            outstanding=self._context.exchange.outstanding(),
+            outstanding=(*self._context.exchange.outstanding(), *self._context.releases.names()),
         )
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
+        commands = self._react(event, now)
+        return [*commands, *self._deregister_departed(now)]
+
+    def _react(self, event: Event, now: float) -> list[Command]:
         match event:
             case LinkUp(port=port):
                 return self._attached(self._links.up(port), now)
@@ -115,7 +119,8 @@ class MagCore:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next, or None."""
-        parts = (self._context.exchange, self._bindings, self._previous, self._new, self._links)
+        context = self._context
+        parts = (context.exchange, context.releases, self._bindings, self._previous, self._new, self._links)
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
@@ -123,13 +128,14 @@ class MagCore:
         repeated, given_up = self._context.exchange.tick(now)
         commands: list[Command] = [*repeated]
         for token in given_up:
-            what, _, mn_id = token.partition(" ")
-            commands += self._previous.gave_up(mn_id, what, now)
-            commands += self._new.gave_up(mn_id, what)
+            what, mn_id, handover_id = token_parts(token)
+            commands += self._previous.gave_up(mn_id, handover_id, what)
+            commands += self._new.gave_up(mn_id, handover_id, what)
+        commands += self._context.releases.tick(now)
         commands += self._bindings.tick(now)
         commands += self._previous.tick(now)
         commands += self._new.tick(now)
-        return [*commands, *self._reported(self._links.tick(now))]
+        return [*commands, *self._reported(self._links.tick(now)), *self._deregister_departed(now)]
 
     # --- the access link ------------------------------------------------------------------------------------------
 
@@ -137,6 +143,7 @@ class MagCore:
         """RFC 5213 section 6.9.1.1. With a transferred context delivery comes first, then the PBU-M (steps 7 and 8)."""
         if profile is None:
             return []
+        leaving = self._previous.get(profile.id)
         commands = self._previous.returned(profile.id, now)
         arriving = self._new.get(profile.id)
         if arriving is not None:
@@ -145,7 +152,9 @@ class MagCore:
             indicator = HandoffIndicator.BETWEEN_MAGS_SAME_INTERFACE
         else:
             delivery = []
-            installed = self._links.install(profile, _subscribed(profile), now)
+            # One that comes back is what it was when it left; of another one only the policy store knows anything.
+            known = leaving.memberships if leaving is not None else _subscribed(profile)
+            installed = self._links.install(profile, known, now)
             indicator = HandoffIndicator.UNKNOWN
         memberships = self._links.memberships(profile.id)
         register = self._bindings.register(profile, indicator, memberships, now)
@@ -166,29 +175,30 @@ class MagCore:
             NotifyController(call=methods.MembershipReported(mn_id=profile.id, memberships=memberships)),
             *step,
             *(command for command in self._reported(installed) if not isinstance(command, NotifyController)),
-            # After delivery has begun: it corrects what changed while the MN was away (docs/protocol.md, query on attach).
+            # After delivery has begun: it corrects what changed while the MN was away (RFC 6224 section 4.2).
             *self._reported(self._links.query(profile, now)),
         ]
 
-    def _detached(self, profile: MobileNode | None, last_delivered: object, now: float) -> list[Command]:
+    def _detached(
+        self, profile: MobileNode | None, last_delivered: LastDeliveredDigests, now: float
+    ) -> list[Command]:
         if profile is None:
             return []
         leaving = self._previous.get(profile.id)
-        commands = self._previous.detached(profile.id, last_delivered, now)  # type: ignore[arg-type]
+        commands = self._previous.detached(profile.id, last_delivered, now)
         commands += self._new.left(profile.id, now)
         commands.append(NotifyController(call=methods.MobileNodeDetached(mn_id=profile.id)))
         if leaving is None:
             # While forwarding is under way the de-registration waits: the LMA would stop the stream that is being
-            # cloned (RFC 5213 section 5.3.5; docs/protocol.md T11).
+            # cloned (RFC 5213 section 5.3.5).
             commands += self._bindings.deregister(profile, now)
+        else:
+            self._bindings.suspend(profile.id)
         return commands
 
     def _access_frame(self, port: str, frame: bytes, now: float) -> list[Command]:
         heard = self._links.frame(port, frame, now)
-        commands: list[Command] = []
-        if heard.attached is not None:
-            commands += self._attached(heard.attached, now)
-        commands += self._reported(heard.effects)
+        commands = self._reported(heard.effects)
         if heard.indication is not None and heard.profile is not None:
             commands += self._indicated(heard.profile, heard.indication, now)
         return commands
@@ -231,7 +241,7 @@ class MagCore:
             case HandoverInitiate() if peer is not None:
                 return self._handover_initiate(peer, message, now)
             case HandoverAcknowledge() if peer is not None:
-                return self._handover_acknowledge(peer, message, now)
+                return self._handover_acknowledge(peer, message)
             case ProxyBindingAcknowledgement() if peer is None:
                 return self._proxy_binding_acknowledgement(message, now)
         return self._dropped("mobility_header_not_expected_from_this_peer")
@@ -251,23 +261,28 @@ class MagCore:
         exchange.received(peer.address, mn_id, message.sequence, now)
         match purpose(message):
             case Purpose.CONTEXT:
-                handover_id = handover_id_of(message) or context.new_handover_id()
-                attached = self._links.is_attached(mn_id)
-                return self._new.context_received(profile, peer, message, handover_id, attached, now)
+                return self._context_received(profile, peer, message, now)
             case Purpose.FORWARDING_REQUEST:
-                commands = self._previous.forwarding_requested(mn_id, message, now)
+                commands = self._previous.forwarding_requested(mn_id, peer, message, now)
                 refusal = HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
             case Purpose.LAST_DELIVERED:
-                commands = self._new.last_delivered(mn_id, message, now)
+                commands = self._new.last_delivered(mn_id, message, peer, now)
                 refusal = HandoverAcknowledgeCode.NOT_ACCEPTED
             case Purpose.COMPLETED:
                 commands = self._new.completed(mn_id, message, peer, now)
-                leaving = self._previous.get(mn_id)
-                if leaving is not None and leaving.peer == peer:
-                    commands += self._previous.completed_by_peer(mn_id, now)
-                return commands
+                return [*commands, *self._previous.completed_by_peer(mn_id, peer, message)]
         if commands is None:
             return self._refuse(peer, mn_id, message, refusal, now)
+        return commands
+
+    def _context_received(self, profile: MobileNode, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
+        handover_id = handover_id_of(message) or self._context.new_handover_id()
+        attached = self._links.is_attached(profile.id)
+        commands = self._new.context_received(profile, peer, message, handover_id, attached, now)
+        if attached:
+            wanted, _ = memberships_of(message)
+            allowed = tuple(m for m in wanted if self._context.policy.may_join(profile.id, m.group))
+            commands += self._reported(self._links.merge(profile, allowed, now))
         return commands
 
     def _refuse(
@@ -275,22 +290,20 @@ class MagCore:
     ) -> list[Command]:
         return self._context.acknowledge(peer.address, mn_id, acknowledgement(message, code), now)
 
-    def _handover_acknowledge(self, peer: Mag, message: HandoverAcknowledge, now: float) -> list[Command]:
+    def _handover_acknowledge(self, peer: Mag, message: HandoverAcknowledge) -> list[Command]:
         mn_id = mn_id_of(message) or ""
         token = self._context.exchange.acknowledged(peer.address, mn_id, message.sequence)
         if token is None:
             return self._dropped("handover_acknowledge_unexpected")
-        what, _, mn_id = token.partition(" ")
+        what, mn_id, handover_id = token_parts(token)
         if what == "forward":
-            return self._new.forwarding_acknowledged(mn_id, message)
-        commands = self._previous.acknowledged(mn_id, what, message, now)
-        return [*commands, *self._deregister_left(mn_id, now)]
+            return self._new.forwarding_acknowledged(mn_id, handover_id, message)
+        return self._previous.acknowledged(mn_id, handover_id, what, message)
 
-    def _deregister_left(self, mn_id: str, now: float) -> list[Command]:
-        """The de-registration that waited for the end of forwarding (the LMA ignores it once the n-MAG is bound)."""
-        profile = self._context.policy.by_id(mn_id)
-        gone = profile is not None and self._previous.get(mn_id) is None and not self._links.is_attached(mn_id)
-        return self._bindings.deregister(profile, now) if gone and profile is not None else []
+    def _deregister_departed(self, now: float) -> list[Command]:
+        """The de-registrations that waited for the end of forwarding (the LMA ignores them once the n-MAG is bound)."""
+        gone = [profile for profile in self._previous.take_departed() if not self._links.is_attached(profile.id)]
+        return [command for profile in gone for command in self._bindings.deregister(profile, now)]
 
     def _proxy_binding_acknowledgement(self, message: ProxyBindingAcknowledgement, now: float) -> list[Command]:
         result = self._bindings.acknowledged(message, now)
@@ -298,7 +311,8 @@ class MagCore:
             return []
         if not result.accepted:
             self._context.counters[f"binding_refused_{result.status}"] += 1
-            return [RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})]
+            fact = RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})
+            return [fact, *self._new.refused(result.mn_id, result.status, now)]
         arriving = self._new.get(result.mn_id)
         if arriving is None or arriving.bound:
             return []
@@ -306,7 +320,7 @@ class MagCore:
             9, "PBA", arriving.handover_id, result.mn_id, arriving.peer.id, self._context.mag.id, now,
             f"status {result.status}",
         )
-        return [*self._new.bound(result.mn_id, now), step]
+        return [*self._new.bound(result.mn_id), step]
 
     # --- the controller -------------------------------------------------------------------------------------------
 
@@ -325,17 +339,16 @@ class MagCore:
         return [*commands, *self._bindings.resend_all(now)]
 
     def _controller_answered(self, token: str, error: str | None, now: float) -> list[Command]:
-        what, _, rest = token.partition(" ")
+        what, mn_id, handover_id = token_parts(token)
         match what:
             case "prepare":
-                return self._new.prepared(rest, error, now)
+                return self._new.prepared(mn_id, handover_id, error, now)
             case "clone":
-                return self._previous.cloned(rest, error, now)
+                return self._previous.cloned(mn_id, handover_id, error, now)
             case "direct":
-                return self._new.delivered_directly(rest, error)
+                return self._new.delivered_directly(mn_id, handover_id, error)
             case "released":
-                mn_id, _, handover_id = rest.partition(" ")
-                return [ReleaseBuffer(mn_id=mn_id, handover_id=handover_id)] if handover_id else []
+                return self._context.releases.answered(token, error, now)
         return []
 
     def _controller_called(self, call: object, now: float) -> list[Command]:
@@ -348,10 +361,12 @@ class MagCore:
                 return [*commands, AnswerController(error=error)]
             case methods.FinishForwarding(handover_id=handover_id, mn_id=mn_id):
                 finished = self._previous.finish(mn_id, handover_id, now)
-                return [*(finished or []), AnswerController(error=None if finished is not None else "no such handover")]
+                error = None if finished is not None else "no such handover"
+                return [*(finished or []), AnswerController(error=error)]
             case methods.CancelHandover(handover_id=handover_id, mn_id=mn_id):
                 cancelled = self._previous.cancel(mn_id, handover_id, now)
-                return [*(cancelled or []), AnswerController(error=None if cancelled is not None else "no such handover")]
+                error = None if cancelled is not None else "no such handover"
+                return [*(cancelled or []), AnswerController(error=error)]
         return [AnswerController(error="unknown call")]
 
     def _start(

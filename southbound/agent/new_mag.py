@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MAG that an MN comes to: take its context, ask for its packets, keep them, deliver, join the native stream. Pure.
 
-States and transitions are docs/protocol.md 'n-MAG'; the draft's Figure 2 steps 3, 4, 5, 7, 10 and 11 happen here. Steps 8
-and 9 are the Binding Update List's.
+The draft's Figure 2 steps 3, 4, 5, 7, 10 and 11 happen here; steps 8 and 9 are the Binding Update List's.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from southbound.agent.commands import (
     ReleaseBuffer,
 )
 from southbound.agent.context import MagContext
+from southbound.agent.handover_exchange import token
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
@@ -104,8 +104,12 @@ class NewMag:
         answer = handover_messages.acknowledgement(request, code, refused)
         commands = self._context.acknowledge(peer.address, profile.id, answer, now)
         if attached:
+            # Late: the MN has overtaken its context. The peer is told at once that there is nothing to forward.
             self._context.counters["context_after_attachment"] += 1
-            return commands
+            return [*commands, *self._tell_peer(peer, profile.id, handover_id, now)]
+        replaced = self._arriving.get(profile.id)
+        if replaced is not None and replaced.handover_id != handover_id:
+            commands += self._end(replaced, "failed", "another context has come for the mobile node")
         arriving = Arriving(
             handover_id=handover_id,
             profile=profile,
@@ -125,19 +129,18 @@ class NewMag:
                 mn_id=profile.id, handover_id=handover_id, memberships=memberships, tunnel_path=peer.index,
                 port=profile.access_port(),
             ),
-            CallController(token=f"prepare {profile.id}", call=prepare),
+            CallController(token=token("prepare", profile.id, handover_id), call=prepare),
             self._step(arriving, 3, "HAck", now, detail),
         ]
 
-    def prepared(self, mn_id: str, error: str | None, now: float) -> list[Command]:
+    def prepared(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
         """The switch takes the tunnel to the buffer: ask for the packets (step 4)."""
-        arriving = self._arriving.get(mn_id)
+        arriving = self._of(mn_id, handover_id)
         if arriving is None or arriving.state is not NewState.PREPARING:
             return []
         if error is not None:
             return self._alone(arriving, error)
         arriving.state = NewState.FORWARDING_REQUESTED
-        handover_id = arriving.handover_id
         return [
             *self._context.initiate(
                 arriving.peer,
@@ -145,15 +148,15 @@ class NewMag:
                 lambda dialect, sequence: handover_messages.forwarding_request(
                     dialect, sequence, mn_id=mn_id, handover_id=handover_id
                 ),
-                f"forward {mn_id}",
+                token("forward", mn_id, handover_id),
                 now,
             ),
             self._step(arriving, 4, "HI(F)", now),
         ]
 
-    def forwarding_acknowledged(self, mn_id: str, message: HandoverAcknowledge) -> list[Command]:
+    def forwarding_acknowledged(self, mn_id: str, handover_id: str, message: HandoverAcknowledge) -> list[Command]:
         """The p-MAG's answer to HI(F): below 128 its switch clones by now."""
-        arriving = self._arriving.get(mn_id)
+        arriving = self._of(mn_id, handover_id)
         if arriving is None or arriving.state is not NewState.FORWARDING_REQUESTED:
             return []
         if not message.accepted:
@@ -161,17 +164,17 @@ class NewMag:
         arriving.state = NewState.FORWARDING
         return []
 
-    def gave_up(self, mn_id: str, what: str) -> list[Command]:
+    def gave_up(self, mn_id: str, handover_id: str, what: str) -> list[Command]:
         """All repetitions of a HI went unanswered."""
-        arriving = self._arriving.get(mn_id)
+        arriving = self._of(mn_id, handover_id)
         if arriving is None or what != "forward":
             return []
         return self._alone(arriving, f"{arriving.peer.id} does not answer")
 
-    def last_delivered(self, mn_id: str, request: HandoverInitiate, now: float) -> list[Command] | None:
+    def last_delivered(self, mn_id: str, request: HandoverInitiate, peer: Mag, now: float) -> list[Command] | None:
         """Step 6 as the p-MAG tells it: which packets the MN has had. None: no such handover."""
         arriving = self._arriving.get(mn_id)
-        if arriving is None:
+        if arriving is None or not _is_of(arriving, peer, request):
             return None
         answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
         return [
@@ -188,7 +191,7 @@ class NewMag:
         arriving.deadline = now + self._context.domain.timers.forwarding_lifetime_s
         return [DeliverBuffer(mn_id=mn_id)]
 
-    def bound(self, mn_id: str, now: float) -> list[Command]:
+    def bound(self, mn_id: str) -> list[Command]:
         """The PBA has come (step 9): the LMA forwards natively from here on."""
         arriving = self._arriving.get(mn_id)
         if arriving is None:
@@ -211,11 +214,11 @@ class NewMag:
             return []
         arriving.direct_requested = True
         call = DeliverDirectly(handover_id=arriving.handover_id, mn_id=mn_id)
-        return [CallController(token=f"direct {mn_id}", call=call)]
+        return [CallController(token=token("direct", mn_id, arriving.handover_id), call=call)]
 
-    def delivered_directly(self, mn_id: str, error: str | None) -> list[Command]:
+    def delivered_directly(self, mn_id: str, handover_id: str, error: str | None) -> list[Command]:
         """The switch delivers, or could not be told to: then the buffer goes on until the lifetime is over."""
-        arriving = self._arriving.get(mn_id)
+        arriving = self._of(mn_id, handover_id)
         if arriving is None:
             return []
         if error is not None:
@@ -228,7 +231,7 @@ class NewMag:
         answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
         commands = self._context.acknowledge(peer.address, mn_id, answer, now)
         arriving = self._arriving.get(mn_id)
-        if arriving is None or arriving.peer != peer or arriving.completed:
+        if arriving is None or arriving.completed or not _is_of(arriving, peer, request):
             return commands
         if not arriving.arrived:
             # The p-MAG has called it off, or the MN has gone back: as if there had been no context.
@@ -242,7 +245,17 @@ class NewMag:
         arriving = self._arriving.get(mn_id)
         if arriving is None or not arriving.arrived:
             return []
-        return self._end(arriving, "failed", "the mobile node has left again")
+        if arriving.completed:
+            return self._end(arriving, "completed", "")
+        # The p-MAG would go on cloning until its lifetime is over.
+        return self._fail(arriving, "the mobile node has left again", now)
+
+    def refused(self, mn_id: str, status: int, now: float) -> list[Command]:
+        """The LMA has refused the MN (PBA): no service here, so nothing more to forward (RFC 5213 section 6.9.1.2)."""
+        arriving = self._arriving.get(mn_id)
+        if arriving is None:
+            return []
+        return self._fail(arriving, f"the LMA has refused the binding (status {status})", now)
 
     def tick(self, now: float) -> list[Command]:
         """Contexts whose MN never came, and handovers that are through."""
@@ -256,21 +269,21 @@ class NewMag:
                 commands += self._end(arriving, "completed", "no completion from the previous MAG")
             else:
                 self._context.counters["context_lifetime_over"] += 1
-                commands += [
-                    *self._tell_peer(arriving, now),
-                    *self._end(arriving, "failed", "the mobile node has not arrived"),
-                ]
+                commands += self._fail(arriving, "the mobile node has not arrived", now)
         return commands
 
-    def _tell_peer(self, arriving: Arriving, now: float) -> list[Command]:
-        mn_id, handover_id = arriving.profile.id, arriving.handover_id
+    def _fail(self, arriving: Arriving, reason: str, now: float) -> list[Command]:
+        told = self._tell_peer(arriving.peer, arriving.profile.id, arriving.handover_id, now)
+        return [*told, *self._end(arriving, "failed", reason)]
+
+    def _tell_peer(self, peer: Mag, mn_id: str, handover_id: str, now: float) -> list[Command]:
         return self._context.initiate(
-            arriving.peer,
+            peer,
             mn_id,
             lambda dialect, sequence: handover_messages.completion(
                 dialect, sequence, mn_id=mn_id, handover_id=handover_id
             ),
-            f"ended {mn_id}",
+            token("ended", mn_id, handover_id),
             now,
         )
 
@@ -283,14 +296,25 @@ class NewMag:
     def _end(self, arriving: Arriving, outcome: str, reason: str) -> list[Command]:
         mn_id = arriving.profile.id
         del self._arriving[mn_id]
+        self._context.exchange.settle(token("forward", mn_id, arriving.handover_id))
         release = ReleaseForwarding(handover_id=arriving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        # A buffer that still delivers is freed only when the switch has taken over (the answer to this call).
-        token = f"released {mn_id} {arriving.handover_id}"
-        freed = [] if arriving.arrived else [ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id)]
-        return [*freed, CallController(token=token, call=release)]
+        free = ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id)
+        if arriving.arrived:
+            # A buffer that still delivers is freed only when the switch has taken over.
+            return [self._context.releases.ask(release, free)]
+        return [free, self._context.releases.ask(release)]
+
+    def _of(self, mn_id: str, handover_id: str) -> Arriving | None:
+        arriving = self._arriving.get(mn_id)
+        return arriving if arriving is not None and arriving.handover_id == handover_id else None
 
     def _step(self, arriving: Arriving, number: int, name: str, now: float, detail: str = "") -> Command:
         context = self._context
         return context.step(
             number, name, arriving.handover_id, arriving.profile.id, arriving.peer.id, context.mag.id, now, detail
         )
+
+
+def _is_of(arriving: Arriving, peer: Mag, message: HandoverInitiate) -> bool:
+    """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
+    return arriving.peer == peer and handover_messages.handover_id_of(message) in (None, "", arriving.handover_id)

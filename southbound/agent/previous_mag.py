@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The MAG that an MN leaves: HI with its context, clone on request, word on the last packet, completion. Pure.
 
-States and transitions are docs/protocol.md 'p-MAG'; the draft's Figure 2 steps 1, 2, 4, 6 and 11 happen here.
+The draft's Figure 2 steps 1, 2, 4, 6 and 11 happen here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 
 from southbound.agent import handover_messages
 from southbound.agent.commands import CallController, Command, RecordFact, UnwatchSent, WatchSent
 from southbound.agent.context import MagContext
 from southbound.agent.events import LastDeliveredDigests
+from southbound.agent.handover_exchange import token
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
@@ -52,6 +54,8 @@ class Leaving:
     state: PreviousState
     deadline: float
     """Forwarding lifetime: whatever happens, it ends then."""
+    refused: frozenset[IPv6Address] = frozenset()
+    """Groups that the n-MAG will not take; they are not forwarded (RFC 7411 section 4.2.2)."""
     detached: bool = False
     request: HandoverInitiate | None = None
     """The HI(F) that waits for the clone."""
@@ -64,6 +68,7 @@ class PreviousMag:
     def __init__(self, context: MagContext) -> None:
         self._context = context
         self._leaving: dict[str, Leaving] = {}
+        self._departed: list[MobileNode] = []
 
     def get(self, mn_id: str) -> Leaving | None:
         """The handover of this MN away from here, or None."""
@@ -72,6 +77,11 @@ class PreviousMag:
     def states(self) -> dict[str, tuple[str, str]]:
         """(handover id, state) of every MN that is leaving."""
         return {mn_id: (leaving.handover_id, leaving.state.value) for mn_id, leaving in self._leaving.items()}
+
+    def take_departed(self) -> list[MobileNode]:
+        """The MNs whose handover has ended since the last call, after they had left: they may be de-registered now."""
+        departed, self._departed = self._departed, []
+        return departed
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
@@ -112,7 +122,7 @@ class PreviousMag:
                 link_layer_id=profile.link_layer_id,
                 memberships=memberships,
             ),
-            f"context {profile.id}",
+            token("context", profile.id, handover_id),
             now,
         )
         # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
@@ -123,9 +133,9 @@ class PreviousMag:
             self._step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
         ]
 
-    def acknowledged(self, mn_id: str, what: str, message: HandoverAcknowledge, now: float) -> list[Command]:
+    def acknowledged(self, mn_id: str, handover_id: str, what: str, message: HandoverAcknowledge) -> list[Command]:
         """A HAck of the peer for 'context', 'last' or 'completed'."""
-        leaving = self._leaving.get(mn_id)
+        leaving = self._of(mn_id, handover_id)
         if leaving is None:
             return []
         if what == "completed":
@@ -135,41 +145,44 @@ class PreviousMag:
         if not message.accepted:
             # The MN is served here as before; its later attachment there is a plain one (docs/protocol.md, failures).
             return self._ended(leaving, "failed", f"{leaving.peer.id} refused: HAck code {int(message.code)}")
-        refused = handover_messages.refused_groups(message)
-        leaving.memberships = tuple(m for m in leaving.memberships if m.group not in refused)
+        leaving.refused = handover_messages.refused_groups(message)
         leaving.state = PreviousState.CONTEXT_TRANSFERRED
         return []
 
-    def gave_up(self, mn_id: str, what: str, now: float) -> list[Command]:
+    def gave_up(self, mn_id: str, handover_id: str, what: str) -> list[Command]:
         """All repetitions of a HI went unanswered."""
-        leaving = self._leaving.get(mn_id)
+        leaving = self._of(mn_id, handover_id)
         if leaving is None:
             return []
         if what == "completed":
             return self._ended(leaving, leaving.ending.value, "no answer to the completion")
         if what == "context":
             return self._ended(leaving, "failed", f"{leaving.peer.id} does not answer")
-        self._context.counters["last_delivered_unacknowledged"] += 1
+        if what == "last":
+            self._context.counters["last_delivered_unacknowledged"] += 1
         return []
 
-    def forwarding_requested(self, mn_id: str, request: HandoverInitiate, now: float) -> list[Command] | None:
+    def forwarding_requested(
+        self, mn_id: str, peer: Mag, request: HandoverInitiate, now: float
+    ) -> list[Command] | None:
         """HI(F) of the n-MAG (step 4): have the switch clone; the HAck waits for its word. None: no such handover."""
         leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.state is PreviousState.COMPLETING:
+        if leaving is None or leaving.state is PreviousState.COMPLETING or not _is_of(leaving, peer, request):
             return None
         # A HI(F) that overtakes its HAck stands for it (docs/protocol.md, races).
-        self._context.exchange.settle(f"context {mn_id}")
+        self._context.exchange.settle(token("context", mn_id, leaving.handover_id))
         if leaving.state is PreviousState.FORWARDING:
             return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)
         leaving.request, leaving.state = request, PreviousState.CLONING
         call = CloneGroups(
-            handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id, memberships=leaving.memberships
+            handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id,
+            memberships=tuple(m for m in leaving.memberships if m.group not in leaving.refused),
         )
-        return [CallController(token=f"clone {mn_id}", call=call)]
+        return [CallController(token=token("clone", mn_id, leaving.handover_id), call=call)]
 
-    def cloned(self, mn_id: str, error: str | None, now: float) -> list[Command]:
+    def cloned(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
         """The controller's answer to the clone: from here on the MN may leave."""
-        leaving = self._leaving.get(mn_id)
+        leaving = self._of(mn_id, handover_id)
         if leaving is None or leaving.state is not PreviousState.CLONING or leaving.request is None:
             return []
         request, leaving.request = leaving.request, None
@@ -196,7 +209,7 @@ class PreviousMag:
             lambda dialect, sequence: handover_messages.last_delivered_message(
                 dialect, sequence, mn_id=mn_id, handover_id=handover_id, last_delivered=last_delivered
             ),
-            f"last {mn_id}",
+            token("last", mn_id, handover_id),
             now,
         )
         return [
@@ -228,10 +241,10 @@ class PreviousMag:
             return None
         return self._complete(leaving, Ending.CANCELLED, now)
 
-    def completed_by_peer(self, mn_id: str, now: float) -> list[Command]:
+    def completed_by_peer(self, mn_id: str, peer: Mag, message: HandoverInitiate) -> list[Command]:
         """The n-MAG ends it: the MN has not come, or the n-MAG has failed."""
         leaving = self._leaving.get(mn_id)
-        if leaving is None:
+        if leaving is None or not _is_of(leaving, peer, message):
             return []
         return self._ended(leaving, "failed", f"{leaving.peer.id} has ended it")
 
@@ -250,7 +263,7 @@ class PreviousMag:
     def _complete(self, leaving: Leaving, ending: Ending, now: float) -> list[Command]:
         leaving.state, leaving.ending = PreviousState.COMPLETING, ending
         mn_id, handover_id = leaving.profile.id, leaving.handover_id
-        self._context.exchange.abandon(mn_id)
+        self._settle(leaving)
         return [
             *self._context.initiate(
                 leaving.peer,
@@ -258,7 +271,7 @@ class PreviousMag:
                 lambda dialect, sequence: handover_messages.completion(
                     dialect, sequence, mn_id=mn_id, handover_id=handover_id
                 ),
-                f"completed {mn_id}",
+                token("completed", mn_id, handover_id),
                 now,
             ),
             self._step(leaving, 11, "HI completed", now, ending.value),
@@ -267,9 +280,19 @@ class PreviousMag:
     def _ended(self, leaving: Leaving, outcome: str, reason: str) -> list[Command]:
         mn_id = leaving.profile.id
         del self._leaving[mn_id]
-        self._context.exchange.abandon(mn_id)
+        self._settle(leaving)
+        if leaving.detached:
+            self._departed.append(leaving.profile)
         release = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        return [UnwatchSent(port=leaving.port), CallController(token=f"released {mn_id}", call=release)]
+        return [UnwatchSent(port=leaving.port), self._context.releases.ask(release)]
+
+    def _settle(self, leaving: Leaving) -> None:
+        asked = ("context", "last", "completed")
+        self._context.exchange.settle(*(token(what, leaving.profile.id, leaving.handover_id) for what in asked))
+
+    def _of(self, mn_id: str, handover_id: str) -> Leaving | None:
+        leaving = self._leaving.get(mn_id)
+        return leaving if leaving is not None and leaving.handover_id == handover_id else None
 
     def _acknowledge(
         self, leaving: Leaving, request: HandoverInitiate, code: HandoverAcknowledgeCode, now: float
@@ -282,3 +305,8 @@ class PreviousMag:
         return context.step(
             number, name, leaving.handover_id, leaving.profile.id, context.mag.id, leaving.peer.id, now, detail
         )
+
+
+def _is_of(leaving: Leaving, peer: Mag, message: HandoverInitiate) -> bool:
+    """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
+    return leaving.peer == peer and handover_messages.handover_id_of(message) in (None, "", leaving.handover_id)

@@ -22,4 +22,4 @@ class MagSnapshot:
     arriving: dict[str, tuple[str, str]]
     """(handover id, state) of each MN that is coming, or has come and is not served by the switch alone yet."""
     outstanding: tuple[str, ...]
-    """Tokens of the HandoverInitiates that wait for their acknowledgement."""
+    """Tokens of the HandoverInitiates, and of the releases, that wait for their answer."""

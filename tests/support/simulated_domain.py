@@ -173,7 +173,7 @@ class SimulatedDomain:
             self.disconnect_agent(mag_id)
         self.lma = LmaCore(self.domain)
         self._start_controller()
-        for name, switch in self.switches.items():
+        for switch in self.switches.values():
             self.clock.after(back_after_s, switch.connect)
         for mag_id in self.agents:
             self.clock.after(back_after_s, lambda mag_id=mag_id: self.connect_agent(mag_id))
