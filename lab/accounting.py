@@ -22,6 +22,19 @@ from itertools import pairwise
 
 from lab.stream_format import Record
 
+EVENTS_KEPT = 50
+"""Of one tally: where losses, copies and disorder were, in detail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRun:
+    """Packets lost in a row, by their send times in ns since 1970."""
+
+    first_sequence: int
+    count: int
+    first_ns: int
+    last_ns: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
@@ -35,6 +48,10 @@ class Tally:
     reordered: int
     interruption_ms: float | None
     """None when nothing arrived, before or in the window."""
+    losses: tuple[LossRun, ...] = ()
+    """Where `lost` was, at most EVENTS_KEPT runs."""
+    late: tuple[Record, ...] = ()
+    """Arrivals that count as `reordered`, at most EVENTS_KEPT."""
 
     @property
     def perfect(self) -> bool:
@@ -77,19 +94,23 @@ def account(
     known, foreign = _classify(received, sent_at)
     times = sorted(record.time_ns for record in received if record.sequence in sent_at)
     measured = [arrival for arrival in known if start_ns <= sent_at[arrival.sequence] < end_ns]
-    windows: list[list[_Arrival]] = [[] for _ in edges[1:]]
-    sent_counts = [0 for _ in edges[1:]]
-    for time_ns in sent_at.values():
-        if start_ns <= time_ns < end_ns:
-            sent_counts[bisect_right(edges, time_ns, hi=len(edges) - 1) - 1] += 1
+    offered = [record for record in sent if start_ns <= record.time_ns < end_ns]
+
+    def window_of(time_ns: int) -> int:
+        return bisect_right(edges, time_ns, hi=len(edges) - 1) - 1
+
+    sent_there: list[list[Record]] = [[] for _ in edges[1:]]
+    for record in offered:
+        sent_there[window_of(record.time_ns)].append(record)
+    arrived_there: list[list[_Arrival]] = [[] for _ in edges[1:]]
     for arrival in measured:
-        windows[bisect_right(edges, sent_at[arrival.sequence], hi=len(edges) - 1) - 1].append(arrival)
+        arrived_there[window_of(sent_at[arrival.sequence])].append(arrival)
     tallies = [
-        _tally(count, arrivals, longest_gap_ms(times, begin, end))
-        for count, arrivals, (begin, end) in zip(sent_counts, windows, pairwise(edges), strict=True)
+        _tally(packets, arrivals, longest_gap_ms(times, begin, end))
+        for packets, arrivals, (begin, end) in zip(sent_there, arrived_there, pairwise(edges), strict=True)
     ]
     return Account(
-        total=_tally(sum(sent_counts), measured, longest_gap_ms(times, start_ns, end_ns)),
+        total=_tally(offered, measured, longest_gap_ms(times, start_ns, end_ns)),
         windows=tuple(tallies[1:]), foreign=foreign,
     )
 
@@ -139,9 +160,28 @@ def _classify(received: Sequence[Record], sent_at: dict[int, int]) -> tuple[list
     return arrivals, foreign
 
 
-def _tally(sent: int, arrivals: Sequence[_Arrival], interruption_ms: float | None) -> Tally:
+def _tally(sent: Sequence[Record], arrivals: Sequence[_Arrival], interruption_ms: float | None) -> Tally:
     received = sum(not arrival.duplicate for arrival in arrivals)
+    late = [
+        Record(sequence=arrival.sequence, time_ns=arrival.time_ns) for arrival in arrivals if arrival.reordered
+    ]
     return Tally(
-        sent=sent, received=received, lost=sent - received, duplicated=len(arrivals) - received,
-        reordered=sum(arrival.reordered for arrival in arrivals), interruption_ms=interruption_ms,
+        sent=len(sent), received=received, lost=len(sent) - received, duplicated=len(arrivals) - received,
+        reordered=len(late), interruption_ms=interruption_ms,
+        losses=_loss_runs(sent, {arrival.sequence for arrival in arrivals}), late=tuple(late[:EVENTS_KEPT]),
     )
+
+
+def _loss_runs(sent: Sequence[Record], arrived: set[int]) -> tuple[LossRun, ...]:
+    runs: list[LossRun] = []
+    run: list[Record] = []
+    for record in [*sent, None]:
+        if record is not None and record.sequence not in arrived:
+            run.append(record)
+            continue
+        if run and len(runs) < EVENTS_KEPT:
+            runs.append(LossRun(
+                first_sequence=run[0].sequence, count=len(run), first_ns=run[0].time_ns, last_ns=run[-1].time_ns,
+            ))
+        run = []
+    return tuple(runs)

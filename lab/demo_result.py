@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lab.accounting import Account, Tally, account, percentile
@@ -65,9 +65,14 @@ def accounts_of(
     }
 
 
+def beginning_s(run: HandoverRun) -> float:
+    """When HO-Initiate was (step 1), or the request where there is none; seconds since 1970."""
+    return next((float(step["at"]) for step in run.steps if step["step"] == 1), run.requested_ns / 1e9)
+
+
 def steps_in_ms(run: HandoverRun) -> list[dict[str, Any]]:
     """Steps in the order of time, `at_ms` after HO-Initiate (step 1), or after the request where there is none."""
-    begin = next((step["at"] for step in run.steps if step["step"] == 1), run.requested_ns / 1e9)
+    begin = beginning_s(run)
     return [
         {
             "step": step["step"], "name": step["name"], "node": step["node"],
@@ -101,7 +106,8 @@ def run_report(result: RunResult) -> dict[str, Any]:
             {
                 "id": run.handover_id, "mn_id": result.mover, "previous_mag": run.previous_mag,
                 "new_mag": run.new_mag, "completed": run.completed, "error": run.error or None,
-                **_tally(window), "steps": steps_in_ms(run), "packets": dict(run.packets),
+                **_tally(window), "faults": _faults(run, window), "steps": steps_in_ms(run),
+                "packets": dict(run.packets),
             }
             for run, window in zip(result.runs, result.moved.windows, strict=True)
         ],
@@ -117,4 +123,24 @@ def run_report(result: RunResult) -> dict[str, Any]:
 
 
 def _tally(tally: Tally) -> dict[str, Any]:
-    return asdict(tally)
+    return {
+        name: getattr(tally, name)
+        for name in ("sent", "received", "lost", "duplicated", "reordered", "interruption_ms")
+    }
+
+
+def _faults(run: HandoverRun, window: Tally) -> list[dict[str, Any]]:
+    """Where packets were lost (when they were sent) or came late (when they arrived), in ms on the steps' scale."""
+    begin_ns = beginning_s(run) * 1e9
+    lost = [
+        {
+            "what": "lost", "sequence": loss.first_sequence, "count": loss.count,
+            "from_ms": round((loss.first_ns - begin_ns) / 1e6, 3), "to_ms": round((loss.last_ns - begin_ns) / 1e6, 3),
+        }
+        for loss in window.losses
+    ]
+    late = [
+        {"what": "late", "sequence": record.sequence, "at_ms": round((record.time_ns - begin_ns) / 1e6, 3)}
+        for record in window.late
+    ]
+    return [*lost, *late]

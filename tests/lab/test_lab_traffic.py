@@ -180,7 +180,7 @@ def test_a_capture_that_cannot_start_says_why(lab: Lab, tmp_path: Path) -> None:
 def test_what_is_no_capture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="tshark cannot read"):
         read_fields(tmp_path / "missing.pcap", "gre", ["ipv6.src"])
-    with pytest.raises(LabError, match="no.such is neither a field nor a protocol name"):
+    with pytest.raises(LabError, match=r"no\.such is neither a field nor a protocol name"):
         read_fields(tmp_path / "missing.pcap", "no.such", ["ipv6.src"])
 
 

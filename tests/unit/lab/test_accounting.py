@@ -172,3 +172,11 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert (percentile(values, 0.5), percentile(values, 0.99), percentile(values, 0)) == (10.0, 20.0, 1.0)
     assert percentile([7.0], 0.5) == 7.0
     assert percentile([], 0.5) is None
+
+
+def test_losses_are_told_in_runs_and_late_packets_by_their_arrival() -> None:
+    found = of(arrived(0, 3, 4, 2, 8), requests_ms=(5,))
+    assert [(loss.first_sequence, loss.count, loss.first_ns // MS, loss.last_ns // MS) for loss in found.total.losses] \
+        == [(1, 1, 1, 1), (5, 3, 5, 7), (9, 1, 9, 9)]
+    assert [(loss.first_sequence, loss.count) for loss in found.windows[0].losses] == [(5, 3), (9, 1)]
+    assert found.total.late == (Record(sequence=2, time_ns=3 * MS),)
