@@ -195,7 +195,7 @@ class RestWorld:
         """Everything that the agents of mag1 and mag2 say of a handover of mn1 that goes well."""
         groups = (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE),)
         known = {"handover_id": handover_id, "mn_id": MN1}
-        self.step(handover_id, 1, "HO-Initiate", "mag1", WALL + 0.001, "rest")
+        self.step(handover_id, 1, "HO-Initiate", "mag1", WALL + 0.001, "REST")
         self.step(handover_id, 2, "HI", "mag1", WALL + 0.001, "1 group(s)")
         self.step(handover_id, 3, "HAck", "mag2", WALL + 0.002)
         self.call("mag2", methods.PrepareForwarding(**known, previous_mag="mag1", memberships=groups))
@@ -208,17 +208,17 @@ class RestWorld:
         self.notify("mag2", methods.MobileNodeAttached(mn_id=MN1, access_port="mn1"))
         self.notify("mag2", methods.MembershipReported(mn_id=MN1, memberships=groups))
         self.step(handover_id, 8, "PBU-M", "mag2", WALL + 0.1, "1 group(s)")
-        self.step(handover_id, 7, "delivery", "mag2", WALL + 0.1)
+        self.step(handover_id, 7, "delivery", "mag2", WALL + 0.101, "48 buffered")
         self.bind("mag2", MN1, sequence=2)
         self.step(handover_id, 9, "PBA", "mag2", WALL + 0.103, "status 0")
         self.step(handover_id, 10, "native data", "mag2", WALL + 0.104)
         self.call("mag2", methods.DeliverDirectly(**known))
         self.step(handover_id, 11, "HI completed", "mag1", WALL + 0.108, "completed")
         self.step(handover_id, 11, "HAck completed", "mag2", WALL + 0.109)
-        counters = {"received_tunnel": 98, "received_native": 7, "delivered": 100, "duplicates_dropped": 5}
-        self.notify("mag2", methods.BufferReport(**known, counters=counters))
         for mag_id in ("mag1", "mag2"):
             self.call(mag_id, methods.ReleaseForwarding(**known, outcome="completed"))
+        counters = {"received_tunnel": 98, "received_native": 7, "delivered": 100, "duplicates_dropped": 5}
+        self.notify("mag2", methods.BufferReport(**known, counters=counters))
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
