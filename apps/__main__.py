@@ -16,7 +16,7 @@ from ryu.base.app_manager import AppManager  # isort: skip
 
 from apps.executor import Executor
 from apps.lma_app import LmaApp
-from apps.rest_server import RestServer
+from apps.rest_server import RestServer, RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
 from topology.load import load_topology
@@ -55,7 +55,11 @@ def _run(domain: Domain, settings: Settings) -> int:
     app: LmaApp = manager.applications["LmaApp"]
     rest = RestServer(domain=domain, executor=executor, switches=app.datapaths, inherited_fd=settings.rest_fd)
     runner = eventlet.spawn(executor.run)
-    rest.start()
+    try:
+        rest.start()
+    except RestSocketError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIGURATION
     _log.info("event=controller_started rest=%s process_id=%d", rest.url, os.getpid())
     _await_signal()
     # Nothing is taken back: the switches go on forwarding without a controller.

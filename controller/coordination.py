@@ -66,7 +66,7 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             if handover is None or handover.new_mag != mag_id:
                 return _ignored(state, mag_id, "buffer_report_of_unknown_handover")
             handover.counters = dict(counters)
-            return Reaction([RecordEvent(name="buffer_report", fields={"handover_id": handover_id, **counters})])
+            return Reaction([RecordEvent(name="buffer_report", fields={**counters, "handover_id": handover_id})])
         case methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MembershipReported():
             return _listener(state, mag_id, call)
         case methods.Synchronised(attached=attached):

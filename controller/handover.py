@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from controller.multicast import Memberships
 
@@ -120,6 +121,8 @@ class Handover:
     error: str = ""
     steps: list[Step] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    view: tuple[tuple[int, int, str], dict[str, Any]] | None = None
+    """controller.snapshot keeps here what it has made of an ended handover."""
 
     @property
     def ended(self) -> bool:
