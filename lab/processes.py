@@ -52,6 +52,11 @@ class LabProcess:
         return _start_time(self.pid) == self.start_time
 
 
+NETWORK_ELEMENTS = frozenset({"ovs-vswitchd", "ovsdb-server", "controller", "agent"})
+"""What would have a machine of its own outside a lab: it goes before traffic generators, captures and test programs."""
+_ELEMENT_NICENESS = -10
+
+
 def start_process(
     lab_name: str,
     node: Node,
@@ -89,6 +94,10 @@ def start_process(
     except OSError as error:
         raise LabError(f"{argv[0]} could not be started on {node.name}: {error.strerror}") from error
     _children[child.pid] = child
+    if name in NETWORK_ELEMENTS:
+        # Processes of a session may differ in who goes first; one that has ended already is told of elsewhere.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, child.pid, _ELEMENT_NICENESS)
     process = LabProcess(
         node=node.name, name=name, pid=child.pid, start_time=_start_time(child.pid) or 0, command=tuple(argv),
         log=str(log),
