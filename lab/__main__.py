@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from bench.cli import bench
 from lab.cli import lab
 from lab.demo_cli import demo
 from lab.handover_cli import handover
@@ -15,6 +16,7 @@ def castover() -> None:
     """Castover: lossless predictive handover of multicast listeners for Proxy Mobile IPv6."""
 
 
+castover.add_command(bench)
 castover.add_command(demo)
 castover.add_command(lab)
 castover.add_command(handover)

@@ -35,6 +35,8 @@ class StreamSettings:
     port: int
     rate_pps: float
     size: int
+    from_source: IPv6Address | None = None
+    """Join only this source of the group (S,G); None: any source (*,G)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,10 @@ class MeasuredStream:
         """Start the sinks, then the source; returns when all of them run. Raises LabError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         where = [str(self.settings.group), str(self.settings.port)]
+        only = [] if self.settings.from_source is None else ["--source", str(self.settings.from_source)]
         for name in self._mobile_nodes:
-            command = [sys.executable, "-m", "lab.traffic_sink", *where, "--control", str(self._path(name, "control"))]
+            control = str(self._path(name, "control"))
+            command = [sys.executable, "-m", "lab.traffic_sink", *where, *only, "--control", control]
             self._sinks[name] = self._program(name, "traffic-sink", command)
         self._wait(lambda: all(self._answers(name) for name in self._mobile_nodes), "the sinks to start", check)
         command = [

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`castover bench`: the group that the measurements hang in."""
+
+from __future__ import annotations
+
+import click
+
+from bench.handover_cli import handover
+
+
+@click.group()
+def bench() -> None:
+    """Measure: handovers beside their alternatives, and where their time goes."""
+
+
+bench.add_command(handover)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a cell recorded to its JSON object (bench/README.md describes it). Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.cell import CellRecords, HandoverRecord
+from bench.costs import Costs, Traffic
+from lab.accounting import Tally, account, percentile
+from lab.stream import StreamRecords
+
+AROUND_BEFORE_MS = 60.0
+AROUND_AFTER_MS = 240.0
+
+
+def cell_result(records: CellRecords, costs: Costs, deaf_cap_s: float) -> dict[str, Any]:
+    """The JSON object of one cell."""
+    handovers = records.handovers
+    tallies = _tallies(records)
+    gaps = [
+        math.inf if record.deaf or tally.interruption_ms is None else tally.interruption_ms
+        for record, tally in zip(handovers, tallies, strict=True)
+    ]
+    cell = records.cell
+    sent = len(records.stream.sent)
+    return {
+        "lane": cell.lane, "listener": cell.listener, "reports": cell.reports, "gap_ms": cell.gap_ms,
+        "lma_delay_ms": cell.lma_delay_ms,
+        "handovers": [
+            {
+                "previous_mag": record.previous_mag, "new_mag": record.new_mag, "deaf": record.deaf,
+                "error": record.outcome.error or None, "sent": tally.sent, "received": tally.received,
+                "lost": tally.lost, "duplicated": tally.duplicated, "reordered": tally.reordered,
+                "interruption_ms": _finite(gap),
+                "radio_gap_ms": round((record.arrived_ns - record.left_ns) / 1e6, 3),
+            }
+            for record, tally, gap in zip(handovers, tallies, gaps, strict=True)
+        ],
+        "totals": {
+            "handovers": len(handovers), "deaf": sum(record.deaf for record in handovers),
+            "errors": sum(bool(record.outcome.error) for record in handovers), "deaf_cap_s": deaf_cap_s,
+            "lost": sum(tally.lost for tally in tallies),
+            "duplicated": sum(tally.duplicated for tally in tallies),
+            "reordered": sum(tally.reordered for tally in tallies),
+            "interruption_ms": {
+                name: _finite(percentile(gaps, share)) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+            },
+        },
+        "costs": {
+            "signalling": _traffic(costs.signalling), "mobility": _traffic(costs.mobility),
+            "mld_inside": _traffic(costs.mld_inside), "mld_access": _traffic(costs.mld_access),
+            "tunnel_from_lma": _traffic(costs.from_lma), "tunnel_between_mags": _traffic(costs.between_mags),
+            "lma_copies_per_packet": round(costs.from_lma.messages / sent, 3) if sent else None,
+            "control_bytes": records.control_octets,
+        },
+        "note": records.note, "measurement_faults": measurement_faults(records.stream, records.capture_drops),
+        "around": _around(records, gaps),
+    }
+
+
+def measurement_faults(stream: StreamRecords, capture_drops: int) -> list[str]:
+    """What makes the numbers doubtful, in words."""
+    faults = [f"the captures lack {capture_drops} packets"] if capture_drops else []
+    for name, report in stream.sink_reports.items():
+        keys = ("socket_overflow", "too_short", "not_recorded")
+        faults += [f"{name}: {report[key]} {key}" for key in keys if report.get(key)]
+    faults += [
+        f"source: {stream.source_report[key]} {key}" for key in ("not_sent", "schedule_moved")
+        if stream.source_report.get(key)
+    ]
+    return faults
+
+
+def _tallies(records: CellRecords) -> list[Tally]:
+    """One for each handover. A deaf handover's window ends when it is given up: the way back is nobody's."""
+    edges: list[int] = []
+    wanted: list[int] = []
+    for record in records.handovers:
+        wanted.append(len(edges))
+        edges.append(record.requested_ns)
+        if record.deaf:
+            edges.append(record.ended_ns)
+    received = records.stream.received[records.mover]
+    found = account(
+        records.stream.sent, received, start_ns=records.start_ns, end_ns=max([records.end_ns, *edges]),
+        requests_ns=edges,
+    )
+    return [found.windows[index] for index in wanted]
+
+
+def _around(records: CellRecords, gaps: Sequence[float]) -> dict[str, Any] | None:
+    """What the picture shows: packets around the move of the handover with the median interruption."""
+    if not gaps:
+        return None
+    order = sorted(range(len(gaps)), key=lambda index: gaps[index])
+    record = records.handovers[order[(len(order) - 1) // 2]]
+    begin, end = record.left_ns - AROUND_BEFORE_MS * 1e6, record.left_ns + AROUND_AFTER_MS * 1e6
+    received = records.stream.received[records.mover]
+    arrived = {packet.sequence for packet in received}
+    return {
+        "radio_gap_ms": _milliseconds(record.arrived_ns, record),
+        "arrivals_ms": [_milliseconds(packet.time_ns, record) for packet in received if begin <= packet.time_ns < end],
+        "lost_ms": [
+            _milliseconds(packet.time_ns, record) for packet in records.stream.sent
+            if begin <= packet.time_ns < end and packet.sequence not in arrived
+        ],
+    }
+
+
+def _milliseconds(time_ns: int, record: HandoverRecord) -> float:
+    return round((time_ns - record.left_ns) / 1e6, 3)
+
+
+def _traffic(traffic: Traffic) -> Mapping[str, int]:
+    return {"messages": traffic.messages, "bytes": traffic.octets}
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: null where the mobile node was deaf."""
+    return None if value is None or math.isinf(value) else round(value, 3)
