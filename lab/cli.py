@@ -88,9 +88,6 @@ def up(topology: Path, network_only: bool) -> None:
     If anything fails, and on Ctrl-C, everything is taken down again.
     """
     domain = load_domain(topology)
-    delayed = [link.node for link in domain.links if link.delay_ms > 0]
-    if delayed:
-        notices.print(f"[yellow]the lab does not delay links yet: ignored for {', '.join(delayed)}[/]")
     with progress("building the lab") as say, deferred_signals() as interruption:
         built = build_lab(domain, topology=topology, attach=network_only, say=say)
         if not network_only:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from lab.delay_install import FORWARDER, await_forwarder, install_delays
+from lab.delay_plan import delayed_paths
 from lab.errors import LabError
 from lab.hosts import (
     address_transport_bridge,
@@ -26,14 +28,14 @@ from lab.interruption import Interruption, deferred_signals
 from lab.mobile_node import MobileNodeHost, build_mobile_node
 from lab.namespaces import create_namespace, namespace_exists
 from lab.neighbours import KEEPER, fill, write_neighbours
-from lab.plan import CONTROLLER_NODE, TRANSPORT_NODE, Node, plan_nodes, transport_neighbours
+from lab.plan import CONTROLLER_NODE, TRANSPORT_NODE, Node, plan_nodes, switch_macs, transport_neighbours
 from lab.processes import LabProcess, start_process
 from lab.requirements import check_requirements
 from lab.state import LabState, claim_lab_folder, lab_folder, load_state, remove_lab_folder, save_state
 from lab.switch import Switch
 from lab.switch_configuration import lma_configuration, mag_configuration
 from lab.teardown import take_down
-from lab.transport import build_transport
+from lab.transport import TRANSPORT_NETWORK, build_transport, ports
 from topology.model import TRANSPORT_BRIDGE, Domain
 
 Say = Callable[[str], None]
@@ -169,6 +171,20 @@ def _refuse_foreign_namespaces(name: str, nodes: tuple[Node, ...]) -> None:
         )
 
 
+def _delay_paths(lab: Lab, say: Say, interruption: Interruption) -> None:
+    """Slow down what `links` of the topology slows down; nothing at all when it has no delays."""
+    paths = delayed_paths(lab.domain)
+    if not paths:
+        return
+    say(f"delaying {len(paths)} paths")
+    links_to = [port for port in ports(tuple(lab.nodes.values())) if port.network == TRANSPORT_NETWORK]
+    command = install_delays(
+        lab.domain.name, lab.nodes[TRANSPORT_NODE], paths, ports={port.node.name: port.name for port in links_to},
+        macs=switch_macs(lab.domain),
+    )
+    await_forwarder(lab.domain.name, lab.start_process(TRANSPORT_NODE, command, name=FORWARDER), interruption.check)
+
+
 def _build(
     domain: Domain, nodes: tuple[Node, ...], *, attach: bool, say: Say, interruption: Interruption
 ) -> Lab:
@@ -181,6 +197,7 @@ def _build(
             prepare_switch_node(node)
     say("linking them")
     build_transport(lab.nodes[TRANSPORT_NODE], nodes)
+    _delay_paths(lab, say, interruption)
     build_controller_host(lab.nodes[CONTROLLER_NODE], domain)
     for source in domain.sources:
         build_source_host(lab.nodes[source.name], source)

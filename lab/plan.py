@@ -116,8 +116,14 @@ def switch_mac(index: int) -> str:
     return f"02:ca:57:ff:{index >> 8 & 0xFF:02x}:{index & 0xFF:02x}"
 
 
+def switch_macs(domain: Domain) -> dict[str, str]:
+    """Switch node -> link-layer address of its transport bridge."""
+    return {domain.lma.id: switch_mac(0)} | {mag.id: switch_mac(mag.index) for mag in domain.mags}
+
+
 def transport_neighbours(domain: Domain) -> dict[str, dict[IPv6Address, str]]:
     """Switch node -> {transport address: link-layer address} of every other switch node."""
-    everyone = {domain.lma.id: (domain.lma.address, switch_mac(0))}
-    everyone |= {mag.id: (mag.address, switch_mac(mag.index)) for mag in domain.mags}
+    macs = switch_macs(domain)
+    everyone = {domain.lma.id: (domain.lma.address, macs[domain.lma.id])}
+    everyone |= {mag.id: (mag.address, macs[mag.id]) for mag in domain.mags}
     return {node: dict(value for name, value in everyone.items() if name != node) for node in everyone}

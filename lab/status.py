@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from lab.delay_forwarder import ask_delay_status
+from lab.delay_install import delay_socket
+from lab.delay_plan import delayed_paths
 from lab.errors import LabError
 from lab.namespaces import namespace_exists
 from lab.network import Lab
 from lab.processes import recorded_processes
+
+_PATHS_SHOWN_MAX = 40
+"""Of the table; --json has all of them."""
 
 
 def collect_status(lab: Lab) -> dict[str, Any]:
@@ -33,8 +40,27 @@ def collect_status(lab: Lab) -> dict[str, Any]:
             {"node": process.node, "name": process.name, "pid": process.pid, "alive": process.alive, "log": process.log}
             for process in recorded_processes(lab.domain.name)
         ],
+        "delays": _delays(lab),
         "switches": [_switch(lab, name) for name in lab.switch_names()],
         "mobile_nodes": [_mobile_node(lab, mobile_node.name) for mobile_node in lab.domain.mobile_nodes],
+    }
+
+
+def _delays(lab: Lab) -> dict[str, Any] | None:
+    paths = delayed_paths(lab.domain)
+    if not paths:
+        return None
+    try:
+        status: dict[str, Any] | None = asdict(ask_delay_status(delay_socket(lab.domain.name)))
+        error = None
+    except OSError as problem:
+        status, error = None, f"the delay forwarder does not answer, these paths carry nothing: {problem.strerror}"
+    return {
+        "paths": [
+            {"source": path.source, "destination": path.destination, "delay_ms": path.delay_ms} for path in paths
+        ],
+        "forwarder": status,
+        "error": error,
     }
 
 
@@ -75,11 +101,25 @@ def print_status(status: dict[str, Any], console: Console) -> None:
             said = ""
         table.add_row(node["name"], node["kind"], node["namespace"], said)
     console.print(table)
+    if status["delays"] is not None:
+        _print_delays(status["delays"], console)
     table = Table("process", "node", "pid", "state", "log")
     for process in status["processes"]:
         alive = "[green]runs[/]" if process["alive"] else "[red]ended[/]"
         table.add_row(process["name"], process["node"], str(process["pid"]), alive, process["log"])
     console.print(table)
+
+
+def _print_delays(delays: dict[str, Any], console: Console) -> None:
+    # A path and its way back always have the same delay.
+    words = [
+        f"{path['source']} - {path['destination']} {path['delay_ms']:g} ms"
+        for path in delays["paths"][:_PATHS_SHOWN_MAX] if path["source"] < path["destination"]
+    ]
+    more = ", ..." if len(delays["paths"]) > _PATHS_SHOWN_MAX else ""
+    console.print(f"one-way delays: {', '.join(words)}{more}", highlight=False)
+    if delays["error"] is not None:
+        console.print(delays["error"], style="red", markup=False)
 
 
 def _switch_words(switch: dict[str, Any]) -> str:

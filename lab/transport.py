@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pyroute2 import IPRoute
 
 from lab import links
@@ -19,6 +21,20 @@ from topology.model import LMA_SOURCE_PORT
 TRANSPORT_NETWORK = "transport"
 MANAGEMENT_NETWORK = "management"
 MULTICAST_NETWORK = "multicast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgePort:
+    """One veth between a bridge of the transport namespace and a node."""
+
+    name: str
+    """Of the end in the transport namespace."""
+    number: int
+    node: Node
+    network: str
+    interface: str
+    """The end on the node."""
+    mtu: int
 
 
 def attachments(node: Node) -> tuple[tuple[str, str, int], ...]:
@@ -38,6 +54,15 @@ def attachments(node: Node) -> tuple[tuple[str, str, int], ...]:
             return ()
 
 
+def ports(nodes: tuple[Node, ...]) -> tuple[BridgePort, ...]:
+    """Every port of the bridges in the transport namespace."""
+    wanted = [(node, *attachment) for node in nodes for attachment in attachments(node)]
+    return tuple(
+        BridgePort(name=f"port{number}", number=number, node=node, network=network, interface=interface, mtu=mtu)
+        for number, (node, network, interface, mtu) in enumerate(wanted, start=1)
+    )
+
+
 def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
     """Build the bridges and the veths to every node's (existing) namespace; this side is up, the nodes' side down."""
 
@@ -50,18 +75,15 @@ def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
                 MANAGEMENT_NETWORK: links.add_bridge(netlink, MANAGEMENT_NETWORK),
                 MULTICAST_NETWORK: links.add_bridge(netlink, MULTICAST_NETWORK),
             }
-            number = 0
-            for node in nodes:
-                for network, interface, mtu in attachments(node):
-                    number += 1
-                    port = f"port{number}"
-                    links.add_veth(netlink, VethPair(
-                        name=port, peer_name=interface, peer_namespace=node.namespace, number=number, mtu=mtu,
-                    ))
-                    netlink.link(
-                        "set", index=links.interface_index(port), master=bridges[network], state="up",
-                        ifalias=f"{network} {node.name}",
-                    )
+            for port in ports(nodes):
+                links.add_veth(netlink, VethPair(
+                    name=port.name, peer_name=port.interface, peer_namespace=port.node.namespace, number=port.number,
+                    mtu=port.mtu,
+                ))
+                netlink.link(
+                    "set", index=links.interface_index(port.name), master=bridges[port.network], state="up",
+                    ifalias=f"{port.network} {port.node.name}",
+                )
             links.bring_up(netlink, *bridges)
 
     run_inside(transport.namespace, build)

@@ -7,7 +7,14 @@ from typing import TypeVar
 
 from topology import derive
 from topology.model import Controller, Domain, Link, Lma, Mag, MobileNode, Source, Subscription
-from topology.schema import ControllerSection, Document, LmaSection, MobileNodeSection, SubscriptionSection
+from topology.schema import (
+    ControllerSection,
+    Document,
+    LinkSection,
+    LmaSection,
+    MobileNodeSection,
+    SubscriptionSection,
+)
 
 _Value = TypeVar("_Value")
 
@@ -42,7 +49,7 @@ def build(document: Document) -> Domain:
         mags=mags,
         mobile_nodes=tuple(_mobile_node(profile, mag_ids) for profile in document.mobile_nodes or ()),
         sources=tuple(Source(**derive.given(source)) for source in document.sources or ()),
-        links=tuple(Link(**derive.given(link)) for link in document.links or ()),
+        links=tuple(_link(link) for link in document.links or ()),
         timers=derive.timers(document),
         limits=derive.limits(document),
     )
@@ -85,6 +92,14 @@ def _mobile_node(section: MobileNodeSection, mag_ids: tuple[str, ...]) -> Mobile
 def _subscription(section: SubscriptionSection) -> Subscription:
     sources = frozenset(_there(source) for source in section.sources or ())
     return Subscription(group=_there(section.group), sources=sources)
+
+
+def _link(section: LinkSection) -> Link:
+    fields = derive.given(section)
+    if section.between is not None:
+        first, second = section.between
+        fields["between"] = (_there(first), _there(second))
+    return Link(**fields)
 
 
 def _there(value: _Value | None) -> _Value:

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, IPv6Network
 
 from topology import derive, model
+from topology.crosscheck_links import check_links
 from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
 from topology.locate import Fault, Located
 from topology.problem import Location, show_location, show_value
+from topology.refer import known_mags, refer
 from topology.schema import MAGS_MIN, Document
 from topology.unique import Report, owner_of, unique, unique_items
-from topology.values import did_you_mean
 
 RESERVED_NODE_NAMES: tuple[str, ...] = ("lma-transport", "controller", "transport", "wlan0", "lo")
 """Roles (southbound.openflow.intents.SwitchRole), nodes of the lab, and interfaces beside those named after a node."""
@@ -40,6 +41,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _numbers_of_nodes(document, report)
     _names(document, report)
     _mag_references(document, report)
+    check_links(document, report)
     _addresses(document, report)
     _networks(document, report)
     _datapath_ids(document, report)
@@ -80,33 +82,21 @@ def _names(document: Document, report: Report) -> None:
 
 
 def _mag_references(document: Document, report: Report) -> None:
-    mag_ids = [mag.id for mag in document.mags or ()]
-    if not mag_ids or None in mag_ids or report.refused(("mags",)):
-        # A MAG's id was refused, or the list was cut; whether a name means that MAG cannot be told.
+    known = known_mags(document, report)
+    if known is None:
         return
-    known = tuple(mag_id for mag_id in mag_ids if mag_id is not None)
-
-    def refer(location: Location, name: str | None, choices: tuple[str, ...]) -> None:
-        if name is not None and name not in choices:
-            hint = did_you_mean(name, choices)
-            report(location, show_value(name) + (f", {hint}" if hint else ""), f"one of {', '.join(choices)}")
 
     for position, profile in enumerate(document.mobile_nodes or ()):
         where: Location = ("mobile_nodes", position)
         for index, name in enumerate(profile.mags or ()):
-            refer((*where, "mags", index), name, known)
-        refer((*where, "attached_to"), profile.attached_to, known)
+            refer((*where, "mags", index), name, known, report)
+        refer((*where, "attached_to"), profile.attached_to, known, report)
         if profile.mags and profile.attached_to in known and None not in profile.mags:
             own = [name for name in profile.mags if name is not None]
             if profile.attached_to not in own:
                 found = f"{show_value(profile.attached_to)}, which is not in the node's mags"
                 report((*where, "attached_to"), found, f"one of {', '.join(map(show_value, own))}")
         unique_items((*where, "mags"), profile.mags, report)
-    if document.lma is not None and document.lma.id is not None:
-        for position, link in enumerate(document.links or ()):
-            refer(("links", position, "node"), link.node, (document.lma.id, *known))
-    links = [(("links", position, "node"), link.node) for position, link in enumerate(document.links or ())]
-    unique(links, "one link for each node", report)
 
 
 def _addresses(document: Document, report: Report) -> None:

@@ -149,9 +149,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One-way delay of the transport link of a node, in both directions."""
+    """A one-way delay on the transport network, the same in both directions.
 
-    node: str
+    Exactly one of `node` and `between` is given. Delays on the way from one node to another add up: of the links of
+    both, and of what is between them.
+    """
+
+    node: str | None = None
+    """The transport link of this node: all that it sends and receives."""
+    between: tuple[str, str] | None = None
+    """Only what these two nodes send to each other."""
     delay_ms: float = 0.0
 
 

@@ -19,6 +19,8 @@ from topology.values import Rule, Shape, number, one_of, whole_number
 MAGS_MIN, MAGS_MAX = 2, 64
 MOBILE_NODES_MAX = 256
 SOURCES_MAX = 64
+LINKS_MAX = (MAGS_MAX + 1) * (MAGS_MAX + 2) // 2
+"""Every node and every pair of nodes once."""
 ALLOWED_GROUPS_MAX = 64
 SUBSCRIPTIONS_MAX = 50
 """What one Multicast Mobility option carries: 255 words, 50 records without sources (RFC 7411 section 5.3)."""
@@ -165,10 +167,18 @@ class SourceSection(Section):
     prefix_length: Annotated[int | None, whole_number(16, 128)] = None
 
 
-class LinkSection(Section):
-    """One item of `links`."""
+NodeNameItem = Annotated[str | None, values.NAME_OF_NODE]
 
-    node: Annotated[str | None, values.NAME_OF_NODE.needed()] = None
+
+class LinkSection(Section):
+    """One item of `links`: exactly one of `node` and `between` is there."""
+
+    node: Annotated[str | None, values.NAME_OF_NODE] = None
+    between: Annotated[
+        list[NodeNameItem] | None,
+        Field(max_length=2),
+        Shape("a list of two ids, of the LMA or of MAGs"),
+    ] = None
     delay_ms: Annotated[float | None, number(0, 10_000)] = None
 
 
@@ -196,8 +206,8 @@ class Document(Section):
     ] = None
     links: Annotated[
         list[LinkSection] | None,
-        Field(max_length=MAGS_MAX + 1),
-        Shape(f"a list of at most {MAGS_MAX + 1} links"),
+        Field(max_length=LINKS_MAX),
+        Shape(f"a list of at most {LINKS_MAX} links"),
     ] = None
     timers: Annotated[TimersSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]
     limits: Annotated[LimitsSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]

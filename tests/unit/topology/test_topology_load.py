@@ -45,7 +45,7 @@ def test_the_commented_sections_of_the_default_file_load() -> None:
     head, comment, optional = text.partition("# timers:")
     assert comment
     domain = parse_topology(head + re.sub(r"(?m)^# ", "", comment + optional), "topology.yaml")
-    assert domain.links == (Link(node="mag2", delay_ms=5.0),)
+    assert domain.links == (Link(node="mag2", delay_ms=5.0), Link(between=("lma", "mag2"), delay_ms=20.0))
 
 
 def test_what_the_file_gives_stands_over_the_defaults(edit: Any) -> None:
