@@ -10,6 +10,7 @@ from pyroute2 import IPRoute
 from lab import links
 from lab.namespaces import run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node, on_network
+from lab.switch import Switch
 from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, TRANSPORT_BRIDGE, Domain, Source
 
 
@@ -41,7 +42,7 @@ def bring_up_switch_ports(node: Node, domain: Domain, management: IPv6Address) -
 
 
 def address_transport_bridge(node: Node, domain: Domain, address: IPv6Address) -> None:
-    """After the switch has started: its internal interfaces exist and get their addresses."""
+    """After the switch has started: its internal interfaces exist and get their addresses, its tunnels their route."""
 
     def configure() -> None:
         with IPRoute() as netlink:
@@ -53,6 +54,7 @@ def address_transport_bridge(node: Node, domain: Domain, address: IPv6Address) -
                 links.bring_up(netlink, MAG_BUFFER_PORT)
 
     run_inside(node.namespace, configure)
+    Switch(domain.name, node).add_route(domain.transport_network, TRANSPORT_BRIDGE)
 
 
 def build_controller_host(node: Node, domain: Domain) -> None:

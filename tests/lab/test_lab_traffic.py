@@ -92,6 +92,24 @@ def test_a_stream_that_nothing_disturbs_arrives_whole_and_a_move_costs_its_gap(l
     assert all(report["socket_overflow"] == 0 for report in records.sink_reports.values())
 
 
+def test_a_node_that_comes_and_goes_does_not_touch_the_tunnels_of_the_others(lab: Lab) -> None:
+    """Open vSwitch must not take its tunnel endpoints from the kernel's routes (lab.switch.Switch.add_route)."""
+
+    def parameter_problems() -> int:
+        lines = Path("/proc/thread-self/net/snmp6").read_text(encoding="ascii").splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("Icmp6OutParmProblems")))
+
+    routes = lab.switch("mag1").appctl("ovs/route/show").splitlines()
+    assert [line.split()[:4] for line in routes[1:]] == [["User:", "2001:db8:ff::/64", "dev", "br-phy"]]
+    stream = streaming(lab, "mn2")
+    with lab.mobile_node("mn1") as host:
+        for number in range(60):
+            host.move(("mag2", "mag1")[number % 2])
+            stream.await_reception("mn2", 20, 10)
+    stream.stop()
+    assert [run_inside(lab.node(mag).namespace, parameter_problems) for mag in ("mag1", "mag2")] == [0, 0]
+
+
 def test_the_source_keeps_its_rate(lab: Lab) -> None:
     stream = streaming(lab, "mn2")
     stream.await_reception("mn2", 1000, 10)
