@@ -19,6 +19,8 @@ from tests.support.simulated_transport import LinkQuality
 
 RECOVERY_S = 100.0
 """The longest wait of all is the last PBU retransmission: 32 s apart."""
+RADIO_GAP_S = 0.01
+"""Longer than the clocks of the MAGs differ: Timestamps order the PBUs of two MAGs only then (RFC 5213 section 5.5)."""
 MAGS = ("mag1", "mag2", "mag3")
 DOMAINS = {dialect: three_mags(dialect) for dialect in ("draft", "rfc")}
 
@@ -59,6 +61,7 @@ def perform(domain: SimulatedDomain, act: Act) -> None:
     match act.what:
         case "move":
             domain.detach(act.mn_id)
+            domain.run_for(RADIO_GAP_S)
             domain.attach(act.mn_id, act.mag_id)
         case "leave":
             domain.detach(act.mn_id)
@@ -98,6 +101,7 @@ def recover(domain: SimulatedDomain) -> None:
     for mag_id, agent in domain.agents.items():
         if agent.connection == 0:
             domain.connect_agent(mag_id)
+    domain.run_for(RADIO_GAP_S)
     for mn_id, node in domain.mobile_nodes.items():
         if node.mag_id is None:
             domain.attach(mn_id, "mag3")
@@ -119,7 +123,7 @@ def begin(dialect: str, quality: LinkQuality, seed: int, errors: tuple[float, fl
     return domain
 
 
-errors = st.tuples(*[st.sampled_from([0.0, -0.1, 0.1])] * 2)
+errors = st.tuples(*[st.sampled_from([0.0, -0.004, 0.004])] * 2)
 GATE = settings(
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -138,6 +138,7 @@ class SimulatedDomain:
 
     def connect_agent(self, mag_id: str) -> None:
         """The agent dials; two ways later both know."""
+        self.disconnect_agent(mag_id)
         number = next(self._connections)
         self.agents[mag_id].connection = number
 

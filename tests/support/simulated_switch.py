@@ -34,6 +34,7 @@ class SimulatedSwitch:
 
     def connect(self) -> None:
         """The switch finds a controller; it is read before anything is written to it."""
+        self.disconnect()
         self._epoch += 1
         self._reading(self._epoch, announce=True)
 
@@ -103,15 +104,16 @@ class SimulatedSwitch:
         def arrive() -> None:
             if epoch != self._epoch:
                 return
-            if not self.refuses:
+            refused = self.refuses
+            if not refused:
                 self.rules.apply_bundle(batch.changes)
-            self._clock.after(self.delay_s / 2, answer)
+            self._clock.after(self.delay_s / 2, lambda: answer(refused))
 
-        def answer() -> None:
+        def answer(refused: bool) -> None:
             if epoch != self._epoch:
                 return
             now = self._clock.now
-            if self.refuses:
+            if refused:
                 self._carry_out(self._reconciler.batch_failed(batch.batch_id, "OFPET_GROUP_MOD_FAILED", now))
             else:
                 self._carry_out(self._reconciler.batch_confirmed(batch.batch_id, now))
