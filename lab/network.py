@@ -223,7 +223,6 @@ def _build(
         # Secure bridges begin empty. Cookie 0 and the lowest priority: the controller's own rules lie above it.
         switch.ofctl("add-flow", TRANSPORT_BRIDGE, "cookie=0,priority=0,actions=NORMAL")
         address_transport_bridge(node, domain, address)
-        switch.add_tunnel_route(domain.transport_network, TRANSPORT_BRIDGE)
         fill(switch, neighbours[node.name])
 
     pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2))

@@ -14,7 +14,6 @@ import subprocess
 import time
 from collections.abc import Sequence
 from ipaddress import IPv6Network
-from ipaddress import IPv6Network
 from pathlib import Path
 
 from lab.errors import LabError
@@ -84,10 +83,6 @@ class Switch:
         ones for some 5 ms: tunnel packets went to the kernel, which refused them (ICMPv6 Parameter Problem). Mobile
         nodes that come and go must not cost others their packets.
         """
-        self.appctl("ovs/route/add", str(network), bridge)
-
-    def add_tunnel_route(self, network: IPv6Network, bridge: str) -> None:
-        """Tell the switch by which bridge its tunnels reach this network; the bridge must have its address already."""
         self.appctl("ovs/route/add", str(network), bridge)
 
     def vsctl(self, *arguments: str) -> str:
