@@ -36,7 +36,9 @@ class Act:
 
 
 pauses = st.sampled_from([0.0, 0.0003, 0.001, 0.002, 0.004, 0.02, 0.1, 0.35, 1.0, 3.0, 6.0])
-movements = st.sampled_from(["move", "move", "leave", "trigger", "trigger", "trigger", "indicate", "indicate", "cancel"])
+movements = st.sampled_from(
+    ["move", "move", "leave", "trigger", "trigger", "trigger", "indicate", "indicate", "cancel"]
+)
 failures = st.sampled_from(
     ["lose agent", "find agent", "lose switch", "find switch", "refuse", "obey", "restart controller"]
 )

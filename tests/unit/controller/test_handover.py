@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's coordination of handovers: every state with every input, and the table's limits."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from controller.handover import (
+    CANCELLABLE,
+    ENDED,
+    TRANSITIONS,
+    Handover,
+    HandoverInput,
+    HandoverState,
+    HandoverTable,
+)
+
+
+def handover(number: int = 1, state: HandoverState = HandoverState.INITIATED, mn_id: str = "mn1") -> Handover:
+    return Handover(
+        handover_id=f"ho{number}", mn_id=mn_id, previous_mag="mag1", new_mag="mag2", trigger="rest", state=state,
+        guard=float(number),
+    )
+
+
+@pytest.mark.parametrize(("state", "what"), list(itertools.product(HandoverState, HandoverInput)))
+def test_every_input_in_every_state_has_an_outcome(state: HandoverState, what: HandoverInput) -> None:
+    subject = handover(state=state)
+    moved = subject.advance(what)
+    assert moved is ((state, what) in TRANSITIONS)
+    assert subject.state is TRANSITIONS.get((state, what), state)
+
+
+@pytest.mark.parametrize("state", sorted(ENDED, key=lambda state: state.value))
+def test_an_end_is_an_end(state: HandoverState) -> None:
+    assert not any(pair[0] is state for pair in TRANSITIONS)
+    assert handover(state=state).ended
+
+
+@pytest.mark.parametrize("state", sorted(set(HandoverState) - ENDED, key=lambda state: state.value))
+def test_everything_else_can_fail_and_can_reach_an_end(state: HandoverState) -> None:
+    assert TRANSITIONS[state, HandoverInput.FAIL] is HandoverState.FAILED
+    reachable = {state}
+    for _ in HandoverState:
+        reachable |= {end for (start, _), end in TRANSITIONS.items() if start in reachable}
+    assert HandoverState.COMPLETED in reachable
+
+
+def test_what_the_mobile_node_has_reached_cannot_be_cancelled() -> None:
+    assert CANCELLABLE.isdisjoint(ENDED | {HandoverState.BOUND, HandoverState.DELIVERED})
+
+
+def test_the_way_of_a_handover() -> None:
+    subject = handover(state=HandoverState.REQUESTED)
+    way = ["initiate", "prepare", "clone", "bind", "deliver", "complete"]
+    states = []
+    for what in way:
+        assert subject.advance(HandoverInput(what))
+        states.append(subject.state.value)
+    assert states == ["initiated", "prepared", "forwarding", "bound", "delivered", "completed"]
+
+
+def test_the_table_forgets_the_oldest_that_have_ended() -> None:
+    table = HandoverTable(remembered=3)
+    for number in range(1, 6):
+        table.add(handover(number, HandoverState.COMPLETED if number != 1 else HandoverState.FORWARDING, f"mn{number}"))
+    assert [known.handover_id for known in table] == ["ho1", "ho4", "ho5"]
+    assert [known.handover_id for known in table.open()] == ["ho1"]
+
+
+def test_one_that_has_ended_is_not_under_way() -> None:
+    table = HandoverTable(remembered=10)
+    first = handover(1)
+    table.add(first)
+    assert table.under_way("mn1") is first
+    assert table.arriving_at("mag2", "mn1") is first
+    assert table.arriving_at("mag1", "mn1") is None
+    assert table.next_deadline() == 1.0
+    first.advance(HandoverInput.FAIL)
+    assert table.under_way("mn1") is None
+    assert table.leaving("mag1") == []
+    assert table.next_deadline() is None
+
+
+def test_overdue() -> None:
+    table = HandoverTable(remembered=10)
+    table.add(handover(5))
+    assert table.overdue(4.9) == []
+    assert [late.handover_id for late in table.overdue(5.0)] == ["ho5"]

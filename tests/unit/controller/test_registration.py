@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judgement of a PBU: each status in the order of RFC 5213 section 5.3.1, and the order of messages (5.5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any
+
+import pytest
+
+from controller.binding_cache import BindingCache, BindingState
+from controller.registration import Verdict, judge
+from southbound.codec.accessors import find_option, find_options
+from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.iana import AccessTechnologyType, HandoffIndicator, Mldv2RecordType
+from southbound.codec.mobility import Dialect, decode_mobility, encode_mobility
+from southbound.codec.options import (
+    AccessTechnologyTypeOption,
+    ActiveMulticastSubscription,
+    HandoffIndicatorOption,
+    HomeNetworkPrefix,
+    LinkLocalAddress,
+    MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
+    MobilityOption,
+    Timestamp,
+)
+from southbound.codec.records import MulticastAddressRecord
+from tests.support.simulated_domain import three_mags
+from topology.policy_store import PolicyStore
+
+DOMAIN = three_mags()
+POLICY = PolicyStore(DOMAIN.mobile_nodes)
+MAG1, MAG2 = (mag.address for mag in DOMAIN.mags[:2])
+MN1 = DOMAIN.mobile_nodes[0]
+WALL = 1_760_000_000.0
+NOW = 100.0
+
+
+def update(
+    *, sequence: int = 7, lifetime_s: int = 300, stamp: float | None = WALL, without: tuple[type, ...] = (),
+    more: tuple[MobilityOption, ...] = (), **changed: Any,
+) -> ProxyBindingUpdate:
+    """A PBU that is right in everything, but for what is asked for."""
+    options: list[MobilityOption] = [
+        MobileNodeIdentifier(identifier=changed.get("mn_id", MN1.id)),
+        HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefix)),
+        HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
+        AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
+        MobileNodeLinkLayerIdentifier(identifier=MN1.link_layer_id),
+    ]
+    if stamp is not None:
+        options.append(Timestamp.from_seconds(stamp))
+    kept = tuple(option for option in options if not isinstance(option, without))
+    return ProxyBindingUpdate(
+        sequence=sequence, lifetime_s=lifetime_s, multicast=changed.get("multicast", False), options=(*kept, *more)
+    )
+
+
+class Lma:
+    """A cache and a clock, and what PBUs do to it."""
+
+    def __init__(self) -> None:
+        self.cache = BindingCache()
+
+    def judge(self, message: ProxyBindingUpdate, source: IPv6Address = MAG1, at: float = WALL) -> Verdict:
+        verdict = judge(
+            message, source, cache=self.cache, domain=DOMAIN, policy=POLICY, received_at=at, now=NOW + at - WALL
+        )
+        if verdict.entry is not None:
+            self.cache.put(verdict.entry)
+        return verdict
+
+
+def answer_of(verdict: Verdict) -> ProxyBindingAcknowledgement:
+    """The PBA as it arrives: through the codec and back."""
+    assert verdict.acknowledgement is not None
+    header = encode_mobility(verdict.acknowledgement, DOMAIN.lma.address, MAG1)
+    read = decode_mobility(header, DOMAIN.lma.address, MAG1, Dialect.RFC)
+    assert isinstance(read, ProxyBindingAcknowledgement)
+    assert read == verdict.acknowledgement
+    return read
+
+
+def test_accepted() -> None:
+    lma = Lma()
+    verdict = lma.judge(update())
+    answer = answer_of(verdict)
+    assert (answer.status, answer.sequence, answer.lifetime_s, answer.proxy) == (0, 7, 300, True)
+    assert [type(option) for option in answer.options] == [
+        MobileNodeIdentifier, HomeNetworkPrefix, HandoffIndicatorOption, AccessTechnologyTypeOption,
+        MobileNodeLinkLayerIdentifier, Timestamp,
+    ]  # fmt: skip
+    entry = lma.cache.lookup(MN1.id)
+    assert entry is not None
+    assert (entry.mag_id, entry.state, entry.expires_at) == ("mag1", BindingState.ACTIVE, NOW + 300)
+    assert entry.link_layer_id == MN1.link_layer_id
+
+
+ORDER: list[tuple[int, dict[str, Any], IPv6Address]] = [
+    (160, {"without": (MobileNodeIdentifier,)}, MAG1),
+    (154, {}, IPv6Address("2001:db8:ff::99")),
+    (153, {"mn_id": "stranger@example.net"}, MAG1),
+    (156, {"stamp": WALL - 5}, MAG1),
+    (158, {"without": (HomeNetworkPrefix,)}, MAG1),
+    (161, {"without": (HandoffIndicatorOption,)}, MAG1),
+    (162, {"without": (AccessTechnologyTypeOption,)}, MAG1),
+    (155, {"prefix": IPv6Network("2001:db8:9999::/64")}, MAG1),
+]
+
+
+@pytest.mark.parametrize(("status", "fault", "source"), ORDER, ids=lambda value: str(value))
+def test_each_fault_has_its_status(status: int, fault: dict[str, Any], source: IPv6Address) -> None:
+    lma = Lma()
+    verdict = lma.judge(update(**fault), source)
+    answer = answer_of(verdict)
+    assert answer.status == status
+    assert verdict.entry is None
+    assert len(lma.cache) == 0
+    # RFC 5213 section 8.2: these are in every PBA.
+    for kind in (MobileNodeIdentifier, HomeNetworkPrefix, HandoffIndicatorOption, AccessTechnologyTypeOption):
+        assert find_option(answer, kind) is not None
+
+
+@pytest.mark.parametrize("first", range(len(ORDER)))
+@pytest.mark.parametrize("second", range(len(ORDER)))
+def test_of_two_faults_the_earlier_check_answers(first: int, second: int) -> None:
+    if first >= second:
+        return
+    (status, fault, source), (_, other, other_source) = ORDER[first], ORDER[second]
+    merged = {**other, **fault, "without": (*other.get("without", ()), *fault.get("without", ()))}
+    source = source if source != MAG1 else other_source
+    assert answer_of(Lma().judge(update(**merged), source)).status == status
+
+
+def test_mag_that_may_not_register_this_mobile_node() -> None:
+    nodes = tuple(replace(node, mags=("mag2",)) for node in DOMAIN.mobile_nodes)
+    verdict = judge(
+        update(), MAG1, cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes), received_at=WALL, now=NOW
+    )
+    assert verdict.status == 154
+
+
+def test_empty_mn_identifier_is_a_missing_one() -> None:
+    assert answer_of(Lma().judge(update(mn_id=""))).status == 160
+
+
+def test_all_zero_prefix_asks_for_one() -> None:
+    answer = answer_of(Lma().judge(update(prefix=IPv6Network("::/0"))))
+    assert answer.status == 0
+    assert [option.prefix for option in find_options(answer, HomeNetworkPrefix)] == [MN1.home_network_prefix]
+
+
+def test_refusal_without_prefix_says_all_zero() -> None:
+    answer = answer_of(Lma().judge(update(without=(HomeNetworkPrefix,))))
+    assert [option.prefix for option in find_options(answer, HomeNetworkPrefix)] == [IPv6Network("::/0")]
+
+
+def test_prefix_set_must_be_that_of_the_binding() -> None:
+    lma = Lma()
+    lma.judge(update())
+    entry = lma.cache.lookup(MN1.id)
+    assert entry is not None
+    lma.cache.put(replace(entry, home_network_prefixes=(IPv6Network("2001:db8:100:99::/64"),)))
+    assert answer_of(lma.judge(update(stamp=WALL + 1), at=WALL + 1)).status == 159
+
+
+def test_lifetime_is_granted_up_to_that_of_the_domain() -> None:
+    assert answer_of(Lma().judge(update(lifetime_s=262_140))).lifetime_s == 300
+    assert answer_of(Lma().judge(update(lifetime_s=4))).lifetime_s == 4
+
+
+def test_echoes_only_what_the_pbu_had() -> None:
+    plain = answer_of(Lma().judge(update(without=(MobileNodeLinkLayerIdentifier, Timestamp))))
+    assert find_option(plain, MobileNodeLinkLayerIdentifier) is None
+    assert find_option(plain, Timestamp) is None
+    local = LinkLocalAddress(address=IPv6Address("fe80::1"))
+    assert local in answer_of(Lma().judge(update(more=(local,)))).options
+
+
+# --- order of messages ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sequence", "status"), [(0, 135), (15, 135), (16, 0), (32782, 0), (32783, 135), (65535, 135)]
+)
+def test_sequence_window_without_timestamps(sequence: int, status: int) -> None:
+    """RFC 6275 section 9.5.1 with 15 as the last one accepted."""
+    lma = Lma()
+    assert lma.judge(update(sequence=15, stamp=None)).status == 0
+    answer = answer_of(lma.judge(update(sequence=sequence, stamp=None)))
+    assert answer.status == status
+    assert answer.sequence == (15 if status else sequence)
+    assert find_option(answer, Timestamp) is None
+
+
+def test_timestamp_makes_the_sequence_number_irrelevant() -> None:
+    lma = Lma()
+    lma.judge(update(sequence=15))
+    answer = answer_of(lma.judge(update(sequence=3, stamp=WALL + 1), at=WALL + 1))
+    assert (answer.status, answer.sequence) == (0, 3)
+
+
+@pytest.mark.parametrize(("offset_s", "status"), [(-0.31, 156), (-0.29, 0), (0.0, 0), (0.3, 0), (0.31, 156)])
+def test_timestamp_validity_window(offset_s: float, status: int) -> None:
+    answer = answer_of(Lma().judge(update(stamp=WALL + offset_s), at=WALL))
+    assert answer.status == status
+    if status:
+        stamp = find_option(answer, Timestamp)
+        assert stamp is not None
+        assert stamp.seconds == WALL, "156 carries the LMA's own time"
+
+
+def test_timestamp_lower_than_the_last_is_157_with_the_lmas_time() -> None:
+    lma = Lma()
+    lma.judge(update(stamp=WALL + 0.2))
+    answer = answer_of(lma.judge(update(sequence=8, stamp=WALL + 0.1), MAG2, at=WALL + 0.15))
+    assert answer.status == 157
+    stamp = find_option(answer, Timestamp)
+    assert stamp is not None
+    assert stamp.units == Timestamp.from_seconds(WALL + 0.15).units
+    entry = lma.cache.lookup(MN1.id)
+    assert entry is not None
+    assert entry.mag_id == "mag1"
+
+
+def test_a_repeated_pbu_gets_the_same_answer_and_changes_nothing() -> None:
+    lma = Lma()
+    first = lma.judge(update())
+    before = lma.cache.lookup(MN1.id)
+    again = lma.judge(update(), at=WALL + 0.2)
+    assert again.replayed
+    assert again.entry is None
+    assert again.acknowledgement == first.acknowledgement
+    assert lma.cache.lookup(MN1.id) is before
+
+
+def test_an_equal_timestamp_in_another_pbu_is_156() -> None:
+    lma = Lma()
+    lma.judge(update())
+    assert answer_of(lma.judge(update(sequence=8))).status == 156
+    assert answer_of(lma.judge(update(), MAG2)).status == 156
+
+
+# --- de-registration ------------------------------------------------------------------------------------------------
+
+
+def test_de_registration_waits_before_it_deletes() -> None:
+    lma = Lma()
+    lma.judge(update())
+    answer = answer_of(lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1))
+    assert (answer.status, answer.lifetime_s) == (0, 0)
+    entry = lma.cache.lookup(MN1.id)
+    assert entry is not None
+    assert (entry.state, entry.expires_at) == (BindingState.PENDING_DELETE, NOW + 1 + 10)
+    assert lma.cache.serving_mag(MN1.id) is None
+    assert lma.cache.expire(NOW + 10.9) == []
+    assert [gone.mn_id for gone in lma.cache.expire(NOW + 11)] == [MN1.id]
+
+
+def test_registration_during_the_wait_cancels_it() -> None:
+    lma = Lma()
+    lma.judge(update())
+    lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1)
+    lma.judge(update(stamp=WALL + 2), MAG2, at=WALL + 2)
+    assert lma.cache.serving_mag(MN1.id) == "mag2"
+
+
+@pytest.mark.parametrize("stamp", [WALL - 1, WALL + 0.5, WALL + 1.1])
+def test_de_registration_by_a_former_mag_is_not_answered(stamp: float) -> None:
+    """RFC 5213 section 5.3.5: whatever its timestamp."""
+    lma = Lma()
+    lma.judge(update())
+    lma.judge(update(stamp=WALL + 1), MAG2, at=WALL + 1)
+    verdict = lma.judge(update(lifetime_s=0, stamp=stamp), MAG1, at=WALL + 1.1)
+    assert (verdict.acknowledgement, verdict.entry) == (None, None)
+    assert lma.cache.serving_mag(MN1.id) == "mag2"
+
+
+def test_de_registration_of_nothing_is_acknowledged() -> None:
+    lma = Lma()
+    assert answer_of(lma.judge(update(lifetime_s=0))).status == 0
+    assert len(lma.cache) == 0
+
+
+# --- PBU-M ----------------------------------------------------------------------------------------------------------
+
+
+def subscription(group: str, *sources: str) -> ActiveMulticastSubscription:
+    kind = Mldv2RecordType.MODE_IS_INCLUDE if sources else Mldv2RecordType.MODE_IS_EXCLUDE
+    addresses = tuple(IPv6Address(source) for source in sources)
+    record = MulticastAddressRecord(record_type=kind, group=IPv6Address(group), sources=addresses)
+    return ActiveMulticastSubscription(record=record)
+
+
+def test_multicast_state_of_a_pbu_m() -> None:
+    state = (subscription("ff1e::101"), subscription("ff3e::8000:1", "2001:db8:c0::10"), subscription("ff02::fb"))
+    verdict = Lma().judge(update(multicast=True, more=state))
+    assert verdict.memberships is not None
+    assert [str(membership.group) for membership in verdict.memberships] == ["ff1e::101", "ff3e::8000:1"]
+    assert answer_of(verdict).multicast
+
+
+def test_without_the_s_flag_there_is_no_word_on_multicast() -> None:
+    verdict = Lma().judge(update(more=(subscription("ff1e::101"),)))
+    assert verdict.memberships is None
+    assert not answer_of(verdict).multicast
+
+
+def test_groups_that_are_not_allowed_are_left_out() -> None:
+    nodes = tuple(replace(node, allowed_groups=(IPv6Network("ff3e::/16"),)) for node in DOMAIN.mobile_nodes)
+    state = (subscription("ff1e::101"), subscription("ff3e::8000:1", "2001:db8:c0::10"))
+    verdict = judge(
+        update(multicast=True, more=state), MAG1, cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes),
+        received_at=WALL, now=NOW,
+    )
+    assert verdict.memberships is not None
+    assert [str(membership.group) for membership in verdict.memberships] == ["ff3e::8000:1"]
+
+
+def test_the_longest_pbu_can_be_answered() -> None:
+    """What a PBA repeats must fit one, whatever a MAG has put into its PBU."""
+    more: tuple[MobilityOption, ...] = (
+        MobileNodeLinkLayerIdentifier(identifier=bytes(250)),
+        LinkLocalAddress(address=IPv6Address("fe80::1")),
+        *(HomeNetworkPrefix(prefix=IPv6Network((index << 64, 64))) for index in range(1, 55)),
+    )
+    without = (MobileNodeLinkLayerIdentifier, HandoffIndicatorOption, AccessTechnologyTypeOption)
+    message = update(mn_id="x" * 200 + "@example.net", more=more, without=without)
+    assert len(encode_mobility(message, MAG1, DOMAIN.lma.address)) <= 2048
+    answer_of(Lma().judge(message))
