@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, IPv6Network
 
 from topology.model import MobileNode
@@ -17,7 +17,7 @@ class PolicyStore:
         self._by_name = {profile.name: profile for profile in self._by_id.values()}
         self._by_link_layer_id = {profile.link_layer_id: profile for profile in self._by_id.values()}
 
-    def __iter__(self) -> Iterable[MobileNode]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[MobileNode]:
         return iter(self._by_id.values())
 
     def by_id(self, mn_id: str) -> MobileNode | None:
