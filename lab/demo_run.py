@@ -16,10 +16,21 @@ from lab.mobile_node import MobileNodeHost, Move
 from lab.namespaces import run_inside
 from lab.network import Lab
 from lab.processes import REPOSITORY
-from lab.rest_client import ENDED, MAY_LEAVE, RestClient, RestError, follow_handover, items, start_handover
+from lab.rest_client import (
+    ENDED,
+    MAY_LEAVE,
+    RestClient,
+    RestError,
+    follow_handover,
+    get_handover,
+    items,
+    start_handover,
+)
 from lab.stream import MeasuredStream
 
 PREDICTIVE, PLAIN = "predictive", "plain"
+BOUND = "bound"
+"""Name of the step that the demo itself observes: the LMA's binding names the new MAG."""
 _PREPARE_TIMEOUT_S = 5.0
 _COMPLETE_TIMEOUT_S = 15.0
 _BIND_TIMEOUT_S = 30.0
@@ -76,6 +87,7 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
             runs.append(run)
             once(stage, host, run)
             _settle(stage)
+            _read_again(stage, run)
     return runs
 
 
@@ -105,6 +117,14 @@ def _follow(stage: Stage, run: HandoverRun, until: frozenset[str], timeout_s: fl
     run.completed = seen["state"] == "completed"
     if seen["state"] in ENDED and not run.completed:
         run.error = f"{seen['state']}: {seen.get('error') or 'no reason given'}"
+
+
+def _read_again(stage: Stage, run: HandoverRun) -> None:
+    """What the agents told after the handover had ended: their counters, the last steps."""
+    if run.handover_id is not None:
+        seen = get_handover(stage.client, run.handover_id)
+        observed = [step for step in run.steps if step["name"] == BOUND]
+        run.steps, run.packets = [*seen["steps"], *observed], seen.get("packets") or {}
 
 
 def _trigger(stage: Stage, run: HandoverRun) -> str:
@@ -159,7 +179,7 @@ def _await_binding(stage: Stage, run: HandoverRun) -> bool:
             run.error = run.error or f"not bound at {run.new_mag} after {_BIND_TIMEOUT_S:g} s"
             return False
         time.sleep(_POLL_S)
-    run.steps.append({"step": 9, "name": "bound", "node": stage.lab.domain.lma.id, "at": time.time()})
+    run.steps.append({"step": 9, "name": BOUND, "node": stage.lab.domain.lma.id, "at": time.time()})
     return True
 
 
