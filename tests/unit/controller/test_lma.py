@@ -32,6 +32,7 @@ from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.intents import ForwardingIntent, SignallingIntent, ToHandoverBuffer
 from southbound.rpc import methods
 from tests.support.simulated_domain import three_mags
+from tests.unit.southbound.codec import codec_strategies
 
 DOMAIN = three_mags()
 LMA = DOMAIN.lma.address
@@ -348,6 +349,28 @@ def test_any_bit_of_a_pbu_turned_is_noticed(data: st.DataObject) -> None:
     covered = [*range(4, 7), *range(8, len(packet))]
     packet[data.draw(st.sampled_from(covered))] ^= 1 << data.draw(st.integers(0, 7))
     assert isinstance(packet_in(bytes(packet)), events.MobilityPacketDropped)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_pbu_that_is_well_formed_is_judged_and_can_be_answered(data: st.DataObject) -> None:
+    core = Core().bound()
+    now = 1.0
+    for _ in range(data.draw(st.integers(1, 4))):
+        now += 0.1
+        message = data.draw(codec_strategies.MESSAGES["proxy_binding_update"])
+        assert isinstance(message, ProxyBindingUpdate)
+        known = {type(option): option for option in pbu(1, WALL + now - 1.0).options}
+        kept = data.draw(st.sets(st.sampled_from(sorted(known, key=str))))
+        message = replace(message, options=(*(known[kind] for kind in known if kind in kept), *message.options))
+        source = data.draw(st.sampled_from([MAG1, MAG2, IPv6Address("2001:db8::bad")]))
+        said = core.register(message, source, now)
+        for switch in ("lma", "mag1"):
+            said += core.confirm(switch, now)
+        for answer in kinds(said, SendProxyBindingAcknowledgement):
+            assert isinstance(answer, SendProxyBindingAcknowledgement)
+            encode_mobility_packet(answer.acknowledgement, LMA, answer.destination)
+    assert len(core.core.snapshot().bindings) <= 1
 
 
 def test_the_answers_to_nobody_change_nothing() -> None:

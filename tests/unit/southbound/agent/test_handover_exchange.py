@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HandoverInitiates as a reliable exchange: when they are repeated, when given up, and what a repetition gets."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from southbound.agent.commands import SendMobilityHeader
+from southbound.agent.handover_exchange import (
+    ANSWERS_MAX,
+    OUTSTANDING_MAX,
+    HandoverExchange,
+    token,
+    token_parts,
+)
+
+PEER, OTHER = IPv6Address("2001:db8:b::1"), IPv6Address("2001:db8:c::1")
+MN = "mn1@example.net"
+
+
+def exchange(first_sequence: int = 0) -> HandoverExchange:
+    return HandoverExchange(timeout_s=0.1, retries=3, first_sequence=first_sequence)
+
+
+def ticks(subject: HandoverExchange) -> tuple[list[float], list[tuple[float, str]]]:
+    """(when something was sent again, when what was given up), with every deadline kept."""
+    sent: list[float] = []
+    given_up: list[tuple[float, str]] = []
+    while (deadline := subject.next_deadline()) is not None:
+        again, ended = subject.tick(deadline)
+        sent += [round(deadline, 3)] * len(again)
+        given_up += [(round(deadline, 3), name) for name in ended]
+    return sent, given_up
+
+
+def test_times_of_rfc_5568() -> None:
+    """HI_RETRIES = 3 repetitions, the first after 100 ms, doubling (sections 6.2.1.1 and 9)."""
+    subject = exchange()
+    assert subject.send(PEER, MN, 1, b"hi", "context", 0.0) == [SendMobilityHeader(header=b"hi", destination=PEER)]
+    assert ticks(subject) == ([0.1, 0.3, 0.7], [(1.5, "context")])
+
+
+def test_a_repetition_is_the_same_octets() -> None:
+    subject = exchange()
+    subject.send(PEER, MN, 1, b"hi", "context", 0.0)
+    assert subject.tick(0.1) == ([SendMobilityHeader(header=b"hi", destination=PEER)], [])
+
+
+def test_nothing_is_sent_before_its_time() -> None:
+    subject = exchange()
+    subject.send(PEER, MN, 1, b"hi", "context", 0.0)
+    assert subject.tick(0.0999) == ([], [])
+
+
+@pytest.mark.parametrize(("peer", "mn_id", "sequence"), [(OTHER, MN, 1), (PEER, "mn2@example.net", 1), (PEER, MN, 2)])
+def test_only_the_answer_to_it_ends_it(peer: IPv6Address, mn_id: str, sequence: int) -> None:
+    subject = exchange()
+    subject.send(PEER, MN, 1, b"hi", "context", 0.0)
+    assert subject.acknowledged(peer, mn_id, sequence) is None
+    assert subject.outstanding() == ("context",)
+    assert subject.acknowledged(PEER, MN, 1) == "context"
+    assert subject.acknowledged(PEER, MN, 1) is None
+    assert subject.next_deadline() is None
+
+
+def test_what_is_settled_is_not_repeated() -> None:
+    subject = exchange()
+    for sequence, name in enumerate(("context a", "context ab", "forward a")):
+        subject.send(PEER, MN, sequence, b"hi", name, 0.0)
+    subject.settle("context a", "last a")
+    assert subject.outstanding() == ("context ab", "forward a")
+
+
+def test_sequence_numbers_wrap() -> None:
+    subject = exchange(0xFFFE)
+    assert [subject.next_sequence() for _ in range(3)] == [0xFFFF, 0, 1]
+
+
+def test_a_request_that_comes_twice_is_answered_twice_and_worked_on_once() -> None:
+    subject = exchange()
+    assert not subject.is_repeated(PEER, MN, 7)
+    subject.received(PEER, MN, 7, 0.0)
+    assert subject.is_repeated(PEER, MN, 7)
+    assert subject.replay(PEER, MN, 7) == [], "still being worked on"
+    subject.answer(PEER, MN, 7, b"hack", 0.0)
+    assert subject.replay(PEER, MN, 7) == [SendMobilityHeader(header=b"hack", destination=PEER)]
+    assert not subject.is_repeated(OTHER, MN, 7)
+    assert not subject.is_repeated(PEER, MN, 8)
+
+
+def test_an_answer_is_remembered_for_twice_the_time_after_which_the_peer_gives_up() -> None:
+    subject = exchange()
+    subject.answer(PEER, MN, 7, b"hack", 0.0)
+    subject.tick(2.99)
+    assert subject.is_repeated(PEER, MN, 7)
+    subject.tick(3.0)
+    assert not subject.is_repeated(PEER, MN, 7)
+
+
+def test_memory_is_bounded() -> None:
+    subject = exchange()
+    for sequence in range(ANSWERS_MAX + 10):
+        subject.received(PEER, MN, sequence, 0.0)
+    assert not subject.is_repeated(PEER, MN, 9)
+    assert subject.is_repeated(PEER, MN, 10)
+    for sequence in range(OUTSTANDING_MAX + 10):
+        assert len(subject.send(PEER, MN, sequence, b"hi", "x", 0.0)) == 1
+    assert len(subject.outstanding()) == OUTSTANDING_MAX
+
+
+@given(st.sampled_from(["context", "forward"]), st.from_regex(r"[a-z]{1,8}@[a-z.]{1,8}", fullmatch=True), st.text())
+def test_a_token_says_what_it_is_for(what: str, mn_id: str, handover_id: str) -> None:
+    assert token_parts(token(what, mn_id, handover_id)) == (what, mn_id, handover_id)
