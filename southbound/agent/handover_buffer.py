@@ -14,10 +14,11 @@ from math import inf
 
 from southbound.agent.buffer_effects import Effect
 from southbound.agent.held_packets import HeldAccount, HeldLedger
+from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.mobile_node_buffer import MobileNodeBuffer
 from southbound.agent.packet_digest import IPV6_HEADER_OCTETS, stream_key
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
-from southbound.agent.stream_join import JoinLimits, StreamJoin
+from southbound.agent.stream_join import StreamJoin
 from southbound.mld.membership import GroupMembership
 from southbound.path_mark import NATIVE_PATH
 from topology.model import Limits, Timers

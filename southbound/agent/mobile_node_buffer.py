@@ -18,9 +18,10 @@ from southbound.agent.buffer_effects import (
 )
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
+from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.packet_digest import addresses_of, key_of
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
-from southbound.agent.stream_join import JoinLimits, StreamJoin
+from southbound.agent.stream_join import StreamJoin
 from southbound.mld.membership import FilterMode, GroupMembership
 
 
@@ -113,7 +114,7 @@ class MobileNodeBuffer:
         if not self.delivering:
             if self._arrived_at is not None:
                 self._start_when_ready(arrival.at, effects)
-        elif self._confirmed_at is not None and stream.joined:
+        elif self._confirmed_at is not None and stream.joined(arrival.at):
             self._join_when_ready(arrival.at, effects)
 
     def cut(
@@ -214,19 +215,21 @@ class MobileNodeBuffer:
         limits = self._limits
         if now < confirmed + limits.total_s:
             for stream in self._streams.values():
-                if stream.joined:
+                if stream.joined(now):
                     continue
                 idle_at = max(stream.last_at, confirmed) + limits.idle_s
                 if now < idle_at or stream.holds:
-                    self.account.arm(confirmed + limits.total_s if now >= idle_at else idle_at)
+                    self.account.arm(confirmed + limits.total_s)
+                    if now < idle_at:
+                        self.account.arm(idle_at)
                     return
             if now < confirmed + limits.idle_s and not self._all_heard():
-                self.account.arm(confirmed + limits.idle_s)
+                self.account.arm(confirmed + min(limits.idle_s, limits.total_s))
                 return
         self.joined = True
         counters, out = self.account.counters, list[bytes]()
         for stream in self._streams.values():
-            if not stream.joined:
+            if not stream.joined(now):
                 over = now >= max(stream.last_at, confirmed) + limits.idle_s
                 counters["joined_idle" if over else "join_without_common"] += 1
             stream.finish(now, out)

@@ -3,31 +3,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from southbound.agent.held_packets import HeldAccount
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Entry, PacketSequence, skipped
 
 OFFSETS_TRIED = 512
 """How far back `latest_alignment` looks."""
 
 
+def same(kept: Entry, copy: Entry, path: int, account: HeldAccount) -> None:
+    """Two entries are one packet, `copy` brought by `path`: `kept` stays, and is done if either was."""
+    kept.marks |= path
+    if copy.arrival is not None:
+        account.drop(copy, "duplicates_dropped")
+    elif kept.arrival is not None:
+        account.drop(kept, "duplicates_dropped")
+
+
 def joined_at(
-    path: int, mine: list[Entry], theirs: list[Entry], twin: Entry, same: Callable[[Entry, Entry, int], None]
+    path: int, mine: list[Entry], theirs: list[Entry], twin: Entry, account: HeldAccount
 ) -> PacketSequence:
     """The merged sequence when the newest packet of `path`, the last of `mine`, equals `twin` among `theirs`.
 
-    `same(kept, copy, path)` is called for each pair of equal packets. What comes before the first pair exists on one
+    What comes before the first pair exists on one
     path only: packets from before the other path started, or ones that it lost. Which path started first is told by the
     times of arrival, put right by the difference in delay that the common packet shows.
     """
     other = TUNNEL + NATIVE - path
     newest = mine.pop()
     position = next(index for index, entry in enumerate(theirs) if entry is twin)
-    same(twin, newest, path)
+    same(twin, newest, path, account)
     first = position
     while mine and first and mine[-1].digest == theirs[first - 1].digest:
         first -= 1
-        same(theirs[first], mine.pop(), path)
+        same(theirs[first], mine.pop(), path, account)
     rest, common = theirs[:first], theirs[first:]
     for entry in rest:
         entry.marks |= skipped(path)
@@ -46,7 +54,7 @@ def joined_at(
 
 
 def concatenated(tunnel: list[Entry], native: list[Entry]) -> PacketSequence:
-    """The native packets after those of the tunnel; the tunnel may still bring packets that are among the native."""
+    """The native packets after those of the tunnel, which may still bring packets that are among the native."""
     merged = PacketSequence([*tunnel, *native])
     merged.places[TUNNEL] = tunnel[-1] if tunnel else merged.head
     if native:
@@ -56,19 +64,34 @@ def concatenated(tunnel: list[Entry], native: list[Entry]) -> PacketSequence:
     return merged
 
 
-def latest_alignment(tunnel: list[Entry], native: list[Entry], hold_s: float) -> int | None:
-    """The position in `tunnel` where `native` begins, for streams of equal packets; None when none fits.
+def placed(path: int, base: list[Entry], before: int) -> PacketSequence:
+    """The sequence of the other path alone, and the place of `path` before this position: its packets follow."""
+    merged = PacketSequence(base)
+    merged.places[TUNNEL + NATIVE - path] = merged.tail
+    for entry in base[:before]:
+        entry.marks |= skipped(path)
+    if before:
+        merged.places[path] = base[before - 1]
+    return merged
 
-    Of several that fit the last one: it takes the fewest native packets for copies. Both may overlap in part only.
+
+def latest_alignment(tunnel: list[Entry], native: list[Entry], hold_s: float) -> int | None:
+    """How many tunnel packets come before the first native one, for streams of equal packets; None when nothing fits.
+
+    Negative: so many native packets come before the first of the tunnel. What overlaps is equal, and came on both paths
+    within `hold_s`. Of several that fit it is the one which takes the fewest packets for copies of others.
     """
-    if not native:
-        return None
     tunnel_digests = [entry.digest for entry in tunnel]
     native_digests = [entry.digest for entry in native]
-    for start in range(len(tunnel) - 1, max(len(tunnel) - OFFSETS_TRIED, 0) - 1, -1):
-        if abs(tunnel[start].at - native[0].at) > hold_s:
+    for offset in range(min(len(tunnel), OFFSETS_TRIED) - 1, -min(len(native), OFFSETS_TRIED), -1):
+        tunnel_from, native_from = max(offset, 0), max(-offset, 0)
+        if offset >= 0:
+            tunnel_from = len(tunnel) - min(len(tunnel), OFFSETS_TRIED) + offset
+        overlap = min(len(tunnel) - tunnel_from, len(native) - native_from)
+        if overlap <= 0 or abs(tunnel[tunnel_from].at - native[native_from].at) > hold_s:
             continue
-        overlap = min(len(tunnel) - start, len(native))
-        if tunnel_digests[start : start + overlap] == native_digests[:overlap]:
-            return start
+        if (
+            tunnel_digests[tunnel_from : tunnel_from + overlap] == native_digests[native_from : native_from + overlap]
+        ):
+            return tunnel_from - native_from
     return None

@@ -7,8 +7,8 @@ from ipaddress import IPv6Address
 
 from southbound.agent.buffer_effects import Deliver, Effect
 from southbound.agent.handover_buffer import HandoverBuffer
+from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.packet_digest import packet_digest
-from southbound.agent.stream_join import JoinLimits
 from southbound.mld.membership import FilterMode, GroupMembership
 from topology.model import Limits, Timers
 
