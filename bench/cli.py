@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from bench.control_plane_cli import control_plane
 from bench.handover_cli import handover
 
 
@@ -14,3 +15,4 @@ def bench() -> None:
 
 
 bench.add_command(handover)
+bench.add_command(control_plane)

@@ -12,8 +12,9 @@ from lab.capture_reader import read_fields
 from topology.model import Domain
 
 _MLD = frozenset({130, 131, 132, 143})  # RFC 2710 section 3, RFC 3810 section 5
+_REPORTS = frozenset({131, 143})
 _FILTER = "mipv6 || gre || icmpv6"
-_FIELDS = ("frame.len", "ipv6.src", "ipv6.dst", "mip6.mhtype", "icmpv6.type")
+_FIELDS = ("frame.time_epoch", "frame.len", "ipv6.src", "ipv6.dst", "mip6.mhtype", "icmpv6.type")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Costs:
     """The group in tunnels from the LMA, to whichever MAG."""
     between_mags: Traffic = field(default_factory=Traffic)
     """The group in tunnels from MAG to MAG."""
+    reports_at_s: list[float] = field(default_factory=list)
+    """When the mobile node's host sent Multicast Listener Reports, s since 1970."""
 
     @property
     def signalling(self) -> Traffic:
@@ -51,23 +54,29 @@ class Costs:
         return Traffic(messages=sum(part.messages for part in parts), octets=sum(part.octets for part in parts))
 
 
-def read_costs(domain: Domain, group: IPv6Address, transport: Path, access: Path) -> Costs:
-    """From the two captures of a cell, through tshark. Raises LabError."""
+def read_costs(
+    domain: Domain, group: IPv6Address, transport: Path, access: Path, start_ns: int, end_ns: int
+) -> Costs:
+    """What passed in [start, end), from the two captures of a cell, through tshark. Raises LabError."""
     costs = Costs()
-    add_transport_rows(costs, domain, group, read_fields(transport, _FILTER, _FIELDS))
-    for length, *_ in read_fields(access, " || ".join(f"icmpv6.type == {kind}" for kind in sorted(_MLD)), _FIELDS):
+    during = f"frame.time_epoch >= {start_ns / 1e9:.6f} && frame.time_epoch < {end_ns / 1e9:.6f}"
+    add_transport_rows(costs, domain, group, read_fields(transport, f"({_FILTER}) && {during}", _FIELDS))
+    kinds = " || ".join(f"icmpv6.type == {kind}" for kind in sorted(_MLD))
+    for time, length, _, _, _, kind in read_fields(access, f"({kinds}) && {during}", _FIELDS):
         costs.mld_access.add(int(length))
+        if int(kind) in _REPORTS:
+            costs.reports_at_s.append(float(time))
     return costs
 
 
 def add_transport_rows(
     costs: Costs, domain: Domain, group: IPv6Address, rows: Iterable[Sequence[str]]
 ) -> None:
-    """Count rows of tshark's fields (length, sources, destinations, MH type, ICMPv6 types). Pure."""
+    """Count rows of tshark's fields (time, length, sources, destinations, MH type, ICMPv6 types). Pure."""
     lma = str(domain.lma.address)
     mags = {str(mag.address) for mag in domain.mags}
     wanted = str(group)
-    for length, sources, destinations, mobility, icmp in rows:
+    for _, length, sources, destinations, mobility, icmp in rows:
         outer_source = sources.partition(",")[0]
         outer, _, inner = destinations.partition(",")
         if mobility:

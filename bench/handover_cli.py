@@ -95,12 +95,14 @@ class NameList(click.ParamType[tuple[str, ...]]):
               help="End a cell after so many deaf handovers.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where the results go (default: bench/results/DATE-COMMIT).")
+@click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Keep every cell's captures here.")
 @click.option("--quick", is_flag=True, help="Only for a look: 3 handovers, the longest gap, deaf after 5 s.")
 @said_plainly
 def handover(
     topology: Path, handovers: int, gaps_ms: tuple[float, ...], rate_pps: float, size: int, lanes: str | None,
     listeners: tuple[str, ...], reports: tuple[str, ...], lma_delays_ms: tuple[float, ...], deaf_cap_s: float,
-    deaf_handovers: int, out: Path | None, quick: bool,
+    deaf_handovers: int, out: Path | None, pcap: Path | None, quick: bool,
 ) -> None:
     """Move a listener in every way there is, side by side: lost packets, interruption, what it costs.
 
@@ -126,7 +128,7 @@ def handover(
     settings = BenchSettings(
         topology=topology, lanes=chosen, listeners=tuple(LISTENERS[name] for name in listeners), reports=reports,
         gaps_ms=gaps_ms, lma_delays_ms=lma_delays_ms, handovers=handovers, rate_pps=rate_pps, size=size,
-        deaf_cap_s=deaf_cap_s, deaf_handovers=deaf_handovers, logs=out / "logs",
+        deaf_cap_s=deaf_cap_s, deaf_handovers=deaf_handovers, logs=out / "logs", pcap=pcap,
     )
     document: dict[str, Any] = {
         "schema": SCHEMA, "started": started.isoformat(timespec="seconds"), "complete": False, "machine": environment,

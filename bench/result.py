@@ -9,9 +9,13 @@ from typing import Any
 
 from bench.cell import CellRecords, HandoverRecord
 from bench.costs import Costs, Traffic
+from bench.listeners import FLAP
 from lab.accounting import Tally, account, percentile
 from lab.stream import StreamRecords
 
+HOST_REPORTS_WITHIN_S = 0.05
+"""A Linux host reports within a few ms, unless another network namespace has changed a carrier within the last second:
+the kernel has one queue of link events for all of them (net/core/link_watch.c)."""
 AROUND_BEFORE_MS = 60.0
 AROUND_AFTER_MS = 240.0
 
@@ -25,7 +29,7 @@ def cell_result(records: CellRecords, costs: Costs, deaf_cap_s: float) -> dict[s
         for record, tally in zip(handovers, tallies, strict=True)
     ]
     cell = records.cell
-    sent = len(records.stream.sent)
+    sent = sum(records.start_ns <= packet.time_ns < records.end_ns for packet in records.stream.sent)
     return {
         "lane": cell.lane, "listener": cell.listener, "reports": cell.reports, "gap_ms": cell.gap_ms,
         "lma_delay_ms": cell.lma_delay_ms,
@@ -56,7 +60,9 @@ def cell_result(records: CellRecords, costs: Costs, deaf_cap_s: float) -> dict[s
             "lma_copies_per_packet": round(costs.from_lma.messages / sent, 3) if sent else None,
             "control_bytes": records.control_octets,
         },
-        "note": records.note, "measurement_faults": measurement_faults(records.stream, records.capture_drops),
+        "note": records.note, "measurement_faults": [
+            *measurement_faults(records.stream, records.capture_drops), *late_reports(records, costs.reports_at_s),
+        ],
         "around": _around(records, gaps),
     }
 
@@ -72,6 +78,21 @@ def measurement_faults(stream: StreamRecords, capture_drops: int) -> list[str]:
         if stream.source_report.get(key)
     ]
     return faults
+
+
+def late_reports(records: CellRecords, reports_at_s: Sequence[float]) -> list[str]:
+    """Moves after which the host itself was late to report: the machine's fault, and in no lane's favour."""
+    if records.cell.reports != FLAP:
+        return []
+    late = 0
+    for record in records.handovers:
+        up_s = record.arrived_ns / 1e9
+        first = next((time for time in reports_at_s if time >= up_s), None)
+        late += first is None or first - up_s > HOST_REPORTS_WITHIN_S
+    return [
+        f"{records.cell.name}: the mobile node's kernel sent its first report later than "
+        f"{HOST_REPORTS_WITHIN_S * 1000:.0f} ms after the link was up, after {late} of {len(records.handovers)} moves"
+    ] if late else []
 
 
 def _tallies(records: CellRecords) -> list[Tally]:

@@ -82,7 +82,8 @@ def _lab(
             _logs_kept(lab, settings.logs / label.replace(" ", "-")),
             SYSTEMS[lane.system](lab, path, lane, listener, phase) as system,
         ):
-            place = Place(lab=lab, system=system, listener=listener, settings=settings, captures=folder)
+            captures = settings.pcap or folder
+            place = Place(lab=lab, system=system, listener=listener, settings=settings, captures=captures)
             while cells:
                 cell = cells[0]
                 what = f"{cell.reports}, gap {cell.gap_ms:g} ms"
@@ -105,8 +106,9 @@ def _lab(
 
 def _counted(lab: Lab, records: CellRecords, settings: BenchSettings) -> dict[str, Any]:
     transport, access = records.captures
-    costs = read_costs(lab.domain, records.listener.group, transport, access)
-    shutil.rmtree(transport.parent, ignore_errors=True)  # captures of a whole run would fill a small disk
+    costs = read_costs(lab.domain, records.listener.group, transport, access, records.start_ns, records.end_ns)
+    if settings.pcap is None:
+        shutil.rmtree(transport.parent, ignore_errors=True)  # captures of a whole run would fill a small disk
     return cell_result(records, costs, settings.deaf_cap_s)
 
 

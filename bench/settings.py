@@ -44,6 +44,12 @@ class BenchSettings:
     deaf_handovers: int
     """After so many of them a cell is ended: the next would say no more."""
     logs: Path
+    pcap: Path | None = None
+    """Keep the captures here."""
+    pause_s: float = 1.2
+    """From one move to the next. Linux acts at once on the first change of carrier in a second and may let later ones
+    wait until the second is over (net/core/link_watch.c): a host that is moved more often than that re-reports late,
+    and would look worse than it is."""
 
 
 def write_topology(

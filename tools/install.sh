@@ -3,6 +3,7 @@
 # Install what is missing: Debian packages, then the Python environment in .venv. Safe and quick to repeat.
 #   tools/install.sh runtime    what the demo and the lab need
 #   tools/install.sh dev        and what the tests need
+#   tools/install.sh bench      what the demo and the benchmark need, the alternatives included
 set -eu
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -14,14 +15,17 @@ fail() { echo "install: $*" >&2; exit 1; }
 say() { echo "install: $*"; }
 
 case $what in
-    runtime|dev) ;;
-    *) fail "'$what' is not known; allowed: runtime, dev" ;;
+    runtime|dev|bench) ;;
+    *) fail "'$what' is not known; allowed: runtime, dev, bench" ;;
 esac
 
 # --- the machine: a command that is missing, and the Debian package that has it ---
 
 needed='ovs-vswitchd:openvswitch-switch ovsdb-server:openvswitch-switch ovs-ofctl:openvswitch-switch
     ip:iproute2 ethtool:ethtool tcpdump:tcpdump tshark:tshark'
+if [ "$what" = bench ]; then
+    needed="$needed smcrouted:smcroute nft:nftables iperf:iperf ffmpeg:ffmpeg"
+fi
 
 find_python() {
     for candidate in "$venv/bin/python" /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
@@ -92,6 +96,7 @@ install_requirements() {
 }
 
 install_requirements runtime build.txt runtime.txt
-if [ "$what" = dev ]; then
-    install_requirements dev dev.txt
-fi
+case $what in
+    dev) install_requirements dev dev.txt ;;
+    bench) install_requirements bench bench.txt ;;
+esac
