@@ -31,12 +31,12 @@ _READ_MOST = 8
 """Frames read before looking again whether one is due: about 30 us."""
 _READ_INTERVAL_MAX_NS = 2_000_000
 """How long reading may rest: what has come meanwhile keeps the next due frame waiting while it is read."""
-_SPIN_NS = 25_000
-"""Waiting that is left to a loop: below what a sleep is exact to."""
+_REST_NS = 100_000
+"""The shortest sleep: frames that are due within it leave together. A sleep costs about as much as sending a frame."""
 _LATE_NS = 1_000_000
 _CONTROL_INTERVAL_NS = 100_000_000
 _PRIORITY = 10
-_PR_SET_TIMERSLACK = 29
+_PR_SET_TIMERSLACK, _MCL_CURRENT = 29, 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class DelayForwarder:
         self._control = control
         self._real_time = real_time
         # What arrives after a reading is due one shortest delay later at the earliest.
-        self._read_interval_ns = min(min(delays_ns) // 2, _READ_INTERVAL_MAX_NS)
+        self._read_interval_ns = max(min(min(delays_ns) // 2, _READ_INTERVAL_MAX_NS), _REST_NS)
         self._forwarded = self._not_sent = self._late = self._latest_ns = 0
         self._stopped = False
         # A signal's octet ends the poll even when it comes just before it.
@@ -160,11 +160,10 @@ class DelayForwarder:
                 self._late += 1
 
     def _wait_until(self, moment_ns: int) -> None:
+        # Never past the next reading: in between a signal only sets a flag.
         remaining_ns = moment_ns - time.monotonic_ns()
-        while remaining_ns > 0 and not self._stopped:
-            if remaining_ns > _SPIN_NS:
-                time.sleep((remaining_ns - _SPIN_NS) / 1e9)
-            remaining_ns = moment_ns - time.monotonic_ns()
+        if remaining_ns > 0:
+            time.sleep(max(remaining_ns, _REST_NS) / 1e9)
 
     def _answer(self) -> None:
         with contextlib.suppress(OSError):  # nobody asks, or whoever asked has gone
@@ -188,8 +187,12 @@ def ask_delay_status(path: Path, timeout_s: float = 5.0) -> DelayStatus:
 
 
 def _ask_for_real_time() -> bool:
+    libc = ctypes.CDLL(None)
     # Sleeps end within microseconds instead of the usual 50 us after they are due (prctl(2)).
-    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+    # The program is not to be read from disk again in the middle of a stream (mlockall(2)). Where it may not be locked
+    # it runs all the same. What it allocates later is not locked: that could meet a limit.
+    libc.mlockall(_MCL_CURRENT)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     except PermissionError:
