@@ -79,6 +79,8 @@ class SimulatedDomain:
         self.transport = SimulatedTransport(self.domain, self.clock, quality or LinkQuality(), seed, self._arrived)
         self.facts: list[tuple[float, lma.RecordEvent]] = []
         self.rest_answers: list[lma.HandoverAccepted | lma.HandoverRefused] = []
+        self.last_delivered: Callable[[str, str], Any] = lambda mag_id, mn_id: {}  # noqa: ARG005
+        """(MAG, MN) -> what the MN has been sent last there, when somebody watches."""
         self._handover_numbers = itertools.count(1)
         self._connections = itertools.count(1)
         self._requests: dict[int, tuple[str, int, int]] = {}
@@ -122,7 +124,8 @@ class SimulatedDomain:
         """The MN's link goes down."""
         mag_id, self.mobile_nodes[mn_id].mag_id = self.mobile_nodes[mn_id].mag_id, None
         if mag_id is not None:
-            self.agents[mag_id].handle(LinkDown(port=self._port(mn_id), last_delivered=last_delivered or {}))
+            last = last_delivered or self.last_delivered(mag_id, mn_id)
+            self.agents[mag_id].handle(LinkDown(port=self._port(mn_id), last_delivered=last))
 
     def request_handover(self, mn_id: str, new_mag: str) -> lma.HandoverAccepted | lma.HandoverRefused:
         """POST /v1/handovers."""

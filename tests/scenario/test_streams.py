@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the whole is for: a moving listener hears every packet of its group, once, in order."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+import pytest
+
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
+from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
+from tests.support.simulated_domain import SimulatedDomain
+from tests.support.simulated_streams import SimulatedStreams
+
+LIFETIMES_S = 25.0
+LINKS = {
+    "equal": {},
+    "n-MAG far from the LMA": {("lma", "mag2"): 0.015},
+    "p-MAG far from the LMA": {("lma", "mag1"): 0.015},
+    "MAGs far from each other": {("mag1", "mag2"): 0.02, ("mag2", "mag1"): 0.02},
+    "n-MAG near, tunnel long": {("lma", "mag1"): 0.01, ("mag1", "mag2"): 0.02, ("lma", "mag2"): 0.0005},
+}
+
+
+@pytest.fixture
+def domain() -> SimulatedDomain:
+    """In one dialect: packets are the same in both."""
+    simulated = SimulatedDomain()
+    Watch(simulated)
+    simulated.start()
+    simulated.attach(MN1, "mag1")
+    simulated.attach(MN2, "mag1")
+    simulated.run_for(1.0)
+    return simulated
+
+
+def streams(domain: SimulatedDomain, links: str = "equal", group: IPv6Address = GROUP) -> SimulatedStreams:
+    """A source that has been heard for a while."""
+    running = SimulatedStreams(domain, group, SOURCE, LINKS[links])
+    running.start()
+    domain.run_for(0.2)
+    return running
+
+
+def finish(running: SimulatedStreams) -> None:
+    """Let everything come to rest, and the last packets arrive."""
+    running.domain.run_for(3.0)
+    running.stop()
+    running.domain.run_for(1.0)
+
+
+def assert_everything_once_in_order(heard: list[int], running: SimulatedStreams) -> None:
+    missing = sorted(set(range(heard[0], running.sent)) - set(heard))
+    assert missing == [], f"{len(missing)} lost: {missing[:10]}"
+    assert heard == sorted(heard), "out of order"
+    assert len(set(heard)) == len(heard), "twice"
+
+
+@pytest.mark.parametrize("links", LINKS)
+@pytest.mark.parametrize("gap_s", [0.0001, 0.0053, 0.05, 0.4])
+@pytest.mark.parametrize("ahead_s", [0.06, 0.5])
+def test_nothing_lost_nothing_twice_nothing_out_of_order(
+    domain: SimulatedDomain, links: str, gap_s: float, ahead_s: float
+) -> None:
+    running = streams(domain, links)
+    trigger(domain)
+    domain.run_for(ahead_s)
+    move(domain, gap_s=gap_s)
+    finish(running)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_all_eleven_steps_are_told_with_the_buffers_counters(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    handover_id = trigger(domain)
+    domain.run_for(0.1)
+    move(domain)
+    finish(running)
+    view = domain.handovers()[handover_id]
+    assert {step["step"] for step in view["steps"]} == set(range(1, 12))
+    assert view["packets"]["delivered"] > 0
+
+
+@pytest.mark.parametrize("lost", ["HI context", "HAck to HI context", "HI(F)", "HAck to HI(F)", "HI completed",
+                                  "HAck to HI completed", "HAck to HI last delivered", "PBU", "PBA"])  # fmt: skip
+def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str) -> None:
+    running = streams(domain)
+    domain.transport.lose(lost)
+    trigger(domain)
+    domain.run_for(0.5)
+    move(domain)
+    finish(running)
+    assert_everything_once_in_order(running.heard[MN1], running)
+    assert_everything_once_in_order(running.heard[MN2], running)
+
+
+def test_two_that_move_together(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    for mn_id in (MN1, MN2):
+        trigger(domain, mn_id=mn_id)
+    domain.run_for(0.1)
+    domain.detach(MN1)
+    domain.run_for(0.013)
+    domain.detach(MN2)
+    domain.run_for(0.05)
+    domain.attach(MN2, "mag2")
+    domain.run_for(0.004)
+    domain.attach(MN1, "mag2")
+    finish(running)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag2"})
+
+
+def test_one_handover_after_the_other(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    for target in ("mag2", "mag3", "mag1", "mag2"):
+        trigger(domain, target)
+        domain.run_for(0.1)
+        move(domain, target, gap_s=0.03)
+        domain.run_for(1.5)
+    finish(running)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)
+
+
+def test_a_source_specific_listener(domain: SimulatedDomain) -> None:
+    special = IPv6Address("ff3e::8000:1")
+    domain.mobile_nodes[MN1].join(str(special), str(SOURCE))
+    domain.run_for(0.1)
+    running = streams(domain, group=special)
+    trigger(domain)
+    domain.run_for(0.1)
+    move(domain)
+    finish(running)
+    assert_everything_once_in_order(running.heard[MN1], running)
+    assert running.heard[MN2] == []
+
+
+@pytest.mark.parametrize("name", ["HI(F)", "HI context"])
+def test_without_forwarding_nothing_comes_twice_and_it_goes_on(domain: SimulatedDomain, name: str) -> None:
+    """No better than plain PMIPv6, and no worse: the gap is that of the move."""
+    running = streams(domain)
+    domain.transport.lose(name, 1000)
+    trigger(domain)
+    domain.run_for(2.0)
+    move(domain, gap_s=0.05)
+    domain.run_for(LIFETIMES_S)
+    finish(running)
+    heard = running.heard[MN1]
+    assert heard == sorted(set(heard))
+    assert heard[-1] == running.sent - 1
+    lost = set(range(heard[0], running.sent)) - set(heard)
+    assert len(lost) * 0.002 < 0.05 + 0.03, "the gap, a PBU and a PBA"
+    assert_everything_once_in_order(running.heard[MN2], running)
+
+
+def test_ping_pong_serves_at_once_where_it_came_from(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    trigger(domain)
+    domain.run_for(0.1)
+    domain.detach(MN1)
+    domain.run_for(0.02)
+    domain.attach(MN1, "mag1")
+    finish(running)
+    heard = running.heard[MN1]
+    assert heard == sorted(set(heard))
+    assert len(set(range(heard[0], running.sent)) - set(heard)) <= 11, "what passed while it was on no link"
+    assert_everything_once_in_order(running.heard[MN2], running)
+
+
+def test_cancelling_disturbs_nobody(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    handover_id = trigger(domain)
+    domain.run_for(0.1)
+    domain.cancel_handover(handover_id)
+    finish(running)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)

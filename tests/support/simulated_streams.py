@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets through a simulated domain: a source, links with delay, the switches' rules, the real handover buffer.
+
+Every packet that a switch sends out of an access port counts as heard only while the MN's link is up there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from ipaddress import IPv6Address
+
+from southbound.agent.buffer_effects import (
+    Deliver,
+    DeliveryStarted,
+    Effect,
+    FirstNativePacket,
+    FirstTunnelPacket,
+    Joined,
+)
+from southbound.agent.commands import (
+    Command,
+    CutBuffer,
+    DeliverBuffer,
+    ExpectMobileNode,
+    NativeConfirmed,
+    NoForwarding,
+    ReleaseBuffer,
+)
+from southbound.agent.delivery_log import DeliveryLog
+from southbound.agent.events import StreamObserved, StreamsJoined
+from southbound.agent.handover_buffer import HandoverBuffer
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.path_mark import path_index
+from southbound.rpc.methods import BufferReport
+from tests.support.simulated_agent import SimulatedAgent
+from tests.support.simulated_clock import Ticker
+from tests.support.simulated_domain import SimulatedDomain
+from tests.support.switch_simulator import Packet
+from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+
+_UDP = 17
+_UDP_HEADER = bytes(8)
+_BUFFER_PORT_S = 0.0001
+"""From the switch to the agent."""
+
+Links = Mapping[tuple[str, str], float]
+"""(from, to) -> seconds; node names are MAG ids and the LMA's."""
+
+
+class RealBuffer:
+    """The handover buffer of one agent, between its core, its buffer port and its access ports."""
+
+    def __init__(self, streams: SimulatedStreams, agent: SimulatedAgent) -> None:
+        self.commands: list[Command] = []
+        self.kept: dict[str, str] = {}
+        self.counters: dict[str, dict[str, int]] = {}
+        """Of the last life of each MN that is over."""
+        self._streams, self._agent = streams, agent
+        domain = streams.domain.domain
+        self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
+        clock = streams.domain.clock
+        clock.add(
+            Ticker(
+                f"buffer {agent.mag.id}", self._buffer.next_deadline, lambda now: self._apply(self._buffer.tick(now))
+            )
+        )
+
+    def carry_out(self, command: Command) -> None:
+        """One of the core's commands for the buffer."""
+        self.commands.append(command)
+        now, buffer = self._streams.domain.clock.now, self._buffer
+        match command:
+            case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
+                self.kept[mn_id] = handover_id
+                self._apply(buffer.expect(mn_id, command.memberships, command.tunnel_path, now))
+            case CutBuffer(mn_id=mn_id, last_delivered=last_delivered):
+                self._apply(buffer.cut(mn_id, last_delivered, now))
+            case DeliverBuffer(mn_id=mn_id):
+                self._apply(buffer.arrived(mn_id, now))
+            case NativeConfirmed(mn_id=mn_id):
+                self._apply(buffer.native_confirmed(mn_id, now))
+            case NoForwarding(mn_id=mn_id):
+                self._apply(buffer.forwarding_refused(mn_id, now))
+            case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
+                if self.kept.get(mn_id) == handover_id:
+                    del self.kept[mn_id]
+                    counters = self.counters[mn_id] = dict(buffer.counters(mn_id))
+                    self._apply(buffer.release(mn_id, now))
+                    report = BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
+                    self._streams.domain.notify_controller(self._agent.mag.id, report)
+
+    def packet(self, index: int, octets: bytes) -> None:
+        """A packet from the buffer port."""
+        self._apply(self._buffer.on_packet(index, octets, self._streams.domain.clock.now))
+
+    def _apply(self, effects: list[Effect]) -> None:
+        agent = self._agent
+        for effect in effects:
+            match effect:
+                case Deliver(mn_id=mn_id, packet=packet):
+                    self._streams.out_of_access_port(agent.mag.id, mn_id, packet)
+                case FirstTunnelPacket(mn_id=mn_id):
+                    agent.handle(StreamObserved(mn_id=mn_id, what="tunnel"))
+                case FirstNativePacket(mn_id=mn_id):
+                    agent.handle(StreamObserved(mn_id=mn_id, what="native"))
+                case DeliveryStarted(mn_id=mn_id, buffered_packets=count):
+                    agent.handle(StreamObserved(mn_id=mn_id, what="delivery", detail=f"{count} buffered"))
+                case Joined(mn_id=mn_id):
+                    agent.handle(StreamsJoined(mn_id=mn_id))
+
+
+class SimulatedStreams:
+    """One source that sends numbered packets to one group, and what every MN hears of it."""
+
+    def __init__(
+        self, domain: SimulatedDomain, group: IPv6Address, source: IPv6Address, links: Links, interval_s: float = 0.002
+    ) -> None:
+        self.domain = domain
+        self.heard: dict[str, list[int]] = defaultdict(list)
+        self.sent = 0
+        self._group, self._source, self._links, self._interval_s = group, source, links, interval_s
+        self._logs: dict[tuple[str, str], DeliveryLog] = {}
+        self._running = False
+        self._mn_of_port = {node.profile.access_port(): mn_id for mn_id, node in domain.mobile_nodes.items()}
+        self.buffers = {mag_id: RealBuffer(self, agent) for mag_id, agent in domain.agents.items()}
+        for mag_id, agent in domain.agents.items():
+            agent.buffer = self.buffers[mag_id]  # type: ignore[assignment]
+        domain.last_delivered = self._last_delivered
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._running = True
+        self._emit()
+
+    def stop(self) -> None:
+        """Send no more; what is on the way arrives when time passes."""
+        self._running = False
+
+    def out_of_access_port(self, mag_id: str, mn_id: str, packet: bytes) -> None:
+        """A packet is put on an MN's link."""
+        node = self.domain.mobile_nodes[mn_id]
+        if node.mag_id != mag_id:
+            return  # nobody there
+        port = node.profile.access_port()
+        if port in self.domain.agents[mag_id].watched:
+            log = self._logs.setdefault((mag_id, port), DeliveryLog())
+            log.sent(packet, self.domain.clock.now)
+        else:
+            self._logs.pop((mag_id, port), None)
+        self.heard[mn_id].append(int.from_bytes(decode_ipv6(packet).payload[len(_UDP_HEADER):], "big"))
+
+    def _last_delivered(self, mag_id: str, mn_id: str) -> object:
+        port = self.domain.mobile_nodes[mn_id].profile.access_port()
+        log = self._logs.pop((mag_id, port), None)
+        return log.last_delivered() if log is not None else {}
+
+    def _emit(self) -> None:
+        if not self._running:
+            return
+        payload = _UDP_HEADER + self.sent.to_bytes(8, "big")
+        octets = encode_ipv6(
+            Ipv6Packet(source=self._source, destination=self._group, next_header=_UDP, payload=payload)
+        )
+        self.sent += 1
+        self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT)
+        self.domain.clock.after(self._interval_s, self._emit)
+
+    def _at_switch(
+        self, name: str, octets: bytes, *, in_port: str, key: int | None = None, tunnel_source: IPv6Address | None = None
+    ) -> None:
+        packet = Packet(
+            in_port=in_port, ipv6_source=self._source, ipv6_destination=self._group, tunnel_key=key,
+            tunnel_source=tunnel_source,
+        )
+        for port, copy in self.domain.switches[name].inject(packet):
+            if copy.tunnel_destination is not None:
+                self._over_a_tunnel(name, copy, octets)
+            elif port == MAG_BUFFER_PORT:
+                index = path_index(copy.eth_source)
+                assert index is not None
+                self._later(_BUFFER_PORT_S, lambda index=index: self.buffers[name].packet(index, octets))
+            else:
+                self.out_of_access_port(name, self._mn_of_port[port], octets)
+
+    def _over_a_tunnel(self, name: str, copy: Packet, octets: bytes) -> None:
+        domain = self.domain.domain
+        target = domain.mag_by_address(copy.tunnel_destination) if copy.tunnel_destination is not None else None
+        assert target is not None
+        sender = domain.mag(name)
+        in_port = MAG_MAG_PORT if sender is not None else MAG_LMA_PORT
+        address = sender.address if sender is not None else domain.lma.address
+        delay_s = self._links.get((name, target.id), 0.001)
+        self._later(
+            delay_s,
+            lambda: self._at_switch(
+                target.id, octets, in_port=in_port, key=copy.tunnel_key, tunnel_source=address
+            ),
+        )
+
+    def _later(self, delay_s: float, action: object) -> None:
+        self.domain.clock.after(delay_s, action)  # type: ignore[arg-type]
