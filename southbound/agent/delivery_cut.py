@@ -64,6 +64,8 @@ class DeliveredWord:
 
         What is named and missing at the end is expected to come next (see `names`).
         """
+        if set(self.named).isdisjoint(digests):
+            return None
         occurrences = Counter(digests)
         best: tuple[int, int] | None = None
         for position, digest in enumerate(digests):

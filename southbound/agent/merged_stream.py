@@ -8,7 +8,9 @@ next packet common to both tells which; until then it is kept aside.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 
 from southbound.agent.delivery_cut import DeliveredWord
@@ -92,9 +94,9 @@ class MergedStream:
         overdue = waits.at + self._lag[NATIVE] + self._limits.hold_s * LATE_PART < now
         return waits.arrival is not None and not overdue
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """All entries, those kept aside last."""
-        return [*self.sequence, *self._aside]
+        return chain(self.sequence, self._aside)
 
     def before_aside(self) -> list[Entry]:
         """The entries whose order is certain: all, or those up to where something that is kept aside may belong."""

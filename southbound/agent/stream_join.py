@@ -13,6 +13,8 @@ dropped.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from math import inf
 
 from southbound.agent.delivery_cut import DeliveredWord
@@ -264,10 +266,10 @@ class StreamJoin:
 
     # --- all -------------------------------------------------------------------------------------------------------
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self) -> Iterator[Entry]:
         if self._merged is not None:
             return self._merged.entries()
-        return [*self._apart[TUNNEL], *self._apart[NATIVE]]
+        return chain(self._apart[TUNNEL], self._apart[NATIVE])
 
     def _first_native(self) -> Entry | None:
         """While apart: the first native packet that waits."""
