@@ -29,6 +29,8 @@ from controller.state import LmaState
 from southbound.rpc import methods
 
 AGENT_CALL_TIMEOUT_S = 2.0
+TUNNEL_DATA_STEP = 5
+"""Step of Figure 2: the first cloned packet has reached the n-MAG."""
 
 
 @dataclass(slots=True)
@@ -218,11 +220,20 @@ def forget_unattached(state: LmaState, mn_id: str, serving_mag: str | None) -> N
             state.listeners.detach(listener.mag_id, mn_id)
 
 
-def advance(state: LmaState, handover_id: str, what: HandoverInput) -> None:
+def advance(state: LmaState, handover_id: str, what: HandoverInput, now: float) -> list[Command]:
     """Move a handover on; a move that the table does not have is counted and changes nothing."""
     handover = state.handovers.get(handover_id)
-    if handover is not None and not handover.advance(what):
+    if handover is None:
+        return []
+    moved = handover.cloned(now) if what is HandoverInput.CLONE else handover.advance(what)
+    if not moved:
         state.count(f"handover_input_ignored.{what.value}")
+    return [forwarding_fact(handover)] if handover.state is HandoverState.FORWARDING else []
+
+
+def forwarding_fact(handover: Handover) -> RecordEvent:
+    """From now on the MN may leave without loss."""
+    return RecordEvent(name="handover_forwarding", fields=_facts(handover))
 
 
 def give_up(state: LmaState, handover: Handover, reason: str) -> Reaction:
@@ -446,10 +457,15 @@ def _step(state: LmaState, mag_id: str, call: methods.StepReached, now: float) -
         return _ignored(state, mag_id, "step_not_taken")
     if call.step == 1 and handover.state is HandoverState.REQUESTED:
         handover.advance(HandoverInput.INITIATE)
+    forwarding: list[Command] = []
+    if call.step == TUNNEL_DATA_STEP and mag_id == handover.new_mag:
+        waiting = handover.state is HandoverState.CLONED
+        handover.shown()
+        forwarding = [forwarding_fact(handover)] if waiting else []
     handover.steps.append(Step(step=call.step, name=call.name, node=mag_id, at=call.at, detail=call.detail))
     fields = {"handover_id": call.handover_id, "mn_id": call.mn_id, "step": call.step, "step_name": call.name,
               "node": mag_id, "at": call.at, "detail": call.detail}
-    return Reaction([RecordEvent(name="handover_step", fields=fields)])
+    return Reaction([RecordEvent(name="handover_step", fields=fields), *forwarding])
 
 
 def _ignored(state: LmaState, mag_id: str, reason: str) -> Reaction:

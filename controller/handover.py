@@ -25,8 +25,10 @@ class HandoverState(Enum):
     """The p-MAG has taken it up (step 1)."""
     PREPARED = "prepared"
     """The n-MAG's switch takes the tunnel to the buffer."""
+    CLONED = "cloned"
+    """The p-MAG's switch has confirmed the clone; its data path follows within moments."""
     FORWARDING = "forwarding"
-    """The p-MAG's switch clones: from here on the MN may leave without loss."""
+    """A cloned packet has been seen at the n-MAG, or none was to be cloned: the MN may leave without loss."""
     BOUND = "bound"
     """The n-MAG's PBU-M has been accepted."""
     DELIVERED = "delivered"
@@ -42,6 +44,8 @@ class HandoverInput(Enum):
     INITIATE = "initiate"
     PREPARE = "prepare"
     CLONE = "clone"
+    STREAM = "stream"
+    """The clone works (step 5), or has had the time to."""
     BIND = "bind"
     DELIVER = "deliver"
     COMPLETE = "complete"
@@ -51,7 +55,7 @@ class HandoverInput(Enum):
 
 _S, _I = HandoverState, HandoverInput
 ENDED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
-CANCELLABLE = frozenset({_S.REQUESTED, _S.INITIATED, _S.PREPARED, _S.FORWARDING})
+CANCELLABLE = frozenset({_S.REQUESTED, _S.INITIATED, _S.PREPARED, _S.CLONED, _S.FORWARDING})
 
 TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.REQUESTED, _I.INITIATE): _S.INITIATED,
@@ -59,12 +63,14 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.REQUESTED, _I.PREPARE): _S.PREPARED,
     (_S.INITIATED, _I.PREPARE): _S.PREPARED,
     (_S.PREPARED, _I.INITIATE): _S.PREPARED,
-    (_S.INITIATED, _I.CLONE): _S.FORWARDING,
-    (_S.PREPARED, _I.CLONE): _S.FORWARDING,
+    (_S.INITIATED, _I.CLONE): _S.CLONED,
+    (_S.PREPARED, _I.CLONE): _S.CLONED,
+    (_S.CLONED, _I.STREAM): _S.FORWARDING,
     # An MN may arrive before the exchange is through (docs/protocol.md, races).
     (_S.REQUESTED, _I.BIND): _S.BOUND,
     (_S.INITIATED, _I.BIND): _S.BOUND,
     (_S.PREPARED, _I.BIND): _S.BOUND,
+    (_S.CLONED, _I.BIND): _S.BOUND,
     (_S.FORWARDING, _I.BIND): _S.BOUND,
     (_S.BOUND, _I.CLONE): _S.BOUND,
     (_S.BOUND, _I.DELIVER): _S.DELIVERED,
@@ -73,6 +79,7 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     # Both MAGs say that it is over; a controller that was restarted in the middle has not heard the rest.
     (_S.INITIATED, _I.COMPLETE): _S.COMPLETED,
     (_S.PREPARED, _I.COMPLETE): _S.COMPLETED,
+    (_S.CLONED, _I.COMPLETE): _S.COMPLETED,
     (_S.FORWARDING, _I.COMPLETE): _S.COMPLETED,
 } | {
     (state, failure): end
@@ -116,6 +123,10 @@ class Handover:
     """Groups that the p-MAG's switch clones; None: nothing is cloned."""
     released_by: set[str] = field(default_factory=set)
     """MAG ids that have said they are through with it."""
+    streaming: bool = False
+    """A cloned packet has been seen at the n-MAG (step 5)."""
+    quiet_at: float | None = None
+    """CLONED: when a stream that shows no packet counts as forwarded, because there is none to show."""
     direct: bool = False
     """The n-MAG's switch delivers natively; the buffer gets no native copy any more."""
     error: str = ""
@@ -128,6 +139,22 @@ class Handover:
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self.state in ENDED
+
+    def cloned(self, now: float) -> bool:
+        """The clone has been confirmed; False when the table has no such transition."""
+        if not self.advance(HandoverInput.CLONE):
+            return False
+        if self.streaming:
+            self.advance(HandoverInput.STREAM)
+        else:
+            self.quiet_at = now + CLONE_SHOWS_WITHIN_S
+        return True
+
+    def shown(self) -> None:
+        """A cloned packet has come through the tunnel; its news may overtake the confirmation."""
+        self.streaming, self.quiet_at = True, None
+        if self.state is HandoverState.CLONED:
+            self.advance(HandoverInput.STREAM)
 
     def advance(self, what: HandoverInput) -> bool:
         """Take one transition; False when the table has none, and then nothing is changed."""
@@ -142,6 +169,9 @@ class Handover:
         self.receiving, self.cloning, self.direct = None, None, False
 
 
+CLONE_SHOWS_WITHIN_S = 0.05
+"""A switch's barrier speaks for its tables; Open vSwitch's data path follows some milliseconds later. Only the data
+plane can tell when (a packet in the tunnel), and a stream that is silent for so long has nothing to lose meanwhile."""
 STEPS_MAX = 64
 """A handover has about fourteen steps; an agent that reports more is cut off."""
 
@@ -198,6 +228,13 @@ class HandoverTable:
         """Handovers whose guard has run out."""
         return [handover for handover in self.open() if handover.guard <= now]
 
+    def quiet(self, now: float) -> list[Handover]:
+        """Handovers that are CLONED and whose stream has shown nothing in its time."""
+        return [handover for handover in self.open() if handover.quiet_at is not None and handover.quiet_at <= now]
+
     def next_deadline(self) -> float | None:
-        """When `overdue` has something next."""
-        return min((handover.guard for handover in self.open()), default=None)
+        """When `overdue` or `quiet` has something next."""
+        times = [
+            at for handover in self.open() for at in (handover.guard, handover.quiet_at) if at is not None
+        ]
+        return min(times, default=None)

@@ -68,7 +68,7 @@ class LmaCore:
             # Generation 0 is not a promise: the wait is made anew when there is something to wait for.
             self._deferred += [reaction.waits] if reaction.waits else []
             waits = []
-        held = [*self._hold_deferred(), *self._hold(waits)]
+        held = [*self._hold_deferred(now), *self._hold(waits, now)]
         return [*reaction.commands, *refreshed, *held]
 
     def next_deadline(self) -> float | None:
@@ -97,9 +97,13 @@ class LmaCore:
             reaction = coordination.give_up(state, handover, "the handover took too long; its rules were taken away")
             commands += reaction.commands
             dirty |= reaction.dirty
+        for handover in state.handovers.quiet(now):
+            handover.quiet_at = None
+            handover.advance(HandoverInput.STREAM)
+            commands.append(coordination.forwarding_fact(handover))
         for wait in state.switches.expire(now):
             commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
-        return [*commands, *self._refresh(dirty), *self._hold_deferred()]
+        return [*commands, *self._refresh(dirty), *self._hold_deferred(now)]
 
     def snapshot(self) -> Snapshot:
         """An immutable picture of everything, for REST and tests."""
@@ -126,7 +130,7 @@ class LmaCore:
                 return coordination.cancel_requested(state, handover_id)
             case ForwardingConfirmed(switch=switch, generation=generation):
                 met = state.switches.confirmed(switch, generation)
-                return Reaction([command for wait in met for command in self._met(wait)])
+                return Reaction([command for wait in met for command in self._met(wait, now)])
             case ForwardingFailed(switch=switch, generation=generation, reason=reason):
                 lost = state.switches.failed(switch, generation, reason)
                 fact = RecordEvent(name="switch_refused", fields={"switch": switch, "reason": reason})
@@ -201,11 +205,11 @@ class LmaCore:
         self._settle_at = None
         return set(self._state.switches.names())
 
-    def _hold_deferred(self) -> list[Command]:
+    def _hold_deferred(self, now: float) -> list[Command]:
         if self._settle_at is not None:
             return []
         deferred, self._deferred = self._deferred, []
-        return [command for waits in deferred for command in self._hold(waits(self._state))]
+        return [command for waits in deferred for command in self._hold(waits(self._state), now)]
 
     def _refresh(self, dirty: Iterable[str]) -> Iterable[SetForwarding]:
         for name in sorted(set(dirty)):
@@ -227,7 +231,7 @@ class LmaCore:
             raise KeyError(name)
         return forwarding.mag_intent(mag, domain, state.cache, state.listeners, state.handovers)
 
-    def _hold(self, waits: list[Wait]) -> Iterable[Command]:
+    def _hold(self, waits: list[Wait], now: float) -> Iterable[Command]:
         for wait in waits:
             away = [name for name in wait.needs if not self._state.switches.is_connected(name)]
             if away:
@@ -235,12 +239,12 @@ class LmaCore:
                 continue
             met = self._state.switches.hold(wait)
             if met is not None:
-                yield from self._met(met)
+                yield from self._met(met, now)
 
-    def _met(self, wait: Wait) -> list[Command]:
-        if wait.advance is not None:
-            coordination.advance(self._state, wait.handover_id, wait.advance)
-        return list(wait.then)
+    def _met(self, wait: Wait, now: float) -> list[Command]:
+        if wait.advance is None:
+            return list(wait.then)
+        return [*wait.then, *coordination.advance(self._state, wait.handover_id, wait.advance, now)]
 
     def _lost(self, wait: Wait, reason: str) -> list[Command]:
         self._state.count("confirmation_lost")

@@ -9,6 +9,7 @@ import pytest
 
 from controller.handover import (
     CANCELLABLE,
+    CLONE_SHOWS_WITHIN_S,
     ENDED,
     TRANSITIONS,
     Handover,
@@ -54,12 +55,12 @@ def test_what_the_mobile_node_has_reached_cannot_be_cancelled() -> None:
 
 def test_the_way_of_a_handover() -> None:
     subject = handover(state=HandoverState.REQUESTED)
-    way = ["initiate", "prepare", "clone", "bind", "deliver", "complete"]
+    way = ["initiate", "prepare", "clone", "stream", "bind", "deliver", "complete"]
     states = []
     for what in way:
         assert subject.advance(HandoverInput(what))
         states.append(subject.state.value)
-    assert states == ["initiated", "prepared", "forwarding", "bound", "delivered", "completed"]
+    assert states == ["initiated", "prepared", "cloned", "forwarding", "bound", "delivered", "completed"]
 
 
 def test_the_table_forgets_the_oldest_that_have_ended() -> None:
@@ -89,3 +90,25 @@ def test_overdue() -> None:
     table.add(handover(5))
     assert table.overdue(4.9) == []
     assert [late.handover_id for late in table.overdue(5.0)] == ["ho5"]
+
+
+def test_a_clone_counts_as_forwarding_when_the_data_plane_shows_it_or_has_nothing_to_show() -> None:
+    subject = handover(1, HandoverState.PREPARED, "mn1")
+    assert subject.cloned(10.0)
+    assert subject.state is HandoverState.CLONED
+    subject.shown()
+    assert (subject.state, subject.quiet_at) == (HandoverState.FORWARDING, None)
+
+    early = handover(2, HandoverState.PREPARED, "mn2")
+    early.shown()
+    assert early.state is HandoverState.PREPARED
+    assert early.cloned(10.0)
+    assert early.state is HandoverState.FORWARDING
+
+    table = HandoverTable(10)
+    silent = handover(30, HandoverState.PREPARED, "mn3")
+    table.add(silent)
+    assert silent.cloned(10.0)
+    assert table.next_deadline() == pytest.approx(10.0 + CLONE_SHOWS_WITHIN_S)
+    assert table.quiet(10.0) == []
+    assert table.quiet(10.0 + CLONE_SHOWS_WITHIN_S) == [silent]

@@ -205,6 +205,9 @@ def test_clone_is_answered_when_the_switch_has_confirmed() -> None:
     clone = methods.CloneGroups(handover_id="ho1", mn_id=MN1.id, new_mag="mag2", memberships=(GROUP,))
     assert not kinds(core.tell(events.AgentRequested(mag_id="mag1", token=6, call=clone)), RespondToAgent)
     assert core.confirm("mag1") == [RespondToAgent(mag_id="mag1", token=6, result={})]
+    assert core.core.snapshot().handovers[0]["state"] == "cloned"
+    seen = methods.StepReached(handover_id="ho1", mn_id=MN1.id, step=5, name="tunnel data", at=1.0)
+    core.tell(events.AgentNotified(mag_id="mag2", call=seen))
     assert core.core.snapshot().handovers[0]["state"] == "forwarding"
 
 
