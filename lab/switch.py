@@ -24,6 +24,7 @@ from lab.state import node_folder
 
 _START_TIMEOUT_S = 20.0
 _COMMAND_TIMEOUT_S = 20
+_ROUTE_TIMEOUT_S = 5.0
 _POLL_S = 0.005
 
 
@@ -83,7 +84,16 @@ class Switch:
         ones for some 5 ms: tunnel packets went to the kernel, which refused them (ICMPv6 Parameter Problem). Mobile
         nodes that come and go must not cost others their packets.
         """
-        self.appctl("ovs/route/add", str(network), bridge)
+        deadline = time.monotonic() + _ROUTE_TIMEOUT_S
+        while True:
+            try:
+                self.appctl("ovs/route/add", str(network), bridge)
+                return
+            except LabError:
+                # "Error while inserting route" until the switch has heard from the kernel of the bridge's new address.
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
     def vsctl(self, *arguments: str) -> str:
         """ovs-vsctl; returns when the switch has applied the change. Raises LabError."""
