@@ -35,7 +35,8 @@ _PREPARE_TIMEOUT_S = 5.0
 _COMPLETE_TIMEOUT_S = 15.0
 _BIND_TIMEOUT_S = 30.0
 _RECEPTION_TIMEOUT_S = 30.0
-_POLL_S = 0.005
+_POLL_S = 0.02
+"""Seldom enough that asking the controller does not slow down what is measured."""
 SETTLE_S = 0.1
 """Undisturbed stream between the end of one handover and the request for the next."""
 
@@ -94,6 +95,7 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
 def _predictive(stage: Stage, host: MobileNodeHost, run: HandoverRun) -> None:
     try:
         run.handover_id = _trigger(stage, run)
+        time.sleep(_POLL_S)  # it takes some ms, and a question would be answered by those who are busy with it
         _follow(stage, run, MAY_LEAVE, _PREPARE_TIMEOUT_S)
     except LabError as error:
         run.error = str(error)
