@@ -15,7 +15,14 @@ from southbound.agent.buffer_effects import (
     FirstTunnelPacket,
     Joined,
 )
-from southbound.agent.commands import BufferCommand, CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed, NoForwarding
+from southbound.agent.commands import (
+    BufferCommand,
+    CutBuffer,
+    DeliverBuffer,
+    ExpectMobileNode,
+    NativeConfirmed,
+    NoForwarding,
+)
 from southbound.agent.events import Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.rpc.methods import BufferReport

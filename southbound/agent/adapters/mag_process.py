@@ -17,7 +17,6 @@ from southbound.agent.adapters.buffer_port import BufferPort
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
 from southbound.agent.adapters.rpc_client import RpcClient
-
 from southbound.agent.commands import (
     AnswerController,
     CallController,
