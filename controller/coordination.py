@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller import forwarding
 from controller.binding_cache import BindingCacheEntry, BindingState
 from controller.commands import (
     CallAgent,
@@ -277,6 +278,10 @@ def _deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.De
         reason = f"{call.mn_id} is not bound at {mag_id}"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
     handover.direct = True
+    other = forwarding.shares_the_buffer_with(handover, state.cache, state.listeners, state.handovers)
+    if other is not None:
+        reason = f"{other} shares a group with it and has not joined its native stream yet"
+        return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
     reaction = _answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.DELIVER, now)
     finish = methods.FinishForwarding(handover_id=handover.handover_id, mn_id=handover.mn_id)
     call_agent = CallAgent(
@@ -298,6 +303,13 @@ def _release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForw
     if handover is None or handover.ended or mag_id not in (handover.previous_mag, handover.new_mag):
         # Nothing is wanted for it any more; but the switch may not have confirmed that yet.
         return Reaction([], set(), wait)
+    if call.outcome == "completed" and mag_id == handover.new_mag and handover.receiving is not None:
+        other = forwarding.shares_the_buffer_with(handover, state.cache, state.listeners, state.handovers)
+        if other is not None and state.cache.serving_mag(handover.mn_id) == mag_id:
+            # It is ready and waits for the other; the agent asks again, and its buffer goes on delivering meanwhile.
+            handover.direct = True
+            reason = f"{other} shares a group with it and has not joined its native stream yet"
+            return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:

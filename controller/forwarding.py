@@ -56,7 +56,7 @@ def mag_intent(
     """A MAG copies the native stream to its listeners, buffer and clones, and tunnelled streams to its buffer."""
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
-    buffered = set()
+    buffered = _buffered_natively(mag.id, cache, listeners, handovers)
     for handover in handovers.arriving(mag.id):
         if handover.receiving is None:
             continue
@@ -64,8 +64,7 @@ def mag_intent(
         if previous is not None:
             ingress = PeerTunnel(previous.address, previous.index)
             tunnelled[ingress].append(Demand(memberships=handover.receiving, output=ToHandoverBuffer()))
-        if not handover.direct:
-            buffered.add(handover.mn_id)
+        if handover.mn_id in buffered:
             memberships = _current(listeners, mag.id, handover)
             native.append(Demand(memberships=memberships, output=ToHandoverBuffer()))
     for listener in listeners.at(mag.id):
@@ -80,6 +79,50 @@ def mag_intent(
     for tunnel, demands in tunnelled.items():
         replications |= _replications(tunnel, demands)
     return ForwardingIntent(replications=replications)
+
+
+def shares_the_buffer_with(
+    handover: Handover, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
+) -> str | None:
+    """The MN-ID of another MN that still gets one of this MN's groups natively through the same buffer, or None.
+
+    One copy goes to the buffer, however many MNs it is for. Were the switch to deliver to one of them while another
+    still needs that copy, the buffer would deliver it to the first once more. So they change over together.
+    """
+    mag_id = handover.new_mag
+    own = _groups(listeners, mag_id, handover)
+    for other in _at_the_buffer(mag_id, cache, handovers):
+        if other is not handover and not other.direct and own & _groups(listeners, mag_id, other):
+            return other.mn_id
+    return None
+
+
+def _buffered_natively(
+    mag_id: str, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
+) -> frozenset[str]:
+    """MN-IDs whose native stream goes to the buffer: those that have not joined, and who shares a group with them."""
+    candidates = {handover.mn_id: handover for handover in _at_the_buffer(mag_id, cache, handovers)}
+    buffered = {mn_id for mn_id, handover in candidates.items() if not handover.direct}
+    groups = {mn_id: _groups(listeners, mag_id, handover) for mn_id, handover in candidates.items()}
+    while True:
+        taken = frozenset().union(*(groups[mn_id] for mn_id in buffered))
+        added = {mn_id for mn_id in candidates if mn_id not in buffered and groups[mn_id] & taken}
+        if not added:
+            return frozenset(buffered)
+        buffered |= added
+
+
+def _at_the_buffer(mag_id: str, cache: BindingCache, handovers: HandoverTable) -> list[Handover]:
+    """Handovers whose MN is bound here: before that the LMA sends nothing here for it, only the tunnel brings it."""
+    return [
+        handover
+        for handover in handovers.arriving(mag_id)
+        if handover.receiving is not None and cache.serving_mag(handover.mn_id) == mag_id
+    ]
+
+
+def _groups(listeners: Listeners, mag_id: str, handover: Handover) -> frozenset[IPv6Address]:
+    return frozenset(membership.group for membership in _current(listeners, mag_id, handover))
 
 
 def _current(listeners: Listeners, mag_id: str, handover: Handover) -> Memberships:

@@ -346,7 +346,7 @@ class MagCore:
             case "clone":
                 return self._previous.cloned(mn_id, handover_id, error, now)
             case "direct":
-                return self._new.delivered_directly(mn_id, handover_id, error)
+                return self._new.delivered_directly(mn_id, handover_id, error, now)
             case "released":
                 return self._context.releases.answered(token, error, now)
         return []

@@ -56,10 +56,13 @@ class Arriving:
     arrived: bool = False
     bound: bool = False
     direct_requested: bool = False
+    ask_again_at: float | None = None
+    """When the switch is asked once more to deliver alone; None: it need not be."""
     completed: bool = False
     """The completion HI has come."""
 
 
+DIRECT_RETRY_S = 0.1
 DIRECT_GRACE_S = 0.25
 """After the switch has taken over, what is still on its way through the buffer port is delivered for this long."""
 
@@ -81,7 +84,8 @@ class NewMag:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
-        return min((arriving.deadline for arriving in self._arriving.values()), default=None)
+        deadlines = (at for arriving in self._arriving.values() for at in (arriving.deadline, arriving.ask_again_at))
+        return min((at for at in deadlines if at is not None), default=None)
 
     def context_received(
         self, profile: MobileNode, peer: Mag, request: HandoverInitiate, handover_id: str, attached: bool, now: float
@@ -216,13 +220,13 @@ class NewMag:
         call = DeliverDirectly(handover_id=arriving.handover_id, mn_id=mn_id)
         return [CallController(token=token("direct", mn_id, arriving.handover_id), call=call)]
 
-    def delivered_directly(self, mn_id: str, handover_id: str, error: str | None) -> list[Command]:
-        """The switch delivers, or could not be told to: then the buffer goes on until the lifetime is over."""
+    def delivered_directly(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
+        """The switch delivers, or cannot yet: then the buffer goes on, and the switch is asked again."""
         arriving = self._of(mn_id, handover_id)
         if arriving is None:
             return []
         if error is not None:
-            arriving.direct_requested = False
+            arriving.direct_requested, arriving.ask_again_at = False, now + DIRECT_RETRY_S
             return [RecordFact(name="direct_delivery_refused", fields={"mn_id": mn_id, "reason": error})]
         return []
 
@@ -260,6 +264,10 @@ class NewMag:
     def tick(self, now: float) -> list[Command]:
         """Contexts whose MN never came, and handovers that are through."""
         commands: list[Command] = []
+        for mn_id, arriving in list(self._arriving.items()):
+            if arriving.ask_again_at is not None and arriving.ask_again_at <= now:
+                arriving.ask_again_at = None
+                commands += self.joined(mn_id)
         for arriving in [arriving for arriving in self._arriving.values() if arriving.deadline <= now]:
             if arriving.completed:
                 commands += self._end(arriving, "completed", "")

@@ -180,6 +180,21 @@ def test_the_stream_never_joins(domain: SimulatedDomain) -> None:
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
 
 
+def test_the_streams_of_two_never_join(domain: SimulatedDomain) -> None:
+    """Each waits for the other to change over; neither waits for ever."""
+    domain.agents["mag2"].buffer.joins = False
+    for mn_id in (MN1, MN2):
+        trigger(domain, mn_id=mn_id)
+    domain.run_for(0.2)
+    for mn_id in (MN1, MN2):
+        move(domain, mn_id=mn_id)
+    domain.run_for(14.0)
+    assert native_copies(domain, "mag2", GROUP) == ["mn1", "mn2"]
+    domain.run_for(LIFETIMES_S)
+    assert [view["state"] for view in domain.handovers().values()] == ["completed", "completed"]
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag2"})
+
+
 def test_handover_back_while_the_first_one_is_ending(domain: SimulatedDomain) -> None:
     """The second context arrives while the p-MAG of the first still waits for its last HAck."""
     domain.transport.lose("HAck to HI completed", 2)

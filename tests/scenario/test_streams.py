@@ -96,8 +96,11 @@ def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str) ->
     assert_everything_once_in_order(running.heard[MN2], running)
 
 
-def test_two_that_move_together(domain: SimulatedDomain) -> None:
-    running = streams(domain)
+@pytest.mark.parametrize("links", LINKS)
+@pytest.mark.parametrize("apart_s", [0.0, 0.0031, 0.02, 0.1, 0.3, 1.0])
+def test_two_that_move_together(domain: SimulatedDomain, links: str, apart_s: float) -> None:
+    """Their native stream comes to the buffer as one copy: neither gets anything twice because of the other."""
+    running = streams(domain, links)
     for mn_id in (MN1, MN2):
         trigger(domain, mn_id=mn_id)
     domain.run_for(0.1)
@@ -106,7 +109,7 @@ def test_two_that_move_together(domain: SimulatedDomain) -> None:
     domain.detach(MN2)
     domain.run_for(0.05)
     domain.attach(MN2, "mag2")
-    domain.run_for(0.004)
+    domain.run_for(apart_s)
     domain.attach(MN1, "mag2")
     finish(running)
     for mn_id in (MN1, MN2):

@@ -57,7 +57,7 @@ class Delays:
     """Seconds that things take."""
 
     rpc_s: float = 0.0005
-    switch_s: float = 0.001
+    switch_s: float = 0.003
     join_s: float = 0.005
 
 

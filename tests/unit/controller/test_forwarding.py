@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
-from controller.forwarding import lma_intent, mag_intent
+from controller.forwarding import lma_intent, mag_intent, shares_the_buffer_with
 from controller.handover import Handover, HandoverState, HandoverTable
 from controller.multicast import Listeners
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -220,6 +220,38 @@ def test_another_listener_at_the_n_mag_is_served_directly_meanwhile() -> None:
     world.serve(MN2, "mag2", wants(ASM))
     world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),))
     assert world.native("mag2", ASM, S1) == ["hob0", "mn2"]
+
+
+def test_who_shares_a_group_with_somebody_at_the_buffer_changes_over_with_it() -> None:
+    world = World()
+    first = world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
+    second = world.hand_over(MN2, "mag1", "mag2", receiving=(wants(ASM),))
+    for mn_id in (MN1, MN2):
+        world.serve(mn_id, "mag2", wants(ASM))
+    assert world.native("mag2", ASM, S1) == ["hob0"]
+    assert shares_the_buffer_with(first, world.cache, world.listeners, world.handovers) == MN2
+    second.direct = True
+    assert world.native("mag2", ASM, S1) == ["mn1", "mn2"]
+    assert shares_the_buffer_with(first, world.cache, world.listeners, world.handovers) is None
+
+
+def test_who_shares_no_group_changes_over_alone() -> None:
+    world = World()
+    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
+    world.hand_over(MN2, "mag1", "mag2", receiving=(wants(SSM, S1),))
+    world.serve(MN1, "mag2", wants(ASM))
+    world.serve(MN2, "mag2", wants(SSM, S1))
+    assert (world.native("mag2", ASM, S1), world.native("mag2", SSM, S1)) == (["mn1"], ["hob0"])
+
+
+def test_one_that_is_not_bound_yet_gets_the_tunnel_only_and_holds_nobody_up() -> None:
+    world = World()
+    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
+    world.hand_over(MN2, "mag1", "mag2", receiving=(wants(ASM),))
+    world.serve(MN1, "mag2", wants(ASM))
+    world.serve(MN2, "mag1", wants(ASM))
+    assert world.native("mag2", ASM, S1) == ["mn1"]
+    assert world.tunnel("mag2", MAG1.address, ASM, S1) == ["hob0"]
 
 
 def test_what_the_mobile_node_says_at_the_n_mag_replaces_its_context() -> None:
