@@ -16,9 +16,11 @@ from rich.table import Table
 from bench.castover_system import castover_system
 from bench.cell import Cell, CellRecords, HandoverRecord, Place, run_cell
 from bench.control_plane import first_copy_after_barrier_ms, frames_of, preparation_ms, stretches_ms, summary
+from bench.costs import Costs
 from bench.environment import describe_environment
 from bench.lanes import lanes_named
 from bench.listeners import FLAP, LISTENERS
+from bench.result import cell_result
 from bench.settings import BenchSettings, write_topology
 from lab.capture import check_capture_tools
 from lab.capture_reader import read_fields
@@ -100,7 +102,9 @@ def _report(domain: Domain, records: CellRecords) -> dict[str, Any]:
         for name, value in stretches_ms(_roles(record)).items():
             stretches.setdefault(name, []).append(value)
     prepared = [preparation_ms(record.outcome.steps) for record in handovers]
+    counted = cell_result(records, Costs(), _DEAF_CAP_S)
     return {
+        "stream": {key: counted["totals"][key] for key in ("lost", "duplicated", "reordered", "deaf")},
         "prepared_ms": summary([value for value in prepared if value is not None]),
         "stretches_ms": {name: summary(values) for name, values in stretches.items()},
         "first_copy_after_barrier_ms": summary([value for value in barrier if value is not None]),
@@ -109,9 +113,10 @@ def _report(domain: Domain, records: CellRecords) -> dict[str, Any]:
         "handovers": [
             {
                 "previous_mag": record.previous_mag, "new_mag": record.new_mag, "error": record.outcome.error or None,
-                "prepared_ms": first, "first_copy_after_barrier_ms": second, "steps": record.outcome.steps,
+                "prepared_ms": first, "first_copy_after_barrier_ms": second, "lost": stream["lost"],
+                "reordered": stream["reordered"], "steps": record.outcome.steps,
             }
-            for record, first, second in zip(handovers, prepared, barrier, strict=True)
+            for record, first, second, stream in zip(handovers, prepared, barrier, counted["handovers"], strict=True)
         ],
     }
 
@@ -140,5 +145,6 @@ def _print(document: dict[str, Any], console: Console) -> None:
         f"negative: the copy was on the wire first, in {document['first_copy_before_barrier']} of "
         f"{document['first_copy_after_barrier_ms']['n']} handovers", highlight=False,
     )
+    console.print("stream: " + ", ".join(f"{count} {name}" for name, count in document["stream"].items()))
     for error in sorted(set(document["errors"])):
         console.print(f"error: {error}", style="red", highlight=False, markup=False)
