@@ -34,6 +34,8 @@ from topology.model import Domain
 
 SETTLE_S = 3.0
 """How long a new controller waits for the agents before it tells the switches what it knows."""
+ANCHOR_S = 0.2
+"""How long the LMA's switch goes before those of the MAGs then."""
 
 
 class LmaCore:
@@ -45,6 +47,7 @@ class LmaCore:
     def __init__(self, domain: Domain) -> None:
         self._state = LmaState.of(domain)
         self._settle_at: float | None = None
+        self._anchored = False
         self._deferred: list[Callable[[LmaState], list[Wait]]] = []
 
     def start(self, now: float) -> list[Command]:
@@ -59,8 +62,8 @@ class LmaCore:
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
         reaction = self._react(event, now)
-        if self._settle_at is not None and self._state.is_settled():
-            reaction.dirty |= self._settle()
+        if self._settle_at is not None and not self._anchored and self._state.is_settled():
+            reaction.dirty |= self._anchor(now)
         refreshed = list(self._refresh(reaction.dirty))
         # Waits are made after the refresh: only then is the generation known that they wait for.
         waits = reaction.waits(self._state) if reaction.waits else []
@@ -87,8 +90,12 @@ class LmaCore:
         commands: list[Command] = []
         dirty: set[str] = set()
         if self._settle_at is not None and self._settle_at <= now:
-            commands.append(RecordEvent(name="settled_late", fields={"known": ",".join(sorted(state.known_agents))}))
-            dirty |= self._settle()
+            if self._anchored:
+                dirty |= self._settle()
+            else:
+                known = ",".join(sorted(state.known_agents))
+                commands.append(RecordEvent(name="settled_late", fields={"known": known}))
+                dirty |= self._anchor(now)
         for entry in state.cache.expire(now):
             commands.append(RecordEvent(name="binding_deleted", fields={"mn_id": entry.mn_id, "mag_id": entry.mag_id}))
             coordination.forget_unattached(state, entry.mn_id, None)
@@ -137,7 +144,7 @@ class LmaCore:
                 return Reaction([fact, *(command for wait in lost for command in self._lost(wait, reason))])
             case SwitchConnected(switch=switch):
                 state.switches.set_connected(switch, True)
-                if self._settle_at is not None and switch == state.transport_switch:
+                if self._settle_at is not None and not self._anchored and switch == state.transport_switch:
                     # Only from now on can PBUs be heard.
                     self._settle_at = now + SETTLE_S
                 again = state.switches.repeat(switch)
@@ -201,6 +208,11 @@ class LmaCore:
 
         return Reaction([fact], dirty, wait)
 
+    def _anchor(self, now: float) -> set[str]:
+        """Make before break: the LMA feeds every MAG that needs it before any MAG stops what a dead controller began."""
+        self._anchored, self._settle_at = True, now + ANCHOR_S
+        return {self._state.domain.lma.id}
+
     def _settle(self) -> set[str]:
         self._settle_at = None
         return set(self._state.switches.names())
@@ -213,11 +225,16 @@ class LmaCore:
 
     def _refresh(self, dirty: Iterable[str]) -> Iterable[SetForwarding]:
         for name in sorted(set(dirty)):
-            if self._settle_at is not None and name != self._state.transport_switch:
+            if not self._may_tell(name):
                 continue
             command = self._state.switches.want(name, self._intent(name))
             if command is not None:
                 yield command
+
+    def _may_tell(self, name: str) -> bool:
+        if self._settle_at is None or name == self._state.transport_switch:
+            return True
+        return self._anchored and name == self._state.domain.lma.id
 
     def _intent(self, name: str) -> Intent:
         state = self._state

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apps.mobility_packets import frame_event
 from controller import commands, events
 from controller.commands import RejectAgent, RespondToAgent, SendProxyBindingAcknowledgement, SetForwarding
-from controller.lma import SETTLE_S, LmaCore
+from controller.lma import ANCHOR_S, SETTLE_S, LmaCore
 from controller.snapshot import Snapshot
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.ethernet import EthernetFrame, encode_ethernet
@@ -65,6 +65,7 @@ class Core:
             for mag in DOMAIN.mags:
                 self.tell(events.AgentConnected(mag_id=mag.id))
                 self.notify(mag.id, methods.Synchronised(attached=()))
+            self.said += self.core.tick(1.0 + ANCHOR_S)
 
     def tell(self, event: events.Event, now: float = 1.0) -> list[commands.Command]:
         found = self.core.handle(event, now)
@@ -129,8 +130,11 @@ def test_it_settles_late_without_those_who_say_nothing() -> None:
         core.tell(events.SwitchConnected(switch=switch), 0.1)
     core.register(pbu())
     assert core.core.next_deadline() == SETTLE_S
-    late = core.core.tick(SETTLE_S)
-    assert {command.switch for command in late if isinstance(command, SetForwarding)} >= {"lma", "mag1"}
+    # Make before break: the LMA feeds whoever needs it before a MAG stops anything.
+    first = core.core.tick(SETTLE_S)
+    assert {command.switch for command in first if isinstance(command, SetForwarding)} == {"lma"}
+    then = core.core.tick(SETTLE_S + ANCHOR_S)
+    assert {command.switch for command in then if isinstance(command, SetForwarding)} >= {"mag1"}
 
 
 def test_an_agent_that_serves_somebody_unbound_is_waited_for() -> None:
@@ -144,6 +148,7 @@ def test_an_agent_that_serves_somebody_unbound_is_waited_for() -> None:
         core.notify(mag_id, methods.Synchronised(attached=()))
     assert not [command for command in core.said if isinstance(command, SetForwarding) and command.switch == "mag1"]
     core.register(pbu())
+    core.said += core.core.tick(1.0 + ANCHOR_S)
     assert [command for command in core.said if isinstance(command, SetForwarding) and command.switch == "mag1"]
 
 
