@@ -152,6 +152,13 @@ class BindingUpdateList:
         if entry.state is BindingState.DEREGISTERING:
             del self._entries[entry.profile.id]
             return None
+        if message.status == BindingStatus.TIMESTAMP_MISMATCH:
+            # Rule 9 asks for a synchronised clock first, never for the LMA's own stamp. Ours follows the system's clock;
+            # what was late was this PBU, or it will be when the clock has been set right: so again, later and later.
+            self._context.counters[f"binding_refused_{int(message.status)}"] += 1
+            entry.timeout_s = min(2 * entry.timeout_s, self._context.domain.timers.binding_acknowledgement_timeout_max_s)
+            entry.retransmit_at = now + entry.timeout_s
+            return None
         if message.status == BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED:
             # Rule 8: again at once, with a newer stamp; but no faster than MAX_UPDATE_RATE (RFC 6275 section 12) if our
             # clock is behind that of the MAG before us.

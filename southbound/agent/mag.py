@@ -72,6 +72,10 @@ class MagCore:
         self._previous = PreviousMag(self._context)
         self._new = NewMag(self._context)
 
+    def set_clock(self, wall_offset: float) -> None:
+        """The wall clock may be set while we run: Timestamp options follow it."""
+        self._context.wall_offset = wall_offset
+
     @property
     def counters(self) -> dict[str, int]:
         """What was dropped, refused or given up, by reason."""

@@ -116,7 +116,9 @@ class MagProcess:
     # --- events in ------------------------------------------------------------------------------------------------
 
     def _handle(self, event: Event) -> None:
-        self._execute(self._core.handle(event, time.monotonic()))
+        now = time.monotonic()
+        self._core.set_clock(time.time() - now)
+        self._execute(self._core.handle(event, now))
 
     def _link_changed(self, name: str, up: bool, now: float) -> None:
         port = self._ports[name]
