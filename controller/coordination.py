@@ -278,7 +278,7 @@ def _deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.De
         reason = f"{call.mn_id} is not bound at {mag_id}"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
     handover.direct = True
-    other = forwarding.shares_the_buffer_with(handover, state.cache, state.listeners, state.handovers)
+    other = forwarding.shares_the_buffer_with(handover, state.listeners, state.handovers)
     if other is not None:
         reason = f"{other} shares a group with it and has not joined its native stream yet"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
@@ -304,7 +304,7 @@ def _release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForw
         # Nothing is wanted for it any more; but the switch may not have confirmed that yet.
         return Reaction([], set(), wait)
     if call.outcome == "completed" and mag_id == handover.new_mag and handover.receiving is not None:
-        other = forwarding.shares_the_buffer_with(handover, state.cache, state.listeners, state.handovers)
+        other = forwarding.shares_the_buffer_with(handover, state.listeners, state.handovers)
         if other is not None and state.cache.serving_mag(handover.mn_id) == mag_id:
             # It is ready and waits for the other; the agent asks again, and its buffer goes on delivering meanwhile.
             handover.direct = True

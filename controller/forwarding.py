@@ -56,7 +56,7 @@ def mag_intent(
     """A MAG copies the native stream to its listeners, buffer and clones, and tunnelled streams to its buffer."""
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
-    buffered = _buffered_natively(mag.id, cache, listeners, handovers)
+    buffered = _buffered_natively(mag.id, listeners, handovers)
     for handover in handovers.arriving(mag.id):
         if handover.receiving is None:
             continue
@@ -81,27 +81,26 @@ def mag_intent(
     return ForwardingIntent(replications=replications)
 
 
-def shares_the_buffer_with(
-    handover: Handover, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
-) -> str | None:
-    """The MN-ID of another MN that still gets one of this MN's groups natively through the same buffer, or None.
+def shares_the_buffer_with(handover: Handover, listeners: Listeners, handovers: HandoverTable) -> str | None:
+    """The MN-ID of another MN that still needs one of this MN's groups natively from the same buffer, or None.
 
     One copy goes to the buffer, however many MNs it is for. Were the switch to deliver to one of them while another
     still needs that copy, the buffer would deliver it to the first once more. So they change over together.
     """
-    mag_id = handover.new_mag
-    own = _groups(listeners, mag_id, handover)
-    for other in _at_the_buffer(mag_id, cache, handovers):
-        if other is not handover and not other.direct and own & _groups(listeners, mag_id, other):
+    own = _groups(listeners, handover.new_mag, handover)
+    for other in _at_the_buffer(handover.new_mag, handovers):
+        if other is not handover and not other.direct and own & _groups(listeners, other.new_mag, other):
             return other.mn_id
     return None
 
 
-def _buffered_natively(
-    mag_id: str, cache: BindingCache, listeners: Listeners, handovers: HandoverTable
-) -> frozenset[str]:
-    """MN-IDs whose native stream goes to the buffer: those that have not joined, and who shares a group with them."""
-    candidates = {handover.mn_id: handover for handover in _at_the_buffer(mag_id, cache, handovers)}
+def _buffered_natively(mag_id: str, listeners: Listeners, handovers: HandoverTable) -> frozenset[str]:
+    """MN-IDs whose native stream goes to the buffer: those that have not joined, and who shares a group with them.
+
+    Also of an MN that is not bound here yet: what is fed here for another one is its stream, too, and the buffer needs
+    it without gaps from the first packet on.
+    """
+    candidates = {handover.mn_id: handover for handover in _at_the_buffer(mag_id, handovers)}
     buffered = {mn_id for mn_id, handover in candidates.items() if not handover.direct}
     groups = {mn_id: _groups(listeners, mag_id, handover) for mn_id, handover in candidates.items()}
     while True:
@@ -112,13 +111,8 @@ def _buffered_natively(
         buffered |= added
 
 
-def _at_the_buffer(mag_id: str, cache: BindingCache, handovers: HandoverTable) -> list[Handover]:
-    """Handovers whose MN is bound here: before that the LMA sends nothing here for it, only the tunnel brings it."""
-    return [
-        handover
-        for handover in handovers.arriving(mag_id)
-        if handover.receiving is not None and cache.serving_mag(handover.mn_id) == mag_id
-    ]
+def _at_the_buffer(mag_id: str, handovers: HandoverTable) -> list[Handover]:
+    return [handover for handover in handovers.arriving(mag_id) if handover.receiving is not None]
 
 
 def _groups(listeners: Listeners, mag_id: str, handover: Handover) -> frozenset[IPv6Address]:

@@ -37,7 +37,13 @@ class MagContext:
         return dialect_between(self.domain, self.mag, peer)
 
     def initiate(
-        self, peer: Mag, mn_id: str, build: Callable[[Dialect, int], HandoverInitiate], token: str, now: float
+        self,
+        peer: Mag,
+        mn_id: str,
+        build: Callable[[Dialect, int], HandoverInitiate],
+        token: str,
+        now: float,
+        urgent_timeout_s: float | None = None,
     ) -> list[Command]:
         """Send a HandoverInitiate reliably; `token` names what its acknowledgement, or its absence, is for."""
         sequence = self.exchange.next_sequence()
@@ -45,7 +51,7 @@ class MagContext:
         header = encode_mobility(
             message, self.mag.address, peer.address, option_length_unit=self.domain.option_length_unit
         )
-        return [*self.exchange.send(peer.address, mn_id, sequence, header, token, now)]
+        return [*self.exchange.send(peer.address, mn_id, sequence, header, token, now, urgent_timeout_s)]
 
     def acknowledge(
         self, peer: IPv6Address, mn_id: str, message: HandoverAcknowledge, now: float

@@ -67,13 +67,25 @@ class HandoverExchange:
         return self._sequence
 
     def send(
-        self, peer: IPv6Address, mn_id: str, sequence: int, header: bytes, token: str, now: float
+        self,
+        peer: IPv6Address,
+        mn_id: str,
+        sequence: int,
+        header: bytes,
+        token: str,
+        now: float,
+        urgent_timeout_s: float | None = None,
     ) -> list[SendMobilityHeader]:
-        """Send a request and repeat it until it is acknowledged or given up; `token` says what it was for."""
+        """Send a request and repeat it until it is acknowledged or given up; `token` says what it was for.
+
+        `urgent_timeout_s`: the first timeout of one whose news are worth nothing later, with as many repetitions more
+        as it takes to go on for as long as the others.
+        """
+        timeout_s, retries = self._timeout_s, self._retries
+        while urgent_timeout_s is not None and timeout_s > urgent_timeout_s > 0:
+            timeout_s, retries = timeout_s / 2, retries + 1
         if len(self._outstanding) < OUTSTANDING_MAX:
-            self._outstanding[peer, mn_id, sequence] = _Outstanding(
-                header, token, now + self._timeout_s, self._timeout_s, self._retries
-            )
+            self._outstanding[peer, mn_id, sequence] = _Outstanding(header, token, now + timeout_s, timeout_s, retries)
         return [SendMobilityHeader(header=header, destination=peer)]
 
     def acknowledged(self, peer: IPv6Address, mn_id: str, sequence: int) -> str | None:

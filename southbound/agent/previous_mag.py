@@ -21,6 +21,9 @@ from southbound.mld.membership import GroupMembership
 from southbound.rpc.methods import CloneGroups, ReleaseForwarding
 from topology.model import Mag, MobileNode
 
+WORDS_PER_WAIT = 4
+"""The word on the last packets is repeated within the n-MAG's wait, not after it: the first time after this part."""
+
 
 class PreviousState(Enum):
     """Where the p-MAG stands with one MN that is leaving."""
@@ -211,6 +214,8 @@ class PreviousMag:
             ),
             token("last", mn_id, handover_id),
             now,
+            # The n-MAG waits for this word for so long and then delivers all that it has.
+            urgent_timeout_s=self._context.domain.timers.cut_wait_ms / 1000 / WORDS_PER_WAIT,
         )
         return [
             *word,

@@ -84,13 +84,14 @@ def test_all_eleven_steps_are_told_with_the_buffers_counters(domain: SimulatedDo
 
 
 @pytest.mark.parametrize("lost", ["HI context", "HAck to HI context", "HI(F)", "HAck to HI(F)", "HI completed",
-                                  "HAck to HI completed", "HAck to HI last delivered", "PBU", "PBA"])  # fmt: skip
-def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str) -> None:
+                                  "HAck to HI completed", "HI last delivered", "HAck to HI last delivered", "PBU", "PBA"])
+@pytest.mark.parametrize("gap_s", [0.0, 0.05])
+def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str, gap_s: float) -> None:
     running = streams(domain)
     domain.transport.lose(lost)
     trigger(domain)
     domain.run_for(0.5)
-    move(domain)
+    move(domain, gap_s=gap_s)
     finish(running)
     assert_everything_once_in_order(running.heard[MN1], running)
     assert_everything_once_in_order(running.heard[MN2], running)

@@ -44,6 +44,14 @@ def test_times_of_rfc_5568() -> None:
     assert ticks(subject) == ([0.1, 0.3, 0.7], [(1.5, "context")])
 
 
+def test_what_is_urgent_is_repeated_sooner_and_for_as_long() -> None:
+    subject = exchange()
+    subject.send(PEER, MN, 1, b"hi", "last", 0.0, 0.0075)
+    sent, given_up = ticks(subject)
+    assert sent == [0.006, 0.019, 0.044, 0.094, 0.194, 0.394, 0.794]
+    assert given_up == [(1.594, "last")]
+
+
 def test_a_repetition_is_the_same_octets() -> None:
     subject = exchange()
     subject.send(PEER, MN, 1, b"hi", "context", 0.0)
