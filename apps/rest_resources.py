@@ -118,7 +118,8 @@ class Resources:
     def _start_handover(self, call: Call) -> Response:
         handover_id = self._new_id()
         event = HandoverRequested(
-            handover_id=handover_id, mn_id=call.body.mn_id, new_mag=call.body.new_mag, requested_at=self._clock()
+            handover_id=handover_id, mn_id=call.body.mn_id, new_mag=call.body.new_mag, requested_at=self._clock(),
+            mode=call.body.mode,
         )
         self._ask(event, handover_id)
         headers = {"Location": f"/v1/handovers/{handover_id}"}

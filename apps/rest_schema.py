@@ -7,7 +7,7 @@ The description of each field says what is allowed; it is what a client reads in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,6 +48,7 @@ class HandoverRequest(BaseModel):
     new_mag: Annotated[
         str, Field(min_length=1, max_length=NAME_MAX, description=f"id of a MAG, 1 to {NAME_MAX} characters")
     ]
+    mode: Literal["predictive", "join"] = Field(default="predictive", description="predictive or join")
 
 
 class _Query(BaseModel):

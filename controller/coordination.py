@@ -70,7 +70,10 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
                 return _ignored(state, mag_id, "buffer_report_of_unknown_handover")
             handover.counters = dict(counters)
             return Reaction([RecordEvent(name="buffer_report", fields={**counters, "handover_id": handover_id})])
-        case methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MembershipReported():
+        case (
+            methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MobileNodeRetained()
+            | methods.MembershipReported()
+        ):
             return _listener(state, mag_id, call)
         case methods.Synchronised(attached=attached):
             return _synchronised(state, mag_id, attached)
@@ -84,7 +87,7 @@ def _synchronised(state: LmaState, mag_id: str, attached: tuple[str, ...]) -> Re
     state.known_agents.add(mag_id)
     dirty: set[str] = set()
     for listener in [listener for listener in state.listeners.at(mag_id) if listener.mn_id not in attached]:
-        if listener.access_port is not None:
+        if listener.access_port is not None or listener.retained:
             state.listeners.detach(mag_id, listener.mn_id)
             dirty = {mag_id, state.domain.lma.id}
     return Reaction([RecordEvent(name="agent_synchronised", fields={"mag_id": mag_id})], dirty)
@@ -95,13 +98,20 @@ def requested(state: LmaState, mag_id: str, token: int, call: Any, now: float) -
     match call:
         case methods.PrepareForwarding():
             return _prepare(state, mag_id, token, call, now)
+        case methods.JoinGroups():
+            return _join(state, mag_id, token, call, now)
         case methods.CloneGroups():
             return _clone(state, mag_id, token, call, now)
         case methods.DeliverDirectly():
             return _deliver_directly(state, mag_id, token, call, now)
         case methods.ReleaseForwarding():
             return _release(state, mag_id, token, call, now)
-        case methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MembershipReported():
+        case methods.MobileNodeAttached():
+            result = {"previous_mag": _previous_mag(state, mag_id, call.mn_id)}
+            reaction = _listener(state, mag_id, call)
+            reaction.commands.append(RespondToAgent(mag_id=mag_id, token=token, result=result))
+            return reaction
+        case methods.MobileNodeDetached() | methods.MobileNodeRetained() | methods.MembershipReported():
             reaction = _listener(state, mag_id, call)
             reaction.commands.append(RespondToAgent(mag_id=mag_id, token=token, result={}))
             return reaction
@@ -133,6 +143,7 @@ def handover_requested(state: LmaState, event: HandoverRequested, now: float) ->
         return Reaction([refusal or HandoverRefused(status=404, field="mn_id", reason="unknown mobile node")])
     previous = state.cache.serving_mag(profile.id) or ""
     handover = _new(state, event.handover_id, profile.id, previous, event.new_mag, "rest", HandoverState.REQUESTED, now)
+    handover.mode = event.mode
     return Reaction(
         [
             HandoverAccepted(handover_id=event.handover_id),
@@ -140,7 +151,9 @@ def handover_requested(state: LmaState, event: HandoverRequested, now: float) ->
             CallAgent(
                 mag_id=previous,
                 token=f"{methods.StartHandover.method} {event.handover_id}",
-                call=methods.StartHandover(handover_id=event.handover_id, mn_id=profile.id, new_mag=event.new_mag),
+                call=methods.StartHandover(
+                    handover_id=event.handover_id, mn_id=profile.id, new_mag=event.new_mag, mode=event.mode
+                ),
                 timeout_s=AGENT_CALL_TIMEOUT_S,
             ),
         ]
@@ -217,7 +230,7 @@ def register(state: LmaState, entry: BindingCacheEntry, memberships: Memberships
 def forget_unattached(state: LmaState, mn_id: str, serving_mag: str | None) -> None:
     """Drop what PBU-Ms have said of this MN at MAGs that neither serve it nor have it on a link."""
     for listener in [listener for listener in state.listeners if listener.mn_id == mn_id]:
-        if listener.access_port is None and listener.mag_id != serving_mag:
+        if listener.access_port is None and not listener.retained and listener.mag_id != serving_mag:
             state.listeners.detach(listener.mag_id, mn_id)
 
 
@@ -254,8 +267,21 @@ def _prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForw
     if isinstance(handover, str):
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=handover)])
     handover.receiving = handover.groups = _allowed(state, call.mn_id, call.memberships)
+    if call.mode == "reactive":
+        handover.mode = call.mode
     handover.direct = False
     return _answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
+
+
+def _join(state: LmaState, mag_id: str, token: int, call: methods.JoinGroups, now: float) -> Reaction:
+    handover = _of_call(state, call.handover_id, call.mn_id, call.previous_mag, mag_id, now)
+    if isinstance(handover, str):
+        return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=handover)])
+    handover.joining = handover.groups = _allowed(state, call.mn_id, call.memberships)
+    handover.mode = "join"
+    # The n-MAG's switch has nothing to do until the MN is there; it is told then.
+    lma = {state.domain.lma.id}
+    return _answer_when_confirmed(mag_id, token, handover, lma, HandoverInput.JOIN, now, also={mag_id})
 
 
 def _clone(state: LmaState, mag_id: str, token: int, call: methods.CloneGroups, now: float) -> Reaction:
@@ -313,7 +339,7 @@ def _release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForw
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:
-            handover.receiving = None
+            handover.receiving = handover.joining = None
         else:
             handover.cloning = None
         if handover.released_by >= {handover.previous_mag, handover.new_mag}:
@@ -452,10 +478,19 @@ def _listener(state: LmaState, mag_id: str, call: Any) -> Reaction:
             state.listeners.attach(mag_id, mn_id, port)
         case methods.MobileNodeDetached(mn_id=mn_id):
             state.listeners.detach(mag_id, mn_id)
+        case methods.MobileNodeRetained(mn_id=mn_id, memberships=memberships):
+            state.listeners.retain(mag_id, mn_id, _allowed(state, mn_id, memberships))
         case methods.MembershipReported(mn_id=mn_id, memberships=memberships):
             state.listeners.report(mag_id, mn_id, _allowed(state, mn_id, memberships))
     fact = RecordEvent(name=call.method.replace(".", "_"), fields={"mag_id": mag_id, "mn_id": call.mn_id})
     return Reaction([fact], {mag_id, state.domain.lma.id})
+
+
+def _previous_mag(state: LmaState, mag_id: str, mn_id: str) -> str:
+    """Where the MN was registered last, '' when nowhere else. An entry that waits for its deletion counts, too: the MAG
+    has then seen the MN go (RFC 5213 section 5.3.5)."""
+    entry = state.cache.lookup(mn_id)
+    return entry.mag_id if entry is not None and entry.mag_id != mag_id else ""
 
 
 def _step(state: LmaState, mag_id: str, call: methods.StepReached, now: float) -> Reaction:

@@ -109,6 +109,8 @@ class HandoverRequested:
     mn_id: str
     new_mag: str
     requested_at: float
+    mode: str = "predictive"
+    """'predictive' or 'join'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,12 @@ def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handov
         wanted: list[Memberships] = [
             listener.memberships
             for listener in listeners.at(mag.id)
-            if cache.serving_mag(listener.mn_id) == mag.id
+            if cache.serving_mag(listener.mn_id) == mag.id or listener.retained
         ]
         # The clone needs its feed although the MN is bound elsewhere by now (RFC 7411 section 4.2.2).
         wanted += [handover.cloning for handover in handovers.leaving(mag.id) if handover.cloning is not None]
+        # Mode join: the stream is there before its MN.
+        wanted += [handover.joining for handover in handovers.arriving(mag.id) if handover.joining is not None]
         demands += [Demand(memberships=memberships, output=ToMag(mag.address)) for memberships in wanted]
     return ForwardingIntent(replications=_replications(SourceNetwork(), demands))
 
@@ -57,6 +59,8 @@ def mag_intent(
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
     buffered = _buffered_natively(mag.id, listeners, handovers)
+    # Mode join: the stream is here, so it is delivered from the attachment on, whatever the PBU still takes.
+    ahead = {handover.mn_id for handover in handovers.arriving(mag.id) if handover.joining is not None}
     for handover in handovers.arriving(mag.id):
         if handover.receiving is None:
             continue
@@ -68,7 +72,10 @@ def mag_intent(
             memberships = _current(listeners, mag.id, handover)
             native.append(Demand(memberships=memberships, output=ToHandoverBuffer()))
     for listener in listeners.at(mag.id):
-        served = listener.access_port is not None and cache.serving_mag(listener.mn_id) == mag.id
+        if listener.retained:
+            native.append(Demand(memberships=listener.memberships, output=ToHandoverBuffer()))
+        bound = cache.serving_mag(listener.mn_id) == mag.id or listener.mn_id in ahead
+        served = listener.access_port is not None and bound
         if served and listener.mn_id not in buffered and listener.access_port is not None:
             native.append(Demand(memberships=listener.memberships, output=ToAccess(listener.access_port)))
     for handover in handovers.leaving(mag.id):

@@ -27,6 +27,8 @@ class HandoverState(Enum):
     """The n-MAG's switch takes the tunnel to the buffer."""
     CLONED = "cloned"
     """The p-MAG's switch has confirmed the clone; its data path follows within moments."""
+    JOINED = "joined"
+    """Mode join: the LMA's switch sends the groups to the n-MAG already."""
     FORWARDING = "forwarding"
     """A cloned packet has been seen at the n-MAG, or none was to be cloned: the MN may leave without loss."""
     BOUND = "bound"
@@ -43,6 +45,7 @@ class HandoverInput(Enum):
 
     INITIATE = "initiate"
     PREPARE = "prepare"
+    JOIN = "join"
     CLONE = "clone"
     STREAM = "stream"
     """The clone works (step 5), or has had the time to."""
@@ -55,7 +58,7 @@ class HandoverInput(Enum):
 
 _S, _I = HandoverState, HandoverInput
 ENDED = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
-CANCELLABLE = frozenset({_S.REQUESTED, _S.INITIATED, _S.PREPARED, _S.CLONED, _S.FORWARDING})
+CANCELLABLE = frozenset({_S.REQUESTED, _S.INITIATED, _S.PREPARED, _S.JOINED, _S.CLONED, _S.FORWARDING})
 
 TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.REQUESTED, _I.INITIATE): _S.INITIATED,
@@ -66,6 +69,9 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.INITIATED, _I.CLONE): _S.CLONED,
     (_S.PREPARED, _I.CLONE): _S.CLONED,
     (_S.CLONED, _I.STREAM): _S.FORWARDING,
+    (_S.REQUESTED, _I.JOIN): _S.JOINED,
+    (_S.INITIATED, _I.JOIN): _S.JOINED,
+    (_S.JOINED, _I.BIND): _S.BOUND,
     # An MN may arrive before the exchange is through (docs/protocol.md, races).
     (_S.REQUESTED, _I.BIND): _S.BOUND,
     (_S.INITIATED, _I.BIND): _S.BOUND,
@@ -79,6 +85,7 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     # Both MAGs say that it is over; a controller that was restarted in the middle has not heard the rest.
     (_S.INITIATED, _I.COMPLETE): _S.COMPLETED,
     (_S.PREPARED, _I.COMPLETE): _S.COMPLETED,
+    (_S.JOINED, _I.COMPLETE): _S.COMPLETED,
     (_S.CLONED, _I.COMPLETE): _S.COMPLETED,
     (_S.FORWARDING, _I.COMPLETE): _S.COMPLETED,
 } | {
@@ -115,10 +122,14 @@ class Handover:
     state: HandoverState
     guard: float
     """When the controller gives up on both MAGs and takes the rules away itself."""
+    mode: str = "predictive"
+    """'predictive', 'join' or 'reactive'."""
     groups: Memberships = ()
     """The multicast state it carries, for the record; stays when the rules are gone."""
     receiving: Memberships | None = None
     """Groups that the n-MAG's switch takes from the tunnel to the buffer; None: nothing is prepared."""
+    joining: Memberships | None = None
+    """Mode join: groups that the LMA sends to the n-MAG although the MN is not bound there."""
     cloning: Memberships | None = None
     """Groups that the p-MAG's switch clones; None: nothing is cloned."""
     released_by: set[str] = field(default_factory=set)
@@ -166,7 +177,7 @@ class Handover:
 
     def release(self) -> None:
         """Want nothing of any switch any more."""
-        self.receiving, self.cloning, self.direct = None, None, False
+        self.receiving, self.joining, self.cloning, self.direct = None, None, None, False
 
 
 CLONE_SHOWS_WITHIN_S = 0.05

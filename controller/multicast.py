@@ -22,6 +22,8 @@ class Listener:
     mn_id: str
     access_port: str | None = None
     memberships: Memberships = ()
+    retained: bool = False
+    """It has left unannounced, and its packets are kept at the MAG for whoever will ask for them."""
 
 
 class Listeners:
@@ -57,6 +59,10 @@ class Listeners:
         """The MN has left this link: as if it had left all its groups here (RFC 7411 section 4.2.2)."""
         self._listeners.pop((mag_id, mn_id), None)
 
+    def retain(self, mag_id: str, mn_id: str, memberships: Memberships) -> None:
+        """The MN has left this link, and this MAG keeps its packets for a reactive handover."""
+        self._listeners[mag_id, mn_id] = Listener(mag_id=mag_id, mn_id=mn_id, memberships=memberships, retained=True)
+
     def report(self, mag_id: str, mn_id: str, memberships: Memberships) -> None:
         """Replace the state of this MN at this MAG."""
         present = self._listeners.get((mag_id, mn_id))
@@ -65,6 +71,7 @@ class Listeners:
             mn_id=mn_id,
             access_port=present.access_port if present else None,
             memberships=tuple(sorted(memberships, key=lambda membership: membership.group)),
+            retained=present.retained if present else False,
         )
 
     def forget_mag(self, mag_id: str) -> None:

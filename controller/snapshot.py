@@ -86,7 +86,7 @@ def handover_view(handover: Handover) -> dict[str, Any]:
         "previous_mag": handover.previous_mag,
         "new_mag": handover.new_mag,
         "state": handover.state.value,
-        "mode": "predictive",
+        "mode": handover.mode,
         "trigger": handover.trigger,
         "groups": [membership_view(membership) for membership in handover.groups],
         "steps": [

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 from lab.errors import LabError
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
-MAY_LEAVE = frozenset({"forwarding", "bound", "delivered"}) | ENDED
+MAY_LEAVE = frozenset({"joined", "forwarding", "bound", "delivered"}) | ENDED
 """States in which waiting for the forwarding is over."""
 
 

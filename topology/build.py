@@ -52,6 +52,7 @@ def build(document: Document) -> Domain:
         links=tuple(_link(link) for link in document.links or ()),
         timers=derive.timers(document),
         limits=derive.limits(document),
+        attach_mode=domain.attach_mode or derive.ATTACH_MODE,
     )
 
 

@@ -17,6 +17,7 @@ from topology.values import ALL_MULTICAST
 
 DIALECT = "draft"
 OPTION_LENGTH_UNIT = "words"
+ATTACH_MODE = "policy-store"
 LMA_GRE_KEY = 100
 MAG_GRE_KEY = 200
 ALLOWED_GROUPS: tuple[IPv6Network, ...] = (ALL_MULTICAST,)

@@ -183,6 +183,9 @@ class Domain:
     links: tuple[Link, ...] = ()
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
+    attach_mode: str = "policy-store"
+    """How a MAG learns the multicast state of an MN that attaches without a context: 'policy-store', 'query' (its own
+    MLD answer), 'context-transfer' (CXTP, RFC 4067) or 'reactive' (RFC 5949)."""
 
     def mag(self, mag_id: str) -> Mag | None:
         """The MAG with this id, or None."""

@@ -29,6 +29,7 @@ SUBSCRIPTION_SOURCES_MAX = 62
 
 DIALECTS = ("draft", "rfc")
 OPTION_LENGTH_UNITS = ("words", "octets")
+ATTACH_MODES = ("policy-store", "query", "context-transfer", "reactive")
 
 TIMER_RULES: dict[str, Rule] = {
     "handover_initiate_timeout_ms": whole_number(10, 10_000),
@@ -84,6 +85,7 @@ class DomainSection(Section):
     name: Annotated[str | None, values.DOMAIN_NAME.needed()] = None
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
+    attach_mode: Annotated[str | None, one_of(*ATTACH_MODES)] = None
     lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None

@@ -68,6 +68,11 @@ class AccessLinks:
         link = self._by_mn.get(mn_id)
         return link.membership.memberships() if link is not None and link.membership is not None else ()
 
+    def memberships_on(self, port: str) -> tuple[GroupMembership, ...]:
+        """The same by access port."""
+        link = self._by_port.get(port)
+        return link.membership.memberships() if link is not None and link.membership is not None else ()
+
     def up(self, port: str) -> MobileNode | None:
         """Carrier: the MN whose link this is has attached; None when it was here already or the port is nobody's."""
         link = self._by_port.get(port)

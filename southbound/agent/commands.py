@@ -112,6 +112,37 @@ class ReleaseBuffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetainPackets:
+    """p-MAG: the MN has left unannounced; keep what comes natively for it until another MAG asks for it."""
+
+    mn_id: str
+    memberships: tuple[GroupMembership, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayPackets:
+    """p-MAG: send what is kept for this MN, and what still comes, through the tunnel to this MAG."""
+
+    mn_id: str
+    destination: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRetained:
+    """p-MAG: keep and relay nothing more for this MN."""
+
+    mn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendContextTransfer:
+    """Send a CXTP message (RFC 4067) from the Proxy-CoA."""
+
+    datagram: bytes
+    destination: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFact:
     """One fact for the log."""
 
@@ -119,8 +150,9 @@ class RecordFact:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+RetainCommand = RetainPackets | RelayPackets | DropRetained
 BufferCommand = ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
 Command = (
     SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController
-    | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RecordFact
+    | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RetainCommand | SendContextTransfer | RecordFact
 )

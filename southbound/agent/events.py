@@ -45,6 +45,14 @@ class MobilityHeaderReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextTransferReceived:
+    """A CXTP message (RFC 4067) has come from the transport network."""
+
+    datagram: bytes
+    source: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerConnected:
     """The controller has accepted our hello."""
 
@@ -60,6 +68,8 @@ class ControllerAnswered:
 
     token: str
     error: str | None
+    result: Any = None
+    """What the controller has answered; a map, of a peer, so nothing about it is certain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,6 @@ class StreamsJoined:
 
 
 Event = (
-    LinkUp | LinkDown | AccessFrameReceived | MobilityHeaderReceived | ControllerConnected | ControllerDisconnected
-    | ControllerAnswered | ControllerCalled | StreamObserved | StreamsJoined
+    LinkUp | LinkDown | AccessFrameReceived | MobilityHeaderReceived | ContextTransferReceived | ControllerConnected
+    | ControllerDisconnected | ControllerAnswered | ControllerCalled | StreamObserved | StreamsJoined
 )

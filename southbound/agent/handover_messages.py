@@ -12,9 +12,15 @@ from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.events import LastDeliveredDigests
 from southbound.codec.accessors import find_option, find_options, handover_id, last_delivered, multicast_records
-from southbound.codec.castover_options import HandoverIdentifier, LastDelivered
+from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
-from southbound.codec.iana import HandoverAcknowledgeCode, MulticastAcknowledgementStatus
+from southbound.codec.handover_options import ContextRequest, RequestedContext
+from southbound.codec.iana import (
+    HandoverAcknowledgeCode,
+    HandoverModeCode,
+    MulticastAcknowledgementStatus,
+    OptionType,
+)
 from southbound.codec.options import (
     HomeNetworkPrefix,
     LocalMobilityAnchorAddress,
@@ -40,6 +46,8 @@ class Purpose(Enum):
 
     CONTEXT = "context"
     """Step 2: here is an MN's context, get ready for it."""
+    CONTEXT_REQUEST = "context_request"
+    """The MN is here: send me its context, keep its packets (F and a Context Request, RFC 5949 4.1 reactive)."""
     FORWARDING_REQUEST = "forwarding_request"
     """Step 4: forward its packets to me (F)."""
     LAST_DELIVERED = "last_delivered"
@@ -54,6 +62,8 @@ def purpose(message: HandoverInitiate) -> Purpose:
         return Purpose.COMPLETED
     if find_option(message, LastDelivered) is not None or _is_bare_word(message):
         return Purpose.LAST_DELIVERED
+    if message.forward and find_option(message, ContextRequest) is not None:
+        return Purpose.CONTEXT_REQUEST
     context = find_option(message, MulticastMobility) or find_option(message, HomeNetworkPrefix)
     return Purpose.FORWARDING_REQUEST if message.forward and context is None else Purpose.CONTEXT
 
@@ -74,8 +84,12 @@ def context_message(
     lma_address: IPv6Address,
     link_layer_id: bytes,
     memberships: tuple[GroupMembership, ...],
+    join: bool = False,
 ) -> HandoverInitiate:
-    """Step 2. The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail."""
+    """Step 2; `join`: the n-MAG shall join the groups at once instead of having them forwarded and buffered.
+
+    The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
+    """
     draft = dialect is Dialect.DRAFT
     # One option 60 a message (RFC 7411 section 5.5). What does not fit the first comes with the MN's own report.
     state = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
@@ -83,7 +97,7 @@ def context_message(
         dialect=dialect,
         sequence=sequence,
         code=initiate_code(dialect, InitiatePurpose.CONTEXT),
-        buffer=True,
+        buffer=not join,
         forward=False,
         multicast=draft,
         proxy=not draft,
@@ -93,7 +107,47 @@ def context_message(
             MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
             LocalMobilityAnchorAddress(address=lma_address),
             HandoverIdentifier(identifier=handover_id),
+            *((HandoverMode(mode=HandoverModeCode.JOIN),) if join else ()),
             *state,
+        ),
+    )
+
+
+def asks_to_join(message: HandoverInitiate) -> bool:
+    """Whether a context comes with the wish to join its groups at the LMA at once."""
+    mode = find_option(message, HandoverMode)
+    return mode is not None and mode.mode == HandoverModeCode.JOIN
+
+
+def context_request(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
+    """The reactive HI of the n-MAG: F, and a Context Request for prefix and multicast state (RFC 5949 6.2.1)."""
+    wanted = (OptionType.HOME_NETWORK_PREFIX, OptionType.MULTICAST_MOBILITY)
+    requests = tuple(RequestedContext(option_type=option_type) for option_type in wanted)
+    code = initiate_code(dialect, InitiatePurpose.FORWARDING_REQUEST)
+    return _with_identity(dialect, sequence, code, True, mn_id, handover_id, (ContextRequest(requests=requests),))
+
+
+def context_acknowledgement(
+    request: HandoverInitiate,
+    code: HandoverAcknowledgeCode,
+    *,
+    prefix: IPv6Network,
+    lma_address: IPv6Address,
+    link_layer_id: bytes,
+    memberships: tuple[GroupMembership, ...],
+) -> HandoverAcknowledge:
+    """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
+    return HandoverAcknowledge(
+        dialect=request.dialect,
+        sequence=request.sequence,
+        code=code,
+        proxy=request.dialect is Dialect.RFC,
+        options=(
+            *find_options(request, MobileNodeIdentifier),
+            HomeNetworkPrefix(prefix=prefix),
+            MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
+            LocalMobilityAnchorAddress(address=lma_address),
+            *(multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)),
         ),
     )
 
@@ -178,7 +232,7 @@ def refused_groups(message: HandoverAcknowledge) -> frozenset[IPv6Address]:
     )
 
 
-def memberships_of(message: HandoverInitiate) -> tuple[tuple[GroupMembership, ...], int]:
+def memberships_of(message: HandoverInitiate | HandoverAcknowledge) -> tuple[tuple[GroupMembership, ...], int]:
     """The multicast state of a context, and how many records were passed over."""
     return memberships_from_records(multicast_records(message))
 

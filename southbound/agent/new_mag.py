@@ -6,10 +6,8 @@ The draft's Figure 2 steps 3, 4, 5, 7, 10 and 11 happen here; steps 8 and 9 are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from southbound.agent import handover_messages
+from southbound.agent.arriving import Arriving, NewState, is_of
 from southbound.agent.commands import (
     CallController,
     Command,
@@ -26,41 +24,8 @@ from southbound.agent.handover_exchange import token
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
-from southbound.rpc.methods import DeliverDirectly, PrepareForwarding, ReleaseForwarding
+from southbound.rpc.methods import DeliverDirectly, JoinGroups, PrepareForwarding, ReleaseForwarding
 from topology.model import Mag, MobileNode
-
-
-class NewState(Enum):
-    """Where the n-MAG stands with one MN that is coming."""
-
-    PREPARING = "preparing"
-    """Context taken, the switch has not confirmed the way to the buffer yet."""
-    FORWARDING_REQUESTED = "forwarding_requested"
-    FORWARDING = "forwarding"
-    """The p-MAG clones: what comes is kept."""
-    ALONE = "alone"
-    """No forwarding is to be had; the context still serves at attachment."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Arriving:
-    """One MN that is expected, or has arrived and is not yet served by the switch alone."""
-
-    handover_id: str
-    profile: MobileNode
-    peer: Mag
-    memberships: tuple[GroupMembership, ...]
-    state: NewState
-    deadline: float
-    """Context lifetime before the MN is here, forwarding lifetime after."""
-    arrived: bool = False
-    bound: bool = False
-    direct_requested: bool = False
-    ask_again_at: float | None = None
-    """When the switch is asked once more to deliver alone; None: it need not be."""
-    completed: bool = False
-    """The completion HI has come."""
-
 
 DIRECT_RETRY_S = 0.1
 DIRECT_GRACE_S = 0.25
@@ -121,12 +86,19 @@ class NewMag:
             memberships=memberships,
             state=NewState.PREPARING,
             deadline=now + self._context.domain.timers.context_lifetime_s,
+            join=handover_messages.asks_to_join(request),
         )
         self._arriving[profile.id] = arriving
         prepare = PrepareForwarding(
             handover_id=handover_id, mn_id=profile.id, previous_mag=peer.id, memberships=memberships
         )
         detail = f"{len(refused)} group(s) refused" if refused else ""
+        if arriving.join:
+            join = JoinGroups(
+                handover_id=handover_id, mn_id=profile.id, previous_mag=peer.id, memberships=memberships
+            )
+            ask = CallController(token=token("join", profile.id, handover_id), call=join)
+            return [*commands, ask, self._step(arriving, 3, "HAck", now, detail)]
         return [
             *commands,
             ExpectMobileNode(
@@ -136,6 +108,48 @@ class NewMag:
             CallController(token=token("prepare", profile.id, handover_id), call=prepare),
             self._step(arriving, 3, "HAck", now, detail),
         ]
+
+    def follow(
+        self, profile: MobileNode, peer: Mag, handover_id: str, memberships: tuple[GroupMembership, ...], now: float
+    ) -> list[Command]:
+        """Reactive: the MN is here before its context, which the p-MAG has now sent; have its packets follow."""
+        replaced = self._arriving.get(profile.id)
+        commands = [] if replaced is None else self._end(replaced, "failed", "the mobile node has come again")
+        self._arriving[profile.id] = Arriving(
+            handover_id=handover_id,
+            profile=profile,
+            peer=peer,
+            memberships=memberships,
+            state=NewState.PREPARING,
+            deadline=now + self._context.domain.timers.forwarding_lifetime_s,
+            arrived=True,
+        )
+        prepare = PrepareForwarding(
+            handover_id=handover_id, mn_id=profile.id, previous_mag=peer.id, memberships=memberships, mode="reactive"
+        )
+        return [
+            *commands,
+            ExpectMobileNode(
+                mn_id=profile.id, handover_id=handover_id, memberships=memberships, tunnel_path=peer.index,
+                port=profile.access_port(),
+            ),
+            # The p-MAG has kept only what it had not sent to the MN: there is no last packet to wait for.
+            CutBuffer(mn_id=profile.id, last_delivered={}),
+            DeliverBuffer(mn_id=profile.id),
+            CallController(token=token("prepare", profile.id, handover_id), call=prepare),
+        ]
+
+    def joined_ahead(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
+        """Join: the LMA sends the groups here by now, or could not be made to."""
+        arriving = self._of(mn_id, handover_id)
+        if arriving is None or arriving.state is not NewState.PREPARING:
+            return []
+        if error is not None:
+            arriving.state = NewState.ALONE
+            self._context.counters["join_refused"] += 1
+            return [RecordFact(name="join_refused", fields={"mn_id": mn_id, "reason": error})]
+        arriving.state = NewState.JOINED
+        return [self._step(arriving, 10, "native data", now, "joined ahead of the mobile node")]
 
     def prepared(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
         """The switch takes the tunnel to the buffer: ask for the packets (step 4)."""
@@ -178,9 +192,11 @@ class NewMag:
     def last_delivered(self, mn_id: str, request: HandoverInitiate, peer: Mag, now: float) -> list[Command] | None:
         """Step 6 as the p-MAG tells it: which packets the MN has had. None: no such handover."""
         arriving = self._arriving.get(mn_id)
-        if arriving is None or not _is_of(arriving, peer, request):
+        if arriving is None or not is_of(arriving, peer, request):
             return None
         answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
+        if arriving.join:
+            return self._context.acknowledge(arriving.peer.address, mn_id, answer, now)
         return [
             CutBuffer(mn_id=mn_id, last_delivered=handover_messages.last_delivered_of(request)),
             *self._context.acknowledge(arriving.peer.address, mn_id, answer, now),
@@ -193,7 +209,7 @@ class NewMag:
             return []
         arriving.arrived = True
         arriving.deadline = now + self._context.domain.timers.forwarding_lifetime_s
-        return [DeliverBuffer(mn_id=mn_id)]
+        return [self._step(arriving, 7, "delivery", now, "native")] if arriving.join else [DeliverBuffer(mn_id=mn_id)]
 
     def bound(self, mn_id: str) -> list[Command]:
         """The PBA has come (step 9): the LMA forwards natively from here on."""
@@ -201,7 +217,8 @@ class NewMag:
         if arriving is None:
             return []
         arriving.bound = True
-        return [NativeConfirmed(mn_id=mn_id)]
+        # Join: the switch has delivered alone from the beginning; that is confirmed, and the handover ends.
+        return self.joined(mn_id) if arriving.join else [NativeConfirmed(mn_id=mn_id)]
 
     def observed(self, mn_id: str, what: str, detail: str, now: float) -> list[Command]:
         """The buffer has seen a first packet or begun to deliver: steps 5, 7 and 10."""
@@ -235,7 +252,7 @@ class NewMag:
         answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
         commands = self._context.acknowledge(peer.address, mn_id, answer, now)
         arriving = self._arriving.get(mn_id)
-        if arriving is None or arriving.completed or not _is_of(arriving, peer, request):
+        if arriving is None or arriving.completed or not is_of(arriving, peer, request):
             return commands
         if not arriving.arrived:
             # The p-MAG has called it off, or the MN has gone back: as if there had been no context.
@@ -307,6 +324,8 @@ class NewMag:
         self._context.exchange.settle(token("forward", mn_id, arriving.handover_id))
         release = ReleaseForwarding(handover_id=arriving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
         free = ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id)
+        if arriving.join:
+            return [self._context.releases.ask(release)]
         if arriving.arrived:
             # A buffer that still delivers is freed only when the switch has taken over.
             return [self._context.releases.ask(release, free)]
@@ -321,8 +340,3 @@ class NewMag:
         return context.step(
             number, name, arriving.handover_id, arriving.profile.id, arriving.peer.id, context.mag.id, now, detail
         )
-
-
-def _is_of(arriving: Arriving, peer: Mag, message: HandoverInitiate) -> bool:
-    """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
-    return arriving.peer == peer and handover_messages.handover_id_of(message) in (None, "", arriving.handover_id)

@@ -6,63 +6,30 @@ The draft's Figure 2 steps 1, 2, 4, 6 and 11 happen here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from ipaddress import IPv6Address
-
 from southbound.agent import handover_messages
-from southbound.agent.commands import CallController, Command, RecordFact, UnwatchSent, WatchSent
+from southbound.agent.commands import (
+    CallController,
+    Command,
+    DropRetained,
+    NotifyController,
+    RecordFact,
+    RelayPackets,
+    UnwatchSent,
+    WatchSent,
+)
 from southbound.agent.context import MagContext
+from southbound.agent.departed import Departed
 from southbound.agent.events import LastDeliveredDigests
 from southbound.agent.handover_exchange import token
+from southbound.agent.leaving import Ending, Leaving, PreviousState, is_of
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
-from southbound.rpc.methods import CloneGroups, ReleaseForwarding
+from southbound.rpc.methods import CloneGroups, MobileNodeDetached, ReleaseForwarding
 from topology.model import Mag, MobileNode
 
 WORDS_PER_WAIT = 4
 """The word on the last packets is repeated within the n-MAG's wait, not after it: the first time after this part."""
-
-
-class PreviousState(Enum):
-    """Where the p-MAG stands with one MN that is leaving."""
-
-    INITIATED = "initiated"
-    """HI sent, no HAck yet."""
-    CONTEXT_TRANSFERRED = "context_transferred"
-    CLONING = "cloning"
-    """HI(F) received, the switch has not confirmed yet."""
-    FORWARDING = "forwarding"
-    COMPLETING = "completing"
-    """Completion HI sent, no HAck yet."""
-
-
-class Ending(Enum):
-    """How the exchange of step 11 shall be told to the controller."""
-
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(slots=True, kw_only=True)
-class Leaving:
-    """One MN that is on its way to another MAG."""
-
-    handover_id: str
-    profile: MobileNode
-    port: str
-    peer: Mag
-    memberships: tuple[GroupMembership, ...]
-    state: PreviousState
-    deadline: float
-    """Forwarding lifetime: whatever happens, it ends then."""
-    refused: frozenset[IPv6Address] = frozenset()
-    """Groups that the n-MAG will not take; they are not forwarded (RFC 7411 section 4.2.2)."""
-    detached: bool = False
-    request: HandoverInitiate | None = None
-    """The HI(F) that waits for the clone."""
-    ending: Ending = Ending.COMPLETED
 
 
 class PreviousMag:
@@ -80,6 +47,10 @@ class PreviousMag:
     def states(self) -> dict[str, tuple[str, str]]:
         """(handover id, state) of every MN that is leaving."""
         return {mn_id: (leaving.handover_id, leaving.state.value) for mn_id, leaving in self._leaving.items()}
+
+    def retained(self) -> list[tuple[str, tuple[GroupMembership, ...]]]:
+        """(MN-ID, memberships) of those whose packets are kept or relayed here."""
+        return [(mn_id, leaving.memberships) for mn_id, leaving in self._leaving.items() if leaving.retained]
 
     def take_departed(self) -> list[MobileNode]:
         """The MNs whose handover has ended since the last call, after they had left: they may be de-registered now."""
@@ -99,6 +70,8 @@ class PreviousMag:
         handover_id: str,
         now: float,
         trigger: str,
+        *,
+        join: bool = False,
     ) -> list[Command]:
         """Step 1 has happened: send the context ahead (step 2)."""
         context = self._context
@@ -110,6 +83,7 @@ class PreviousMag:
             memberships=memberships,
             state=PreviousState.INITIATED,
             deadline=now + context.domain.timers.forwarding_lifetime_s,
+            join=join,
         )
         self._leaving[profile.id] = leaving
         initiate = context.initiate(
@@ -124,6 +98,7 @@ class PreviousMag:
                 lma_address=context.domain.lma.address,
                 link_layer_id=profile.link_layer_id,
                 memberships=memberships,
+                join=join,
             ),
             token("context", profile.id, handover_id),
             now,
@@ -131,10 +106,27 @@ class PreviousMag:
         # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
         return [
             *initiate,
-            WatchSent(port=port),
+            # Nobody asks for the last packet where nothing is buffered.
+            *([] if join else [WatchSent(port=port)]),
             self._step(leaving, 1, "HO-Initiate", now, trigger),
             self._step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
         ]
+
+    def adopt(self, departed: Departed, peer: Mag, handover_id: str, now: float) -> list[Command]:
+        """Reactive: an MN that had left unannounced has been asked for; its packets follow when HI(F) comes."""
+        leaving = Leaving(
+            handover_id=handover_id,
+            profile=departed.profile,
+            port=departed.profile.access_port(),
+            peer=peer,
+            memberships=departed.memberships,
+            state=PreviousState.CONTEXT_TRANSFERRED,
+            deadline=now + self._context.domain.timers.forwarding_lifetime_s,
+            detached=True,
+            retained=True,
+        )
+        self._leaving[departed.profile.id] = leaving
+        return [self._step(leaving, 6, "MN left", departed.left_at, "unannounced")]
 
     def acknowledged(self, mn_id: str, handover_id: str, what: str, message: HandoverAcknowledge) -> list[Command]:
         """A HAck of the peer for 'context', 'last' or 'completed'."""
@@ -170,12 +162,19 @@ class PreviousMag:
     ) -> list[Command] | None:
         """HI(F) of the n-MAG (step 4): have the switch clone; the HAck waits for its word. None: no such handover."""
         leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.state is PreviousState.COMPLETING or not _is_of(leaving, peer, request):
+        if leaving is None or leaving.state is PreviousState.COMPLETING or not is_of(leaving, peer, request):
             return None
         # A HI(F) that overtakes its HAck stands for it (docs/protocol.md, races).
         self._context.exchange.settle(token("context", mn_id, leaving.handover_id))
         if leaving.state is PreviousState.FORWARDING:
             return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)
+        if leaving.retained:
+            leaving.state = PreviousState.FORWARDING
+            return [
+                *self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now),
+                RelayPackets(mn_id=mn_id, destination=peer.address),
+                self._step(leaving, 4, "HAck to HI(F)", now, "kept packets are relayed"),
+            ]
         leaving.request, leaving.state = request, PreviousState.CLONING
         call = CloneGroups(
             handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id,
@@ -206,6 +205,8 @@ class PreviousMag:
             return []
         leaving.detached = True
         handover_id = leaving.handover_id
+        if leaving.join and leaving.state in (PreviousState.INITIATED, PreviousState.CONTEXT_TRANSFERRED):
+            return [self._step(leaving, 6, "MN left", now)]
         word = self._context.initiate(
             leaving.peer,
             mn_id,
@@ -226,9 +227,13 @@ class PreviousMag:
     def returned(self, mn_id: str, now: float) -> list[Command]:
         """The MN is back before it was bound elsewhere (ping-pong): end the handover, serve as before."""
         leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.state is PreviousState.COMPLETING:
+        if leaving is None:
             return []
-        return self._complete(leaving, Ending.CANCELLED, now)
+        commands: list[Command] = [DropRetained(mn_id=mn_id)] if leaving.retained else []
+        leaving.retained = False
+        if leaving.state is PreviousState.COMPLETING:
+            return commands
+        return [*commands, *self._complete(leaving, Ending.CANCELLED, now)]
 
     def finish(self, mn_id: str, handover_id: str, now: float) -> list[Command] | None:
         """The n-MAG has the native stream: complete (step 11). None: no such handover."""
@@ -249,7 +254,7 @@ class PreviousMag:
     def completed_by_peer(self, mn_id: str, peer: Mag, message: HandoverInitiate) -> list[Command]:
         """The n-MAG ends it: the MN has not come, or the n-MAG has failed."""
         leaving = self._leaving.get(mn_id)
-        if leaving is None or not _is_of(leaving, peer, message):
+        if leaving is None or not is_of(leaving, peer, message):
             return []
         return self._ended(leaving, "failed", f"{leaving.peer.id} has ended it")
 
@@ -289,7 +294,10 @@ class PreviousMag:
         if leaving.detached:
             self._departed.append(leaving.profile)
         release = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        return [UnwatchSent(port=leaving.port), self._context.releases.ask(release)]
+        kept: list[Command] = [UnwatchSent(port=leaving.port)]
+        if leaving.retained:
+            kept = [DropRetained(mn_id=mn_id), NotifyController(call=MobileNodeDetached(mn_id=mn_id))]
+        return [*kept, self._context.releases.ask(release)]
 
     def _settle(self, leaving: Leaving) -> None:
         asked = ("context", "last", "completed")
@@ -310,8 +318,3 @@ class PreviousMag:
         return context.step(
             number, name, leaving.handover_id, leaving.profile.id, context.mag.id, leaving.peer.id, now, detail
         )
-
-
-def _is_of(leaving: Leaving, peer: Mag, message: HandoverInitiate) -> bool:
-    """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
-    return leaving.peer == peer and handover_messages.handover_id_of(message) in (None, "", leaving.handover_id)

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 from southbound.codec.binding_options import VendorSpecific
 from southbound.codec.cursor import Cursor, text_octets, unsigned
 from southbound.codec.errors import EncodeError
-from southbound.codec.iana import CASTOVER_VENDOR_ID, CastoverSubType, OptionType
+from southbound.codec.iana import CASTOVER_VENDOR_ID, CastoverSubType, HandoverModeCode, OptionType
 
 DIGEST_OCTETS = 8
 DIGESTS_MAX = 27
@@ -104,12 +104,34 @@ class HandoverIdentifier:
         return _vendor_header(CastoverSubType.HANDOVER_IDENTIFIER) + octets
 
 
-CastoverOption = NewMagIdentifier | LastDelivered | HandoverIdentifier
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverMode:
+    """What the n-MAG shall do with the context of a HandoverInitiate; absent: predictive.
+
+    | 19 | 6 | 32473 (32) | 4 | mode |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    mode: HandoverModeCode
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        mode = HandoverModeCode(cursor.u8("handover_mode"))
+        cursor.finish("handover_mode")
+        return cls(mode=mode)
+
+    def encode_data(self) -> bytes:
+        return _vendor_header(CastoverSubType.HANDOVER_MODE) + unsigned(self.mode, 1, "handover_mode")
+
+
+CastoverOption = NewMagIdentifier | LastDelivered | HandoverIdentifier | HandoverMode
 
 _CASTOVER_OPTIONS: dict[int, type[CastoverOption]] = {
     CastoverSubType.NEW_MAG_IDENTIFIER: NewMagIdentifier,
     CastoverSubType.LAST_DELIVERED: LastDelivered,
     CastoverSubType.HANDOVER_IDENTIFIER: HandoverIdentifier,
+    CastoverSubType.HANDOVER_MODE: HandoverMode,
 }
 
 

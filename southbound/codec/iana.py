@@ -196,3 +196,27 @@ class CastoverSubType(OpenIntEnum):
     NEW_MAG_IDENTIFIER = 1
     LAST_DELIVERED = 2
     HANDOVER_IDENTIFIER = 3
+    HANDOVER_MODE = 4
+
+
+class HandoverModeCode(OpenIntEnum):
+    """What the n-MAG shall do with a context that came ahead: Castover's own HandoverMode option."""
+
+    PREDICTIVE = 0
+    JOIN = 1
+
+
+class ContextTransferType(OpenIntEnum):
+    """Type of a CXTP message (RFC 4067 2.5), of those that routers exchange."""
+
+    DATA = 3
+    DATA_REPLY = 5
+    CANCEL = 6
+    REQUEST = 7
+
+
+class FeatureProfileType(OpenIntEnum):
+    """Feature Profile Type of a CXTP context data block (RFC 4065 6)."""
+
+    IPV6_MULTICAST_LISTENER = 1  # RFC 4067 appendix B
+    MLDV2_LISTENER = 0xFF03  # not assigned by IANA: Castover's own, for groups with a source list

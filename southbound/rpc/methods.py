@@ -14,9 +14,9 @@ from southbound.rpc.parameters import Memberships, RpcParameterError, decode_par
 
 __all__ = [
     "AGENT_METHODS", "CONTROLLER_METHODS", "BufferReport", "CancelHandover", "CloneGroups", "DeliverDirectly",
-    "FinishForwarding", "Hello", "MembershipReported", "Memberships", "MobileNodeAttached", "MobileNodeDetached",
-    "PrepareForwarding", "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "Synchronised",
-    "decode_params", "encode_params",
+    "FinishForwarding", "Hello", "JoinGroups", "MembershipReported", "Memberships", "MobileNodeAttached",
+    "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding", "ReleaseForwarding", "RpcParameterError",
+    "StartHandover", "StepReached", "Synchronised", "decode_params", "encode_params",
 ]
 
 # --- agent -> controller -------------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNodeAttached:
-    """An MN is on this MAG's link."""
+    """An MN is on this MAG's link. As a request it is answered with {"previous_mag": id}, '' when there is none."""
 
     method: ClassVar[str] = "mobile_node.attached"
     mn_id: str
@@ -51,6 +51,15 @@ class MobileNodeDetached:
 
     method: ClassVar[str] = "mobile_node.detached"
     mn_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MobileNodeRetained:
+    """An MN has left this MAG's link unannounced. Its groups go to the buffer port until it is detached or back."""
+
+    method: ClassVar[str] = "mobile_node.retained"
+    mn_id: str
+    memberships: Memberships
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,19 @@ class PrepareForwarding:
     """n-MAG: take these groups from the p-MAG's tunnel (and later natively) to the buffer. Answered when confirmed."""
 
     method: ClassVar[str] = "handover.prepare"
+    handover_id: str
+    mn_id: str
+    previous_mag: str
+    memberships: Memberships
+    mode: str = field(default="predictive", metadata={"allowed": ("predictive", "reactive")})
+    """'predictive' | 'reactive'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinGroups:
+    """n-MAG: have the LMA send these groups here although their MN is yet to come. Answered when confirmed."""
+
+    method: ClassVar[str] = "handover.join"
     handover_id: str
     mn_id: str
     previous_mag: str
@@ -151,6 +173,8 @@ class StartHandover:
     handover_id: str
     mn_id: str
     new_mag: str
+    mode: str = field(default="predictive", metadata={"allowed": ("predictive", "join")})
+    """'predictive' | 'join'."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +198,8 @@ class CancelHandover:
 CONTROLLER_METHODS: dict[str, type[Any]] = {
     cls.method: cls
     for cls in (
-        Hello, MobileNodeAttached, MobileNodeDetached, MembershipReported, Synchronised, PrepareForwarding, CloneGroups,
-        DeliverDirectly, ReleaseForwarding, StepReached, BufferReport,
+        Hello, MobileNodeAttached, MobileNodeDetached, MobileNodeRetained, MembershipReported, Synchronised,
+        PrepareForwarding, JoinGroups, CloneGroups, DeliverDirectly, ReleaseForwarding, StepReached, BufferReport,
     )
 }
 """What an agent may call on the controller."""

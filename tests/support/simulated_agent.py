@@ -13,12 +13,16 @@ from southbound.agent.commands import (
     CallController,
     Command,
     DeliverBuffer,
+    DropRetained,
     ExpectMobileNode,
     NativeConfirmed,
     NotifyController,
     RecordFact,
+    RelayPackets,
     ReleaseBuffer,
+    RetainPackets,
     SendAccessFrame,
+    SendContextTransfer,
     SendMobilityHeader,
     UnwatchSent,
     WatchSent,
@@ -37,6 +41,8 @@ class Surroundings(Protocol):
 
     def mobility_header(self, source: str, destination: IPv6Address, header: bytes) -> None: ...
 
+    def context_transfer(self, source: str, destination: IPv6Address, datagram: bytes) -> None: ...
+
     def access_frame(self, mag_id: str, port: str, frame: bytes) -> None: ...
 
     def call_controller(self, mag_id: str, token: str, call: Any) -> None: ...
@@ -51,6 +57,8 @@ class SimulatedBuffer:
         self.commands: list[Command] = []
         self.kept: dict[str, str] = {}
         """MN-ID -> handover id of what is kept."""
+        self.retained: dict[str, IPv6Address | None] = {}
+        """MN-ID -> where its kept packets are sent, None while they are only kept."""
         self.joins = True
         self._delivering: set[str] = set()
         self._clock, self._join_after_s, self._post = clock, join_after_s, post
@@ -62,6 +70,13 @@ class SimulatedBuffer:
             case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
                 self.kept[mn_id] = handover_id
                 self._delivering.discard(mn_id)
+            case RetainPackets(mn_id=mn_id):
+                self.retained[mn_id] = None
+            case RelayPackets(mn_id=mn_id, destination=destination):
+                assert mn_id in self.retained
+                self.retained[mn_id] = destination
+            case DropRetained(mn_id=mn_id):
+                self.retained.pop(mn_id, None)
             case DeliverBuffer(mn_id=mn_id):
                 assert mn_id in self.kept
                 self._delivering.add(mn_id)
@@ -136,6 +151,8 @@ class SimulatedAgent:
             match command:
                 case SendMobilityHeader(header=header, destination=destination):
                     around.mobility_header(mag_id, destination, header)
+                case SendContextTransfer(datagram=datagram, destination=destination):
+                    around.context_transfer(mag_id, destination, datagram)
                 case SendAccessFrame(port=port, frame=frame):
                     around.access_frame(mag_id, port, frame)
                 case CallController(token=token, call=call):

@@ -19,6 +19,7 @@ from controller import events as lma_events
 from controller.lma import LmaCore
 from southbound.agent.events import (
     AccessFrameReceived,
+    ContextTransferReceived,
     ControllerAnswered,
     ControllerConnected,
     ControllerDisconnected,
@@ -44,11 +45,13 @@ _NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")
 _CALL_TIMEOUT_S = 3.0
 
 
-def three_mags(dialect: str = "draft") -> Domain:
+def three_mags(dialect: str = "draft", attach_mode: str = "policy-store") -> Domain:
     """The domain of topology.yaml with a third MAG."""
     text = TOPOLOGY.read_text(encoding="utf-8")
     third = "  - id: mag3\n    address: 2001:db8:ff::13\n    management_address: fd00:ca57::13\n\nmobile_nodes:"
-    text = text.replace("\nmobile_nodes:", third, 1).replace("dialect: draft", f"dialect: {dialect}", 1)
+    text = text.replace("\nmobile_nodes:", third, 1).replace(
+        "dialect: draft", f"dialect: {dialect}\n  attach_mode: {attach_mode}", 1
+    )
     return parse_topology(text, "topology.yaml")
 
 
@@ -127,11 +130,13 @@ class SimulatedDomain:
             last = last_delivered or self.last_delivered(mag_id, mn_id)
             self.agents[mag_id].handle(LinkDown(port=self._port(mn_id), last_delivered=last))
 
-    def request_handover(self, mn_id: str, new_mag: str) -> lma.HandoverAccepted | lma.HandoverRefused:
+    def request_handover(
+        self, mn_id: str, new_mag: str, mode: str = "predictive"
+    ) -> lma.HandoverAccepted | lma.HandoverRefused:
         """POST /v1/handovers."""
         event = lma_events.HandoverRequested(
             handover_id=f"rest-{next(self._handover_numbers)}", mn_id=mn_id, new_mag=new_mag,
-            requested_at=self.clock.now + WALL_OFFSET,
+            requested_at=self.clock.now + WALL_OFFSET, mode=mode,
         )
         return self._ask(event)
 
@@ -216,6 +221,9 @@ class SimulatedDomain:
     def mobility_header(self, source: str, destination: IPv6Address, header: bytes) -> None:
         self.transport.send(source, destination, header)
 
+    def context_transfer(self, source: str, destination: IPv6Address, datagram: bytes) -> None:
+        self.transport.send_datagram(source, destination, datagram)
+
     def access_frame(self, mag_id: str, port: str, frame: bytes) -> None:
         for node in self.mobile_nodes.values():
             if node.mag_id == mag_id and node.profile.access_port() == port:
@@ -244,15 +252,15 @@ class SimulatedDomain:
             event = lma_events.AgentNotified(mag_id=mag_id, call=received)
             self._rpc(mag_id, "lma", connection, lambda: self._to_lma(event))
 
-    def _answer_agent(self, mag_id: str, number: int, error: str | None) -> None:
+    def _answer_agent(self, mag_id: str, number: int, error: str | None, result: Any = None) -> None:
         token = self.agents[mag_id].waiting.pop(number, None)
         if token is not None:
-            self.agents[mag_id].handle(ControllerAnswered(token=token, error=error))
+            self.agents[mag_id].handle(ControllerAnswered(token=token, error=error, result=result))
 
-    def _respond(self, token: int, error: str | None) -> None:
+    def _respond(self, token: int, error: str | None, result: Any = None) -> None:
         mag_id, connection, number = self._requests.pop(token)
         if self.agents[mag_id].connection == connection:
-            self._rpc("lma", mag_id, connection, lambda: self._answer_agent(mag_id, number, error))
+            self._rpc("lma", mag_id, connection, lambda: self._answer_agent(mag_id, number, error, result))
 
     def _call_agent(self, command: lma.CallAgent) -> None:
         mag_id, token = command.mag_id, command.token
@@ -287,8 +295,11 @@ class SimulatedDomain:
 
         self.clock.after(due - self.clock.now, happen)
 
-    def _arrived(self, target: str, source: str, header: bytes) -> None:
+    def _arrived(self, target: str, source: str, header: bytes, datagram: bool) -> None:
         address = self._address(source)
+        if target != self.domain.lma.id and datagram:
+            self.agents[target].handle(ContextTransferReceived(datagram=header, source=address))
+            return
         if target != self.domain.lma.id:
             self.agents[target].handle(MobilityHeaderReceived(header=header, source=address))
             return
@@ -322,8 +333,8 @@ class SimulatedDomain:
                     self.transport.send(self.domain.lma.id, to, header)
                 case lma.SetForwarding():
                     self.switches[command.switch].set_forwarding(command)
-                case lma.RespondToAgent(token=token):
-                    self._respond(token, None)
+                case lma.RespondToAgent(token=token, result=result):
+                    self._respond(token, None, result)
                 case lma.RejectAgent(token=token, message=message):
                     self._respond(token, message)
                 case lma.CallAgent():

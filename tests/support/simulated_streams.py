@@ -22,16 +22,20 @@ from southbound.agent.commands import (
     Command,
     CutBuffer,
     DeliverBuffer,
+    DropRetained,
     ExpectMobileNode,
     NativeConfirmed,
     NoForwarding,
+    RelayPackets,
     ReleaseBuffer,
+    RetainPackets,
 )
 from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.events import StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
+from southbound.agent.retained_packets import Relayed, RetainedPackets
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
-from southbound.path_mark import path_index
+from southbound.path_mark import NATIVE_PATH, path_index
 from southbound.rpc.methods import BufferReport
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
@@ -59,6 +63,8 @@ class RealBuffer:
         self._streams, self._agent = streams, agent
         domain = streams.domain.domain
         self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
+        self._retained = RetainedPackets(domain.limits)
+        self.retained: dict[str, IPv6Address | None] = {}
         clock = streams.domain.clock
         clock.add(
             Ticker(
@@ -82,6 +88,12 @@ class RealBuffer:
                 self._apply(buffer.native_confirmed(mn_id, now))
             case NoForwarding(mn_id=mn_id):
                 self._apply(buffer.forwarding_refused(mn_id, now))
+            case RetainPackets(mn_id=mn_id):
+                self._retained.retain(mn_id, command.memberships)
+            case RelayPackets(mn_id=mn_id, destination=destination):
+                self._relay(self._retained.relay(mn_id, destination, now))
+            case DropRetained(mn_id=mn_id):
+                self._retained.drop(mn_id)
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 if self.kept.get(mn_id) == handover_id:
                     del self.kept[mn_id]
@@ -92,7 +104,14 @@ class RealBuffer:
 
     def packet(self, index: int, octets: bytes) -> None:
         """A packet from the buffer port."""
-        self._apply(self._buffer.on_packet(index, octets, self._streams.domain.clock.now))
+        now = self._streams.domain.clock.now
+        self._apply(self._buffer.on_packet(index, octets, now))
+        if index == NATIVE_PATH and not self._retained.is_empty:
+            self._relay(self._retained.on_packet(octets, now))
+
+    def _relay(self, relayed: Relayed) -> None:
+        for destination, octets in relayed:
+            self._streams.into_the_tunnel(self._agent.mag.id, destination, octets)
 
     def _apply(self, effects: list[Effect]) -> None:
         agent = self._agent
@@ -182,6 +201,14 @@ class SimulatedStreams:
                 self._later(_BUFFER_PORT_S, lambda index=index: self.buffers[name].packet(index, octets))
             else:
                 self.out_of_access_port(name, self._mn_of_port[port], octets)
+
+    def into_the_tunnel(self, mag_id: str, destination: IPv6Address, octets: bytes) -> None:
+        """An agent sends a packet to another MAG itself."""
+        copy = Packet(
+            in_port="", ipv6_source=self._source, ipv6_destination=self._group,
+            tunnel_destination=destination, tunnel_key=self.domain.domain.mag_gre_key,
+        )
+        self._over_a_tunnel(mag_id, copy, octets)
 
     def _over_a_tunnel(self, name: str, copy: Packet, octets: bytes) -> None:
         domain = self.domain.domain

@@ -10,6 +10,13 @@ from ipaddress import IPv6Address
 
 from southbound.agent.handover_messages import Purpose, purpose
 from southbound.codec.accessors import mn_id
+from southbound.codec.cxtp import (
+    ContextTransferData,
+    ContextTransferDataReply,
+    ContextTransferMessage,
+    ContextTransferRequest,
+    decode_context_transfer,
+)
 from southbound.codec.handover import Dialect
 from southbound.codec.mobility import (
     HandoverAcknowledge,
@@ -24,9 +31,15 @@ from topology.model import Domain
 
 _INITIATES = {
     Purpose.CONTEXT: "HI context",
+    Purpose.CONTEXT_REQUEST: "HI reactive",
     Purpose.FORWARDING_REQUEST: "HI(F)",
     Purpose.LAST_DELIVERED: "HI last delivered",
     Purpose.COMPLETED: "HI completed",
+}
+
+
+_CONTEXT_TRANSFERS = {
+    ContextTransferRequest: "CT-Req", ContextTransferData: "CTD", ContextTransferDataReply: "CTDR",
 }
 
 
@@ -50,8 +63,9 @@ class Carried:
     """MAG id, or the LMA's."""
     destination: str
     name: str
-    """'HI context', 'HI(F)', 'HI last delivered', 'HI completed', 'HAck to HI ...', 'PBU', 'PBU 0', 'PBA'."""
-    message: MobilityMessage
+    """'HI context', 'HI(F)', 'HI last delivered', 'HI completed', 'HI reactive', 'HAck to HI ...', 'PBU', 'PBU 0', 'PBA';
+    of CXTP: 'CT-Req', 'CTD', 'CTDR'."""
+    message: MobilityMessage | ContextTransferMessage
     header: bytes
     repeated: bool
     """The same octets have been sent before between these two."""
@@ -70,7 +84,7 @@ class SimulatedTransport:
         clock: SimulatedClock,
         quality: LinkQuality,
         seed: int,
-        deliver: Callable[[str, str, bytes], None],
+        deliver: Callable[[str, str, bytes, bool], None],
     ) -> None:
         self.quality = quality
         self.carried: list[Carried] = []
@@ -86,7 +100,22 @@ class SimulatedTransport:
     def send(self, source: str, destination: IPv6Address, header: bytes) -> None:
         """Put a header on the way. It must be one that the codec reads, checksum included."""
         target = self._names[destination]
-        carried = self._read(source, target, header)
+        self._carry(self._read(source, target, header), datagram=False)
+
+    def send_datagram(self, source: str, destination: IPv6Address, datagram: bytes) -> None:
+        """Put a CXTP message on the way."""
+        target, message = self._names[destination], decode_context_transfer(datagram)
+        key = (source, target, datagram)
+        repeated = key in self._seen
+        self._seen.add(key)
+        carried = Carried(
+            at=self._clock.now, source=source, destination=target, name=_CONTEXT_TRANSFERS[type(message)],
+            message=message, header=datagram, repeated=repeated,
+        )
+        self._carry(carried, datagram=True)
+
+    def _carry(self, carried: Carried, *, datagram: bool) -> None:
+        source, target, header = carried.source, carried.destination, carried.header
         self.carried.append(carried)
         for watch in self.watchers:
             watch(carried)
@@ -95,13 +124,14 @@ class SimulatedTransport:
             if verdict == "lose":
                 return
             if verdict:
-                self._later(float(verdict.removeprefix("delay ")), source, target, header)
+                self._later(float(verdict.removeprefix("delay ")), source, target, header, datagram)
                 return
         quality = self.quality
         copies = 1 + (self._random.random() < quality.duplication)
         for _ in range(copies):
             if self._random.random() >= quality.loss:
-                self._later(quality.delay_s + self._random.random() * quality.jitter_s, source, target, header)
+                delay_s = quality.delay_s + self._random.random() * quality.jitter_s
+                self._later(delay_s, source, target, header, datagram)
 
     def lose(self, name: str, times: int = 1, source: str | None = None) -> None:
         """Lose the next so many packets of this name."""
@@ -135,8 +165,8 @@ class SimulatedTransport:
         """All of this name."""
         return [carried for carried in self.carried if carried.name == name and source in (None, carried.source)]
 
-    def _later(self, delay_s: float, source: str, target: str, header: bytes) -> None:
-        self._clock.after(delay_s, lambda: self._deliver(target, source, header))
+    def _later(self, delay_s: float, source: str, target: str, header: bytes, datagram: bool) -> None:
+        self._clock.after(delay_s, lambda: self._deliver(target, source, header, datagram))
 
     def _read(self, source: str, target: str, header: bytes) -> Carried:
         peer = self._domain.mag(target) if target != self._domain.lma.id else None

@@ -14,22 +14,29 @@ from typing import Any
 from southbound.agent.adapters.access_port import AccessPort
 from southbound.agent.adapters.buffer_owner import BufferOwner
 from southbound.agent.adapters.buffer_port import BufferPort
+from southbound.agent.adapters.context_transfer_socket import ContextTransferSocket
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
+from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
+from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import (
     AnswerController,
     CallController,
     Command,
     CutBuffer,
     DeliverBuffer,
+    DropRetained,
     ExpectMobileNode,
     NativeConfirmed,
     NoForwarding,
     NotifyController,
     RecordFact,
+    RelayPackets,
     ReleaseBuffer,
+    RetainPackets,
     SendAccessFrame,
+    SendContextTransfer,
     SendMobilityHeader,
     UnwatchSent,
     WatchSent,
@@ -37,6 +44,7 @@ from southbound.agent.commands import (
 from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.events import (
     AccessFrameReceived,
+    ContextTransferReceived,
     ControllerAnswered,
     ControllerCalled,
     ControllerConnected,
@@ -74,6 +82,9 @@ class MagProcess:
         self._mobility = MobilitySocket(mag.address, self._mobility_header)
         self._buffer_port = BufferPort(MAG_BUFFER_PORT, self._buffered_packet)
         self._buffer = BufferOwner(domain, self._ports, self._handle)
+        self._transfer = ContextTransferSocket(mag.address, self._context_transfer)
+        self._tunnel = TunnelSocket(mag.address, domain.mag_gre_key)
+        self._retained = RetainedOwner(domain, self._tunnel)
         self._sent: dict[str, DeliveryLog] = {}
         self._rpc = RpcClient(
             host=str(domain.controller.address),
@@ -87,11 +98,13 @@ class MagProcess:
             ),
         )
         self._timer: asyncio.TimerHandle | None = None
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
         """Open everything. Raises AdapterError when a socket cannot be had."""
         self._mobility.open()
+        self._transfer.open()
+        self._tunnel.open()
         if not self._buffer_port.open():
             _log.warning("event=no_buffer_port name=%s", MAG_BUFFER_PORT)
         for port in self._ports.values():
@@ -109,6 +122,8 @@ class MagProcess:
         self._links.close()
         self._buffer_port.close()
         self._mobility.close()
+        self._transfer.close()
+        self._tunnel.close()
         for port in self._ports.values():
             port.close()
         _log.info("event=agent_stopped mag_id=%s counters=%s", self._mag.id, self._core.counters)
@@ -139,8 +154,12 @@ class MagProcess:
     def _mobility_header(self, header: bytes, source: IPv6Address) -> None:
         self._handle(MobilityHeaderReceived(header=header, source=source))
 
+    def _context_transfer(self, datagram: bytes, source: IPv6Address) -> None:
+        self._handle(ContextTransferReceived(datagram=datagram, source=source))
+
     def _buffered_packet(self, path_index: int, packet: bytes, now: float) -> None:
         self._buffer.packet(path_index, packet, now)
+        self._retained.packet(path_index, packet, now)
         self._arm()
 
     def _controller_gone(self, reason: str) -> None:
@@ -168,12 +187,13 @@ class MagProcess:
                 reason = self._mobility.send(header, destination)
                 if reason is not None:
                     _log.warning("event=send_failed destination=%s reason=%s", destination, reason)
+            case SendContextTransfer(datagram=datagram, destination=destination):
+                if not self._transfer.send(datagram, destination):
+                    _log.warning("event=context_transfer_not_sent destination=%s", destination)
             case SendAccessFrame(port=port, frame=frame):
                 self._ports[port].send(frame)
             case CallController():
-                task = asyncio.get_running_loop().create_task(self._call(command))
-                self._calls.add(task)
-                task.add_done_callback(self._calls.discard)
+                self._call(command)
             case NotifyController(call=call):
                 self._rpc.notify(call)
             case WatchSent(port=port):
@@ -183,6 +203,8 @@ class MagProcess:
                 self._sent.pop(port, None)
             case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
+            case RetainPackets() | RelayPackets() | DropRetained():
+                self._retained.carry_out(command, time.monotonic())
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 report = self._buffer.release(mn_id, handover_id, time.monotonic())
                 if report is not None:
@@ -192,14 +214,22 @@ class MagProcess:
             case AnswerController():
                 pass  # the return of _controller_called
 
-    async def _call(self, command: CallController) -> None:
-        error: str | None = None
-        try:
-            await self._rpc.call(command.call)
-        except RpcError as failure:
-            error = str(failure)
+    def _call(self, command: CallController) -> None:
+        """Sent at once, before what is told after it; the answer comes as an event."""
+        answer = self._rpc.request(command.call)
+        self._calls.add(answer)
+        answer.add_done_callback(lambda done: self._called(command, done))
+
+    def _called(self, command: CallController, answer: asyncio.Future[Any]) -> None:
+        self._calls.discard(answer)
+        if answer.cancelled():
+            return
+        failure = answer.exception()
+        error = str(failure) if failure is not None else None
+        if error is not None:
             _log.warning("event=call_failed method=%s reason=%r", command.call.method, error)
-        self._handle(ControllerAnswered(token=command.token, error=error))
+        result = None if failure is not None else answer.result()
+        self._handle(ControllerAnswered(token=command.token, error=error, result=result))
 
     def _watch(self, name: str) -> None:
         log = self._sent[name] = DeliveryLog()

@@ -98,6 +98,15 @@ class RpcClient:
             raise RpcError(ErrorCode.UNAVAILABLE, "no connection to the controller")
         return await connection.request(call, timeout_s)
 
+    def request(self, call: Any, timeout_s: float = CALL_TIMEOUT_S) -> asyncio.Future[Any]:
+        """The same as a future: what is told after this is sent after it."""
+        connection = self._connection
+        if connection is not None:
+            return connection.request(call, timeout_s)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        answer.set_exception(RpcError(ErrorCode.UNAVAILABLE, "no connection to the controller"))
+        return answer
+
     def notify(self, call: Any) -> bool:
         """Tell the controller. False (and counted) when there is no connection: nothing is kept for later.
 

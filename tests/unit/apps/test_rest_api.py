@@ -103,7 +103,7 @@ def test_all_fields_at_fault_are_named_with_what_was_found_and_what_is_allowed(r
     assert document["errors"] == [
         {"field": "mn_id", "detail": "found 5; allowed: MN-ID (NAI) or short name, 1 to 253 characters"},
         {"field": "new_mag", "detail": "found nothing; allowed: id of a MAG, 1 to 253 characters"},
-        {"field": "extra", "detail": "unknown field; allowed: mn_id, new_mag"},
+        {"field": "extra", "detail": "unknown field; allowed: mn_id, new_mag, mode"},
     ]
 
 

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mobility Headers from other MAGs and from the LMA: who may send what, and which machine it is for. Pure."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from southbound.agent.access import AccessLinks
+from southbound.agent.attachment import Attachments
+from southbound.agent.binding_update_list import BindingUpdateList
+from southbound.agent.commands import Command, RecordFact
+from southbound.agent.context import MagContext
+from southbound.agent.context_fetch import ContextFetch
+from southbound.agent.handover_exchange import token_parts
+from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, memberships_of, purpose
+from southbound.agent.new_mag import NewMag
+from southbound.agent.previous_mag import PreviousMag
+from southbound.agent.reactive import Reactive
+from southbound.codec.accessors import mn_id as mn_id_of
+from southbound.codec.binding import ProxyBindingAcknowledgement
+from southbound.codec.errors import DecodeError
+from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
+from southbound.codec.iana import HandoverAcknowledgeCode
+from southbound.codec.mobility import decode_mobility
+from topology.model import Mag, MobileNode
+
+
+class PeerMessages:
+    """The receiver of all Mobility Headers of the transport network."""
+
+    def __init__(
+        self,
+        context: MagContext,
+        links: AccessLinks,
+        bindings: BindingUpdateList,
+        previous: PreviousMag,
+        new: NewMag,
+        attachments: Attachments,
+        reactive: Reactive,
+        fetch: ContextFetch,
+    ) -> None:
+        self._context, self._links, self._bindings = context, links, bindings
+        self._previous, self._new, self._attachments = previous, new, attachments
+        self._reactive, self._fetch = reactive, fetch
+
+    def received(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
+        """One Mobility Header; the kernel has taken those with a wrong checksum away."""
+        context = self._context
+        peer = context.domain.mag_by_address(source)
+        if peer is None and source != context.domain.lma.address:
+            return self._dropped("mobility_header_of_unknown_peer")
+        dialect = context.dialect(peer or context.mag)
+        try:
+            message = decode_mobility(
+                header, source, context.mag.address, dialect,
+                option_length_unit=context.domain.option_length_unit, verify_checksum=True,
+            )
+        except DecodeError as error:
+            return self._dropped(f"mobility_header_{error.reason}")
+        match message:
+            case HandoverInitiate() if peer is not None:
+                return self._handover_initiate(peer, message, now)
+            case HandoverAcknowledge() if peer is not None:
+                return self._handover_acknowledge(peer, message, now)
+            case ProxyBindingAcknowledgement() if peer is None:
+                return self._proxy_binding_acknowledgement(message, now)
+        return self._dropped("mobility_header_not_expected_from_this_peer")
+
+    def _handover_initiate(self, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
+        context, exchange = self._context, self._context.exchange
+        mn_id = mn_id_of(message)
+        profile = context.policy.by_id(mn_id) if mn_id else None
+        if mn_id is None:
+            return self._dropped("handover_initiate_without_mn_id")
+        if exchange.is_repeated(peer.address, mn_id, message.sequence):
+            return [*exchange.replay(peer.address, mn_id, message.sequence)]
+        allowed = profile is not None and all(context.policy.may_register(mn_id, mag.id) for mag in (peer, context.mag))
+        if profile is None or not allowed:
+            context.counters["handover_initiate_prohibited"] += 1
+            return self._refuse(peer, mn_id, message, HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED, now)
+        exchange.received(peer.address, mn_id, message.sequence, now)
+        match purpose(message):
+            case Purpose.CONTEXT:
+                return self._context_received(profile, peer, message, now)
+            case Purpose.CONTEXT_REQUEST:
+                handover_id = handover_id_of(message) or self._context.new_handover_id()
+                return self._reactive.requested(profile, peer, message, handover_id, now)
+            case Purpose.FORWARDING_REQUEST:
+                commands = self._previous.forwarding_requested(mn_id, peer, message, now)
+                refusal = HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
+            case Purpose.LAST_DELIVERED:
+                commands = self._new.last_delivered(mn_id, message, peer, now)
+                refusal = HandoverAcknowledgeCode.NOT_ACCEPTED
+            case Purpose.COMPLETED:
+                commands = self._new.completed(mn_id, message, peer, now)
+                return [*commands, *self._previous.completed_by_peer(mn_id, peer, message)]
+        if commands is None:
+            return self._refuse(peer, mn_id, message, refusal, now)
+        return commands
+
+    def _context_received(self, profile: MobileNode, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
+        handover_id = handover_id_of(message) or self._context.new_handover_id()
+        attached = self._links.is_attached(profile.id)
+        commands = self._new.context_received(profile, peer, message, handover_id, attached, now)
+        if attached:
+            wanted, _ = memberships_of(message)
+            allowed = tuple(m for m in wanted if self._context.policy.may_join(profile.id, m.group))
+            commands += self._attachments.reported(self._links.merge(profile, allowed, now))
+        return commands
+
+    def _refuse(
+        self, peer: Mag, mn_id: str, message: HandoverInitiate, code: HandoverAcknowledgeCode, now: float
+    ) -> list[Command]:
+        return self._context.acknowledge(peer.address, mn_id, acknowledgement(message, code), now)
+
+    def _handover_acknowledge(self, peer: Mag, message: HandoverAcknowledge, now: float) -> list[Command]:
+        mn_id = mn_id_of(message) or ""
+        token = self._context.exchange.acknowledged(peer.address, mn_id, message.sequence)
+        if token is None:
+            return self._dropped("handover_acknowledge_unexpected")
+        what, mn_id, handover_id = token_parts(token)
+        if what == "forward":
+            return self._new.forwarding_acknowledged(mn_id, handover_id, message)
+        if what == "reactive":
+            answer = self._reactive.acknowledged(mn_id, handover_id, message)
+            return self._fetch.answered(answer, now) if answer is not None else []
+        return self._previous.acknowledged(mn_id, handover_id, what, message)
+
+    def _proxy_binding_acknowledgement(self, message: ProxyBindingAcknowledgement, now: float) -> list[Command]:
+        result = self._bindings.acknowledged(message, now)
+        if result is None:
+            return []
+        if not result.accepted:
+            self._context.counters[f"binding_refused_{result.status}"] += 1
+            fact = RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})
+            return [fact, *self._new.refused(result.mn_id, result.status, now)]
+        arriving = self._new.get(result.mn_id)
+        if arriving is None or arriving.bound:
+            return []
+        step = self._context.step(
+            9, "PBA", arriving.handover_id, result.mn_id, arriving.peer.id, self._context.mag.id, now,
+            f"status {result.status}",
+        )
+        return [*self._new.bound(result.mn_id), step]
+
+    def _dropped(self, reason: str) -> list[Command]:
+        self._context.counters[reason] += 1
+        return [RecordFact(name="packet_dropped", fields={"reason": reason})]
