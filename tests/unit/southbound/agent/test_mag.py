@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from southbound.agent.commands import CallController, Command, SendMobilityHeader
+from southbound.agent.commands import CallController, Command, CutBuffer, SendMobilityHeader
 from southbound.agent.context import dialect_between
 from southbound.agent.events import (
     AccessFrameReceived,
@@ -26,7 +26,13 @@ from southbound.agent.events import (
     StreamObserved,
     StreamsJoined,
 )
-from southbound.agent.handover_messages import context_message, forwarding_request, refused_groups
+from southbound.agent.handover_messages import (
+    completion,
+    context_message,
+    forwarding_request,
+    last_delivered_message,
+    refused_groups,
+)
 from southbound.agent.mag import MagCore
 from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id, multicast_records
@@ -217,6 +223,28 @@ def test_a_third_mag_gets_no_clone(dialect: str) -> None:
         assert bool(clones) is accepted
         if not accepted:
             assert [answer.code for answer in sent(commands, source, domain)] == [132]
+
+
+@pytest.mark.parametrize(("source", "handover_id", "counts"), [
+    (MAG3.address, "ho2", False), (MAG2.address, "other", False), (MAG2.address, "ho2", True),
+])  # fmt: skip
+def test_only_the_p_mag_ends_what_it_has_begun(source: IPv6Address, handover_id: str, counts: bool) -> None:
+    """The completion is acknowledged in any case (it may be a repetition), but ends no other handover."""
+    subject = arriving()
+    message = completion(Dialect.RFC, 9, mn_id=MN2.id, handover_id=handover_id)
+    commands = subject.handle(received(message, source), 1.5)
+    assert [answer.code for answer in sent(commands, source)] == [0]
+    assert (MN2.id not in subject.snapshot().arriving) is counts
+
+
+@pytest.mark.parametrize(("source", "handover_id", "counts"), [
+    (MAG3.address, "ho2", False), (MAG2.address, "other", False), (MAG2.address, "ho2", True),
+])  # fmt: skip
+def test_only_the_p_mag_says_what_was_delivered_last(source: IPv6Address, handover_id: str, counts: bool) -> None:
+    message = last_delivered_message(Dialect.RFC, 9, mn_id=MN2.id, handover_id=handover_id, last_delivered={})
+    commands = arriving().handle(received(message, source), 1.5)
+    assert any(isinstance(command, CutBuffer) for command in commands) is counts
+    assert [answer.accepted for answer in sent(commands, source)] == [counts]
 
 
 def test_a_peer_that_gives_no_handover_id_is_understood() -> None:
