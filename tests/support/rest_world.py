@@ -27,7 +27,7 @@ from controller.events import (
     ProxyBindingUpdateReceived,
     SwitchConnected,
 )
-from controller.lma import LmaCore
+from controller.lma import ANCHOR_S, LmaCore
 from controller.snapshot import Snapshot
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
@@ -78,6 +78,11 @@ class SynchronousExecutor:
         commands = self.core.handle(event, self.now)
         self._carry_out(commands)
         return commands
+
+    def settle(self) -> None:
+        """Let the time pass that a new controller gives the LMA's switch before those of the MAGs."""
+        self.now += ANCHOR_S
+        self._carry_out(self.core.tick(self.now))
 
     def ask(self, event: Event) -> list[Command]:
         if self.failure is not None:
@@ -148,6 +153,7 @@ class RestWorld:
         for mag in self.domain.mags:
             attached = (MN1,) if mag.id == "mag1" else ()
             self.notify(mag.id, methods.Synchronised(attached=attached))
+        self.executor.settle()
 
     def attach(self, mag_id: str, mn_id: str) -> None:
         profile = next(node for node in self.domain.mobile_nodes if node.id == mn_id)
