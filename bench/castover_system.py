@@ -36,7 +36,7 @@ class CastoverSystem:
         if not self._lane.announced:
             return
         try:
-            outcome.handover_id = start_handover(self._client, self._mn_id, new_mag)
+            outcome.handover_id = start_handover(self._client, self._mn_id, new_mag, self._lane.mode)
             self._follow(outcome, MAY_LEAVE, _PREPARE_TIMEOUT_S)
         except LabError as error:
             outcome.error = str(error)
@@ -50,7 +50,7 @@ class CastoverSystem:
                     raise LabError(f"not bound at {new_mag} after {_COMPLETE_TIMEOUT_S:g} s")
                 time.sleep(_POLL_S)
             if self._lane.followed:
-                outcome.handover_id = self._latest_handover()
+                outcome.handover_id = self._latest_handover(new_mag)
             if outcome.handover_id is not None and not outcome.error:
                 self._follow(outcome, ENDED, _COMPLETE_TIMEOUT_S)
         except LabError as error:
@@ -64,10 +64,11 @@ class CastoverSystem:
             if seen["state"] in ENDED and seen["state"] != "completed":
                 outcome.error = f"{seen['state']}: {seen.get('error') or 'no reason given'}"
 
-    def _latest_handover(self) -> str | None:
+    def _latest_handover(self, new_mag: str) -> str | None:
         found = items(self._client.get("/v1/handovers?limit=1000"), "handovers")
-        mine = [str(handover["id"]) for handover in found if handover["mn_id"] == self._mn_id]
-        return mine[-1] if mine else None
+        there = (self._mn_id, new_mag)
+        mine = [str(handover["id"]) for handover in found if (handover["mn_id"], handover["new_mag"]) == there]
+        return mine[0] if mine else None  # newest first
 
 
 @contextmanager

@@ -30,6 +30,8 @@ class Lane:
     """Whether the mobile node's profile names the group."""
     announced: bool = False
     """Whether the handover is asked for before the move."""
+    mode: str = "predictive"
+    """Of a handover that is asked for."""
     followed: bool = False
     """Whether a handover that was not announced shows up in REST after the attach, and is waited for."""
 
@@ -42,16 +44,16 @@ LANES: tuple[Lane, ...] = (
         followed=True,
     ),
     Lane(
-        name="join", title="context ahead, then join at the LMA", system=CASTOVER, domain={"attach_mode": "join"},
-        announced=True,
+        name="join", title="context ahead, then join at the LMA", system=CASTOVER, announced=True,
+        mode="join",
     ),
     Lane(
         name="plain-context-transfer", title="PMIPv6, context transfer after attach (RFC 4067)", system=CASTOVER,
-        domain={"attach_mode": "plain-context-transfer"},
+        domain={"attach_mode": "context-transfer"},
     ),
     Lane(name="plain", title="PMIPv6, groups from the policy store", system=CASTOVER, in_policy_store=True),
     Lane(
-        name="rejoin", title="PMIPv6, MLD query after attach", system=CASTOVER, domain={"attach_mode": "rejoin"},
+        name="rejoin", title="PMIPv6, MLD query after attach", system=CASTOVER, domain={"attach_mode": "query"},
     ),
     Lane(name="ovs-snooping", title="Open vSwitch multicast snooping", system=SNOOPING),
 )

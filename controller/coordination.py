@@ -111,7 +111,12 @@ def requested(state: LmaState, mag_id: str, token: int, call: Any, now: float) -
             reaction = _listener(state, mag_id, call)
             reaction.commands.append(RespondToAgent(mag_id=mag_id, token=token, result=result))
             return reaction
-        case methods.MobileNodeDetached() | methods.MobileNodeRetained() | methods.MembershipReported():
+        case methods.MobileNodeRetained():
+            reaction = _listener(state, mag_id, call)
+            done = RespondToAgent(mag_id=mag_id, token=token, result={})
+            reaction.waits = lambda state: [_wait(state, {mag_id}, now, done, mag_id, token)]
+            return reaction
+        case methods.MobileNodeDetached() | methods.MembershipReported():
             reaction = _listener(state, mag_id, call)
             reaction.commands.append(RespondToAgent(mag_id=mag_id, token=token, result={}))
             return reaction

@@ -143,9 +143,10 @@ def items(document: Any, key: str) -> list[dict[str, Any]]:
     return found
 
 
-def start_handover(client: RestClient, mn_id: str, new_mag: str) -> str:
+def start_handover(client: RestClient, mn_id: str, new_mag: str, mode: str = "predictive") -> str:
     """POST /v1/handovers; the id of the new handover. Raises RestError."""
-    headers, document = client.post("/v1/handovers", {"mn_id": mn_id, "new_mag": new_mag})
+    body = {"mn_id": mn_id, "new_mag": new_mag}
+    headers, document = client.post("/v1/handovers", body if mode == "predictive" else {**body, "mode": mode})
     if isinstance(document, dict) and "id" in document:
         return str(document["id"])
     identifier = headers.get("location", "").rstrip("/").rpartition("/")[2]

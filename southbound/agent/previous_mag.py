@@ -25,7 +25,7 @@ from southbound.agent.leaving import Ending, Leaving, PreviousState, is_of
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
-from southbound.rpc.methods import CloneGroups, MobileNodeDetached, ReleaseForwarding
+from southbound.rpc.methods import CloneGroups, MobileNodeDetached, MobileNodeRetained, ReleaseForwarding
 from topology.model import Mag, MobileNode
 
 WORDS_PER_WAIT = 4
@@ -168,14 +168,11 @@ class PreviousMag:
         self._context.exchange.settle(token("context", mn_id, leaving.handover_id))
         if leaving.state is PreviousState.FORWARDING:
             return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)
-        if leaving.retained:
-            leaving.state = PreviousState.FORWARDING
-            return [
-                *self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now),
-                RelayPackets(mn_id=mn_id, destination=peer.address),
-                self._step(leaving, 4, "HAck to HI(F)", now, "kept packets are relayed"),
-            ]
         leaving.request, leaving.state = request, PreviousState.CLONING
+        if leaving.retained:
+            # Told when the MN left; now it is to be confirmed that the stream does come to the store.
+            retained = MobileNodeRetained(mn_id=mn_id, memberships=leaving.memberships)
+            return [CallController(token=token("clone", mn_id, leaving.handover_id), call=retained)]
         call = CloneGroups(
             handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id,
             memberships=tuple(m for m in leaving.memberships if m.group not in leaving.refused),
@@ -183,7 +180,7 @@ class PreviousMag:
         return [CallController(token=token("clone", mn_id, leaving.handover_id), call=call)]
 
     def cloned(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
-        """The controller's answer to the clone: from here on the MN may leave."""
+        """The controller's answer to the clone: from here on the MN may leave. Reactive: its packets may follow it."""
         leaving = self._of(mn_id, handover_id)
         if leaving is None or leaving.state is not PreviousState.CLONING or leaving.request is None:
             return []
@@ -193,9 +190,11 @@ class PreviousMag:
             fact = RecordFact(name="clone_refused", fields={"mn_id": mn_id, "reason": error})
             return [*self._acknowledge(leaving, request, HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE, now), fact]
         leaving.state = PreviousState.FORWARDING
+        relay = [RelayPackets(mn_id=mn_id, destination=leaving.peer.address)] if leaving.retained else []
         return [
             *self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now),
-            self._step(leaving, 4, "HAck to HI(F)", now, "clone confirmed"),
+            *relay,
+            self._step(leaving, 4, "HAck to HI(F)", now, "kept packets are relayed" if relay else "clone confirmed"),
         ]
 
     def detached(self, mn_id: str, last_delivered: LastDeliveredDigests, now: float) -> list[Command]:

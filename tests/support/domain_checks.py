@@ -84,6 +84,7 @@ def _assert_nothing_left(agent: SimulatedAgent) -> None:
     assert (agent.mag.id, picture.leaving, picture.arriving) == (agent.mag.id, {}, {})
     assert picture.outstanding == ()
     assert agent.buffer.kept == {}
+    assert agent.buffer.retained == {}
     assert agent.watched == set()
     assert set(picture.bindings) <= set(picture.attached), (agent.mag.id, picture.bindings)
 

@@ -62,6 +62,13 @@ def test_a_handover_is_accepted_by_full_or_short_name_and_told_to_the_previous_m
     assert rest.get("/v1/handovers/ho-000000000001").json == answer.json
 
 
+def test_the_mode_is_told_to_the_previous_mag_and_shown(rest: RestWorld) -> None:
+    answer = rest.post({"mn_id": "mn1", "new_mag": "mag2", "mode": "join"})
+    assert (answer.status, answer.json["mode"]) == (HTTPStatus.ACCEPTED, "join")
+    (call,) = rest.executor.calls
+    assert call.call.mode == "join"
+
+
 def test_ids_are_ho_and_twelve_hexadecimal_digits() -> None:
     rest = RestWorld()
     resources = Resources(
@@ -85,6 +92,7 @@ def test_ids_are_ho_and_twelve_hexadecimal_digits() -> None:
         ({"mn_id": None, "new_mag": "mag2"}, 422, "not-valid", "mn_id"),
         ({"mn_id": "mn1"}, 422, "not-valid", "new_mag"),
         ({"mn_id": "mn1", "new_mag": "mag2", "when": 1}, 422, "not-valid", "when"),
+        ({"mn_id": "mn1", "new_mag": "mag2", "mode": "reactive"}, 422, "not-valid", "mode"),
         ([], 422, "not-valid", ""),
         ("mn1", 422, "not-valid", ""),
         (None, 422, "not-valid", ""),
