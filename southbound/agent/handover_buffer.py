@@ -114,6 +114,26 @@ class HandoverBuffer:
             mobile_node.forwarding_refused(now, effects)
         return effects
 
+    def hand_over_to_switch(self, mn_id: str) -> None:
+        """The switch delivers to this MN: it gets what still comes natively only where nobody else wants that.
+
+        A stream that others here are kept for goes on coming, in copies of what the switch gives this MN itself.
+        """
+        if (mobile_node := self._known(mn_id)) is not None:
+            mobile_node.handed_over = True
+            self._forget_routes()
+
+    def others_listen(self) -> None:
+        """Native packets come for others than the MNs known here: the switch's MNs get nothing more of that."""
+        for mobile_node in self._mobile_nodes.values():
+            mobile_node.leave_native = mobile_node.leave_native or mobile_node.handed_over
+        self._forget_routes()
+
+    def live_streams(self, mn_id: str, since: float) -> int:
+        """How many streams of this MN have had a packet after `since`."""
+        mobile_node = self._mobile_nodes.get(mn_id)
+        return 0 if mobile_node is None else mobile_node.live_streams(since)
+
     def release(self, mn_id: str, now: float) -> list[Effect]:
         """Free everything of this MN; read its counters before. Nothing when it is not known."""
         del now
@@ -131,7 +151,8 @@ class HandoverBuffer:
         received_tunnel + received_native = delivered + the packets held + all other counters of packets:
         already_delivered, duplicates_dropped, late_dropped, overflow_dropped, expired_dropped, left_to_native,
         tunnel_after_join, no_longer_wanted, released_undelivered. Not of packets, or of packets not received for it:
-        cut_missing, cut_unmatched, hold_timeout, join_without_common, joined_idle, not_wanted, too_many_streams.
+        after_takeover (native, delivered although handed over to the switch), cut_missing, cut_unmatched,
+        hold_timeout, join_without_common, joined_idle, not_wanted, too_many_streams.
         """
         mobile_node = self._mobile_nodes.get(mn_id)
         return {} if mobile_node is None else dict(mobile_node.account.counters)
@@ -210,6 +231,7 @@ class HandoverBuffer:
                 unused.append(mobile_node.mn_id)
             else:
                 route.append((mobile_node, stream))
+        route = _without_handed_over(route, path_index, key)
         if not route:
             # Not remembered: each of these packets is counted for the MNs whose filter keeps it out.
             self.totals["too_many_streams" if unused else "not_wanted"] += 1
@@ -223,3 +245,23 @@ class HandoverBuffer:
     def _forget_routes(self) -> None:
         self._routes.clear()
         self._routes_known = 0
+
+
+def _without_handed_over(
+    route: list[tuple[MobileNodeBuffer, StreamJoin]], path_index: int, key: bytes
+) -> list[tuple[MobileNodeBuffer, StreamJoin]]:
+    """A native packet that comes for somebody else has been copied to those whom the switch serves.
+
+    One that comes for nobody else is of the old rule, on its way since before the switch changed over. The other may
+    leave a moment before the switch knows, so an MN does not get the stream back.
+    """
+    if path_index != NATIVE_PATH:
+        return route
+    others = any(not mobile_node.handed_over for mobile_node, _ in route)
+    remaining = []
+    for taker in route:
+        if taker[0].handed_over and (others or taker[0].leave_native):
+            taker[0].leave(key)
+        else:
+            remaining.append(taker)
+    return remaining

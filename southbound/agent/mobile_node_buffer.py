@@ -44,6 +44,10 @@ class MobileNodeBuffer:
         self.account = account
         self.delivering = False
         self.joined = False
+        self.handed_over = False
+        """Whether the switch delivers by now."""
+        self.leave_native = False
+        """Whether what still comes natively is for others, and a copy of what the switch delivers."""
         self.cut_expected = cut_expected
         self._cut_wait_s = cut_wait_s
         self._limits = limits
@@ -55,6 +59,7 @@ class MobileNodeBuffer:
         self._confirmed_at: float | None = None
         self._seen = {TUNNEL: False, NATIVE: False}
         self._tunnel_open = True
+        self._left: set[bytes] = set()
         self.expect_only(memberships)
 
     @property
@@ -79,7 +84,15 @@ class MobileNodeBuffer:
     def wants(self, key: bytes) -> bool:
         """Whether packets of this stream are for it (RFC 3810 section 4.2)."""
         membership = self._memberships.get(key[16:])
-        return membership is not None and membership.wants(addresses_of(key)[0])
+        return membership is not None and key not in self._left and membership.wants(addresses_of(key)[0])
+
+    def leave(self, key: bytes) -> None:
+        """The stream is not for it any more. Its state stays, so that there are never more of these than of those."""
+        self._left.add(key)
+
+    def live_streams(self, since: float) -> int:
+        """How many streams have had a packet after `since`."""
+        return sum(stream.last_at > since for stream in self._streams.values())
 
     def stream(self, key: bytes) -> StreamJoin | None:
         """The stream's state, made when first asked for; None when there are too many streams."""
@@ -102,6 +115,8 @@ class MobileNodeBuffer:
     def receive(self, stream: StreamJoin, path: int, arrival: Arrival, effects: list[Effect]) -> None:
         """A packet of one of its streams has come by TUNNEL or NATIVE."""
         self.account.counters["received_tunnel" if path == TUNNEL else "received_native"] += 1
+        if self.handed_over and path == NATIVE:
+            self.account.counters["after_takeover"] += 1
         if not self._seen[path]:
             self._seen[path] = True
             effects.append((FirstTunnelPacket if path == TUNNEL else FirstNativePacket)(mn_id=self.mn_id))

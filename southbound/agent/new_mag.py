@@ -29,7 +29,7 @@ from topology.model import Mag, MobileNode
 
 DIRECT_RETRY_S = 0.1
 DIRECT_GRACE_S = 0.25
-"""After the switch has taken over, what is still on its way through the buffer port is delivered for this long."""
+"""The switch takes over within this time after the completion (switch_takeover.WATCH_S); then the buffer is freed."""
 
 
 class NewMag:

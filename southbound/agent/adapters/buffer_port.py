@@ -20,6 +20,8 @@ _ETHERNET_HEADER = 14
 _IPV6_HEADER = 40
 _ETHERTYPE_IPV6 = b"\x86\xdd"
 _FRAMES_PER_WAKEUP = 64
+FRAMES_DRAINED_MAX = 4_096
+"""In one `drain`, so that a flood cannot keep the event loop in it."""
 _RECEIVE_BUFFER_BYTES = 32 << 20
 """About 25,000 small frames (the kernel charges some 1.3 KiB each): several loop stalls at any rate of this design."""
 
@@ -83,19 +85,25 @@ class BufferPort:
         self._port = port
         return True
 
-    def _receive(self, port: PacketSocket) -> None:
-        for _ in range(_FRAMES_PER_WAKEUP):
+    def drain(self, limit: int = FRAMES_DRAINED_MAX) -> bool:
+        """Hand on everything that the switch has sent there before the call; False when `limit` frames were not all."""
+        port = self._port
+        return port is None or self._receive(port, limit)
+
+    def _receive(self, port: PacketSocket, limit: int = _FRAMES_PER_WAKEUP) -> bool:
+        for _ in range(limit):
             if port is not self._port:  # closed by a callback
-                return
+                return True
             frame = port.receive()
             if frame is None:
-                return
+                return True
             parsed = parse_buffered_frame(frame)
             if isinstance(parsed, str):
                 self.counters[f"discarded_{parsed}"] += 1
                 continue
             self.counters["received"] += 1
             self._on_packet(parsed[0], parsed[1], self._clock())
+        return False
 
     def count_overflow(self) -> int:
         """Frames lost so far because the receive buffer was full; also brings the counter up to date."""

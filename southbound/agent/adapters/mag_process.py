@@ -56,7 +56,7 @@ from southbound.agent.events import (
 )
 from southbound.agent.mag import MagCore
 from southbound.rpc.errors import ErrorCode, RpcError
-from southbound.rpc.methods import Hello
+from southbound.rpc.methods import DeliverDirectly, Hello, ReleaseForwarding
 from southbound.rpc.session import SessionLimits
 from topology.model import MAG_BUFFER_PORT, Domain, Mag
 
@@ -81,10 +81,13 @@ class MagProcess:
         self._links = LinkMonitor(names, self._link_changed)
         self._mobility = MobilitySocket(mag.address, self._mobility_header)
         self._buffer_port = BufferPort(MAG_BUFFER_PORT, self._buffered_packet)
-        self._buffer = BufferOwner(domain, self._ports, self._handle)
         self._transfer = ContextTransferSocket(mag.address, self._context_transfer)
         self._tunnel = TunnelSocket(mag.address, domain.mag_gre_key)
         self._retained = RetainedOwner(domain, self._tunnel)
+        self._buffer = BufferOwner(
+            domain, self._ports, self._handle,
+            drain=self._buffer_port.drain, are_others=lambda: not self._retained.is_empty,
+        )
         self._sent: dict[str, DeliveryLog] = {}
         self._rpc = RpcClient(
             host=str(domain.controller.address),
@@ -109,6 +112,7 @@ class MagProcess:
             _log.warning("event=no_buffer_port name=%s", MAG_BUFFER_PORT)
         for port in self._ports.values():
             port.open()
+        self._buffer.takeovers.start()
         # Last: it reports at once who is there already.
         self._links.open()
         self._rpc.start()
@@ -120,13 +124,15 @@ class MagProcess:
             self._timer.cancel()
         await self._rpc.close()
         self._links.close()
+        self._buffer.takeovers.close()
         self._buffer_port.close()
         self._mobility.close()
         self._transfer.close()
         self._tunnel.close()
         for port in self._ports.values():
             port.close()
-        _log.info("event=agent_stopped mag_id=%s counters=%s", self._mag.id, self._core.counters)
+        counters = self._core.counters | self._buffer.takeovers.counters
+        _log.info("event=agent_stopped mag_id=%s counters=%s", self._mag.id, counters)
 
     # --- events in ------------------------------------------------------------------------------------------------
 
@@ -204,6 +210,8 @@ class MagProcess:
             case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
             case RetainPackets() | RelayPackets() | DropRetained():
+                if isinstance(command, RetainPackets):
+                    self._buffer.others_listen()
                 self._retained.carry_out(command, time.monotonic())
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 report = self._buffer.release(mn_id, handover_id, time.monotonic())
@@ -216,6 +224,8 @@ class MagProcess:
 
     def _call(self, command: CallController) -> None:
         """Sent at once, before what is told after it; the answer comes as an event."""
+        if isinstance(command.call, DeliverDirectly | ReleaseForwarding):
+            self._buffer.change_asked(command.call, time.monotonic())
         answer = self._rpc.request(command.call)
         self._calls.add(answer)
         answer.add_done_callback(lambda done: self._called(command, done))
@@ -228,6 +238,8 @@ class MagProcess:
         error = str(failure) if failure is not None else None
         if error is not None:
             _log.warning("event=call_failed method=%s reason=%r", command.call.method, error)
+        if isinstance(command.call, DeliverDirectly):
+            self._buffer.takeovers.answered(command.call.mn_id, error)
         result = None if failure is not None else answer.result()
         self._handle(ControllerAnswered(token=command.token, error=error, result=result))
 

@@ -32,6 +32,11 @@ class RetainedOwner:
             case DropRetained(mn_id=mn_id):
                 self._retained.drop(mn_id)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept for anybody."""
+        return self._retained.is_empty
+
     def packet(self, path_index: int, packet: bytes, now: float) -> None:
         """A packet from the buffer port."""
         if path_index == NATIVE_PATH and not self._retained.is_empty:

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carries out what SwitchTakeover says, for every MN that the switch is about to take over: gates, buffer port, timer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from southbound.agent.adapters.egress_gate import EgressGate
+from southbound.agent.adapters.queueing_discipline import QueueingDisciplines
+from southbound.agent.switch_takeover import (
+    Action,
+    Asked,
+    Confirmed,
+    Delivered,
+    Drained,
+    EgressEmpty,
+    Ended,
+    Event,
+    Observed,
+    Phase,
+    Refused,
+    SwitchTakeover,
+)
+
+_log = logging.getLogger("castover.mag")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An MN that the switch is to take over."""
+
+    port_name: str
+    streams: Callable[[], int]
+    """How many streams of it are alive."""
+    egress_empty: Callable[[], bool]
+    """Whether nothing waits to be sent to it by the agent."""
+
+
+class _Running:
+    """One takeover under way."""
+
+    def __init__(self, machine: SwitchTakeover, gate: EgressGate, candidate: Candidate, now: float) -> None:
+        self.machine = machine
+        self.gate = gate
+        self.candidate = candidate
+        self.began_at = now
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Takeovers:
+    """At most one for each MN. `drain` reads the buffer port, `hand_over(mn_id)` tells the buffer.
+
+    MNs that share a group are taken over together, when the last of them is ready (controller.forwarding): those that
+    have been refused wait here, and each time that the switch may change over their gates are shut as well.
+    `counters` are those of SwitchTakeover and EgressGate, over all MNs.
+    """
+
+    def __init__(
+        self,
+        port_names: Iterable[str],
+        *,
+        drain: Callable[[], bool],
+        hand_over: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        self._port_names = tuple(port_names)
+        self._gates: dict[str, EgressGate] = {}
+        self._disciplines: QueueingDisciplines | None = None
+        self._drain = drain
+        self._hand_over = hand_over
+        self._clock = clock
+        self._running: dict[str, _Running] = {}
+        self._waiting: dict[str, Candidate] = {}
+        self._taken_over: set[str] = set()
+
+    def start(self) -> None:
+        """In the network namespace of the ports: open and clear what an earlier process may have left."""
+        self._disciplines = QueueingDisciplines()
+        self._gates = {name: EgressGate(name, self._disciplines, self.counters) for name in self._port_names}
+        for gate in self._gates.values():
+            gate.clear_leftover()
+
+    def prepare(self, port_name: str) -> None:
+        """An MN is expected on this port: make its gate before anything is sent there."""
+        gate = self._gates.get(port_name)
+        if gate is not None:
+            gate.prepare()
+
+    def asked(self, mn_id: str, candidate: Candidate) -> None:
+        """The switch is about to be asked to deliver to this MN: shut the gate. `answered` must follow."""
+        if mn_id in self._taken_over:
+            return
+        if mn_id in self._running:
+            self._tell(mn_id, Asked())
+        else:
+            self._begin(mn_id, candidate, asked=True)
+        self.may_change()
+
+    def may_change(self) -> None:
+        """The switch is about to be asked for something that may make it change over for those who wait, too."""
+        for mn_id, candidate in list(self._waiting.items()):
+            if mn_id not in self._running:
+                self._begin(mn_id, candidate, asked=False)
+
+    def answered(self, mn_id: str, error: str | None) -> None:
+        """The controller's answer to `asked`."""
+        for other in list(self._running):
+            # The frames that wait come first: they tell that the switch has changed over, whatever the answer.
+            self._observe(other)
+        self._tell(mn_id, Confirmed() if error is None else Refused())
+        if error is not None:
+            for other, running in list(self._running.items()):
+                if not running.machine.asked:
+                    self._tell(other, Refused())
+
+    def delivered(self, mn_id: str) -> None:
+        """A packet from the buffer port has been delivered to the MN or queued for it."""
+        running = self._running.get(mn_id)
+        if running is not None:
+            running.machine.handle(Delivered(), self._clock())  # brings about nothing
+
+    def egress_empty(self, mn_id: str) -> None:
+        """The agent has sent all that waited for the MN."""
+        self._tell(mn_id, EgressEmpty())
+
+    def end(self, mn_id: str, *, here: bool) -> None:
+        """End it in any case: the handover is over, or the MN leaves."""
+        self._tell(mn_id, Ended(here=here))
+        self._waiting.pop(mn_id, None)
+        self._taken_over.discard(mn_id)
+
+    def close(self) -> None:
+        """Every gate open; those of links that are down are removed (see EgressGate why not the others)."""
+        for mn_id in list(self._running):
+            self.end(mn_id, here=True)
+        for gate in self._gates.values():
+            gate.open()
+            gate.remove_when_down()
+        self._gates = {}
+        if self._disciplines is not None:
+            self._disciplines.close()
+            self._disciplines = None
+
+    def _begin(self, mn_id: str, candidate: Candidate, *, asked: bool) -> None:
+        gate = self._gates.get(candidate.port_name)
+        if gate is None:
+            return
+        now = self._clock()
+        machine = SwitchTakeover(
+            gated=gate.shut(), streams=candidate.streams(), now=now, counters=self.counters, asked=asked
+        )
+        self._waiting[mn_id] = candidate
+        self._running[mn_id] = running = _Running(machine, gate, candidate, now)
+        self._arm(mn_id, running)
+
+    def _arm(self, mn_id: str, running: _Running) -> None:
+        after = running.machine.next_deadline()
+        if after is not None:
+            running.timer = asyncio.get_running_loop().call_later(after, self._poll, mn_id, running)
+
+    def _poll(self, mn_id: str, running: _Running) -> None:
+        if self._running.get(mn_id) is running:
+            self._observe(mn_id)
+            self._arm(mn_id, running)
+
+    def _observe(self, mn_id: str) -> None:
+        running = self._running.get(mn_id)
+        if running is not None:
+            self._tell(mn_id, Observed(held=running.gate.held()))
+
+    def _tell(self, mn_id: str, event: Event) -> None:
+        running = self._running.get(mn_id)
+        if running is None:
+            return
+        for action in running.machine.handle(event, self._clock()):
+            match action:
+                case Action.DRAIN:
+                    self._drain()
+                    self._tell(mn_id, Drained(egress_empty=running.candidate.egress_empty()))
+                case Action.HAND_OVER:
+                    self._waiting.pop(mn_id, None)
+                    self._taken_over.add(mn_id)
+                    self._hand_over(mn_id)
+                case Action.OPEN:
+                    running.gate.open()
+        if running.machine.phase is Phase.OVER and self._running.get(mn_id) is running:
+            self._over(mn_id, running)
+
+    def _over(self, mn_id: str, running: _Running) -> None:
+        del self._running[mn_id]
+        if running.timer is not None:
+            running.timer.cancel()
+        now, first = self._clock(), running.machine.first_held_at
+        held_ms = 0.0 if first is None else (now - first) * 1000
+        _log.info(
+            "event=taken_over mn_id=%s outcome=%s held_frames=%d held_ms=%.2f after_ms=%.2f", mn_id,
+            running.machine.outcome, running.machine.held_most, held_ms, (now - running.began_at) * 1000,
+        )
