@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
@@ -65,12 +65,6 @@ class BindingCache:
     def put(self, entry: BindingCacheEntry) -> None:
         """Create or replace the entry of its MN."""
         self._entries[entry.mn_id] = entry
-
-    def remember_acknowledgement(self, mn_id: str, acknowledgement: ProxyBindingAcknowledgement) -> None:
-        """Keep the PBA for replay (docs/protocol.md, PBU replay)."""
-        entry = self._entries.get(mn_id)
-        if entry is not None:
-            self._entries[mn_id] = replace(entry, acknowledgement=acknowledgement)
 
     def expire(self, now: float) -> list[BindingCacheEntry]:
         """Remove and return what has run out by `now`."""

@@ -158,6 +158,10 @@ class LmaCore:
 
     def _proxy_binding_update(self, event: ProxyBindingUpdateReceived, now: float) -> Reaction:
         state = self._state
+        if state.domain.mag_by_address(event.source) is None:
+            # Authentication comes before everything (RFC 5213 section 5.3.1), and here the address stands for it: strangers
+            # get no answer. A MAG that may not register this MN does (154).
+            return self._react(MobilityPacketDropped(reason="source_is_no_mag"), now)
         verdict = judge(
             event.update,
             event.source,

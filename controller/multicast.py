@@ -74,11 +74,6 @@ class Listeners:
             retained=present.retained if present else False,
         )
 
-    def forget_mag(self, mag_id: str) -> None:
-        """Drop everything of one MAG: its agent says anew what there is when it comes back."""
-        for key in [key for key in self._listeners if key[0] == mag_id]:
-            del self._listeners[key]
-
     def _memberships(self, mag_id: str, mn_id: str) -> Memberships:
         present = self._listeners.get((mag_id, mn_id))
         return present.memberships if present else ()

@@ -15,7 +15,6 @@ class PolicyStore:
     def __init__(self, profiles: Iterable[MobileNode]) -> None:
         self._by_id = {profile.id: profile for profile in profiles}
         self._by_name = {profile.name: profile for profile in self._by_id.values()}
-        self._by_link_layer_id = {profile.link_layer_id: profile for profile in self._by_id.values()}
 
     def __iter__(self) -> Iterator[MobileNode]:
         return iter(self._by_id.values())
@@ -27,10 +26,6 @@ class PolicyStore:
     def find(self, mn_id_or_name: str) -> MobileNode | None:
         """The profile of an MN-ID or of a short name, or None."""
         return self._by_id.get(mn_id_or_name) or self._by_name.get(mn_id_or_name)
-
-    def by_link_layer_id(self, link_layer_id: bytes) -> MobileNode | None:
-        """The profile whose MN-LLI this is, or None."""
-        return self._by_link_layer_id.get(link_layer_id)
 
     def may_register(self, mn_id: str, mag_id: str) -> bool:
         """Whether this MAG may register this MN (RFC 5213 section 4: MAG and prefix combinations)."""

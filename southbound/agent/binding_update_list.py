@@ -92,11 +92,6 @@ class BindingUpdateList:
         self._sequence = 0
         self._last_stamp = 0.0
 
-    def is_bound(self, mn_id: str) -> bool:
-        """Whether the LMA has accepted this MN from here."""
-        entry = self._entries.get(mn_id)
-        return entry is not None and entry.state is BindingState.BOUND
-
     def states(self) -> dict[str, str]:
         """The state of every entry, by MN-ID."""
         return {mn_id: entry.state.value for mn_id, entry in self._entries.items()}

@@ -20,14 +20,6 @@ class FilterMode(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceGroup:
-    """One multicast stream: a source (None = any) and a group."""
-
-    source: IPv6Address | None
-    group: IPv6Address
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMembership:
     """The state of one listener for one group. INCLUDE with no sources means 'not a member' and is never stored."""
 

@@ -393,3 +393,14 @@ def test_the_answers_to_nobody_change_nothing() -> None:
         core.tell(event)
     after = picture(core.core)
     assert (after.handovers, after.bindings, after.listeners) == (before.handovers, before.bindings, before.listeners)
+
+
+@pytest.mark.parametrize("source", ["ff02::1", "::", "2001:db8:ff::99", "2001:db8:ff::1"])
+def test_a_stranger_gets_no_answer_and_changes_nothing(source: str) -> None:
+    core = Core().bound()
+    before = core.core.snapshot()
+    said = core.register(pbu(2, WALL + 1), IPv6Address(source), 2.0)
+    assert [type(command) for command in said] == [commands.RecordEvent]
+    after = core.core.snapshot()
+    assert (after.bindings, after.listeners, after.switches) == (before.bindings, before.listeners, before.switches)
+    assert after.counters["mobility_dropped.source_is_no_mag"] == 1
