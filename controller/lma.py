@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from controller import coordination, forwarding
+from controller import admission, coordination, forwarding
 from controller.commands import Command, RecordEvent, RejectAgent, SendProxyBindingAcknowledgement, SetForwarding
 from controller.confirmation import Wait
-from controller.coordination import Reaction
 from controller.events import (
     AgentAnswered,
     AgentConnected,
@@ -26,6 +25,7 @@ from controller.events import (
     SwitchDisconnected,
 )
 from controller.handover import HandoverInput
+from controller.reaction import Reaction
 from controller.registration import judge
 from controller.snapshot import Snapshot, take_snapshot
 from controller.state import LmaState
@@ -132,9 +132,9 @@ class LmaCore:
             case AgentDisconnected(mag_id=mag_id):
                 return coordination.agent_disconnected(state, mag_id)
             case HandoverRequested():
-                return coordination.handover_requested(state, event, now)
+                return admission.handover_requested(state, event, now)
             case HandoverCancelRequested(handover_id=handover_id):
-                return coordination.cancel_requested(state, handover_id)
+                return admission.cancel_requested(state, handover_id)
             case ForwardingConfirmed(switch=switch, generation=generation):
                 met = state.switches.confirmed(switch, generation)
                 return Reaction([command for wait in met for command in self._met(wait, now)])

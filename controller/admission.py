@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may hand over whom: REST requests, and handovers that an agent speaks of first. Nothing is changed by a refusal."""
+
+from __future__ import annotations
+
+from controller.commands import (
+    CallAgent,
+    HandoverAccepted,
+    HandoverRefused,
+    RecordEvent,
+)
+from controller.events import HandoverRequested
+from controller.handover import CANCELLABLE, Handover, HandoverState
+from controller.multicast import Memberships
+from controller.reaction import AGENT_CALL_TIMEOUT_S, Reaction, facts_of
+from controller.state import LmaState
+from southbound.rpc import methods
+
+
+def handover_requested(state: LmaState, event: HandoverRequested, now: float) -> Reaction:
+    """Step 1 over REST: check, remember, tell the p-MAG."""
+    refusal = _refusal(state, event.mn_id, event.new_mag)
+    profile = state.policy.find(event.mn_id)
+    if refusal is not None or profile is None:
+        return Reaction([refusal or HandoverRefused(status=404, field="mn_id", reason="unknown mobile node")])
+    previous = state.cache.serving_mag(profile.id) or ""
+    handover = new_handover(
+        state, event.handover_id, profile.id, previous, event.new_mag, "rest", HandoverState.REQUESTED, now
+    )
+    handover.mode = event.mode
+    return Reaction(
+        [
+            HandoverAccepted(handover_id=event.handover_id),
+            RecordEvent(name="handover_requested", fields=facts_of(handover)),
+            CallAgent(
+                mag_id=previous,
+                token=f"{methods.StartHandover.method} {event.handover_id}",
+                call=methods.StartHandover(
+                    handover_id=event.handover_id, mn_id=profile.id, new_mag=event.new_mag, mode=event.mode
+                ),
+                timeout_s=AGENT_CALL_TIMEOUT_S,
+            ),
+        ]
+    )
+
+
+def cancel_requested(state: LmaState, handover_id: str) -> Reaction:
+    """REST: cancel before the MN has been bound at the n-MAG."""
+    handover = state.handovers.get(handover_id)
+    if handover is None:
+        return Reaction([HandoverRefused(status=404, field="handover_id", reason=f"no handover {handover_id}")])
+    if handover.state not in CANCELLABLE or state.listeners.is_attached(handover.new_mag, handover.mn_id):
+        reason = f"the handover is {handover.state.value}; only one whose mobile node has not arrived can be cancelled"
+        return Reaction([HandoverRefused(status=409, field="handover_id", reason=reason)])
+    call = methods.CancelHandover(handover_id=handover_id, mn_id=handover.mn_id)
+    return Reaction(
+        [
+            HandoverAccepted(handover_id=handover_id),
+            CallAgent(
+                mag_id=handover.previous_mag,
+                token=f"{call.method} {handover_id}",
+                call=call,
+                timeout_s=AGENT_CALL_TIMEOUT_S,
+            ),
+        ]
+    )
+
+
+def _refusal(state: LmaState, mn_id: str, new_mag: str) -> HandoverRefused | None:
+    profile = state.policy.find(mn_id)
+    if profile is None:
+        return HandoverRefused(status=404, field="mn_id", reason=f"no mobile node {mn_id!r} in the policy store")
+    if state.domain.mag(new_mag) is None:
+        allowed = ", ".join(mag.id for mag in state.domain.mags)
+        return HandoverRefused(status=404, field="new_mag", reason=f"no MAG {new_mag!r}; there are: {allowed}")
+    if not state.policy.may_register(profile.id, new_mag):
+        return HandoverRefused(status=422, field="new_mag", reason=f"{new_mag} may not register {profile.id}")
+    running = state.handovers.under_way(profile.id)
+    if running is not None:
+        reason = f"handover {running.handover_id} of {profile.id} is under way ({running.state.value})"
+        return HandoverRefused(status=409, field="mn_id", reason=reason)
+    previous = state.cache.serving_mag(profile.id)
+    if previous is None:
+        return HandoverRefused(status=409, field="mn_id", reason=f"{profile.id} is not registered at any MAG")
+    if previous == new_mag:
+        return HandoverRefused(status=422, field="new_mag", reason=f"{profile.id} is at {new_mag} already")
+    for mag_id in (previous, new_mag):
+        if mag_id not in state.agents:
+            return HandoverRefused(status=503, field="new_mag" if mag_id == new_mag else "mn_id",
+                                   reason=f"the agent of {mag_id} is not connected")
+        if not state.switches.is_connected(mag_id):
+            return HandoverRefused(status=503, field="new_mag" if mag_id == new_mag else "mn_id",
+                                   reason=f"the switch of {mag_id} is not connected")
+    return None
+
+
+def handover_of_call(
+    state: LmaState, handover_id: str, mn_id: str, previous_mag: str, new_mag: str, now: float
+) -> Handover | str:
+    """The handover an agent speaks of, made known if the other MAG's word has not come yet; or why it is refused."""
+    handover = state.handovers.get(handover_id)
+    if handover is not None:
+        same = (handover.mn_id, handover.previous_mag, handover.new_mag) == (mn_id, previous_mag, new_mag)
+        if not same:
+            return f"handover {handover_id} is another one"
+        return f"handover {handover_id} has ended ({handover.state.value})" if handover.ended else handover
+    if state.policy.by_id(mn_id) is None:
+        return f"mn_id: {mn_id} is not in the policy store"
+    for mag_id in (previous_mag, new_mag):
+        if state.domain.mag(mag_id) is None:
+            return f"no MAG {mag_id!r} in this domain"
+        if not state.policy.may_register(mn_id, mag_id):
+            return f"{mag_id} may not register {mn_id}"
+    if previous_mag == new_mag:
+        return "previous and new MAG are the same"
+    running = state.handovers.under_way(mn_id)
+    if running is not None:
+        return f"handover {running.handover_id} of {mn_id} is under way"
+    bound = state.cache.serving_mag(mn_id) == new_mag
+    first = HandoverState.BOUND if bound else HandoverState.INITIATED
+    return new_handover(state, handover_id, mn_id, previous_mag, new_mag, "mobile_node", first, now)
+
+
+def new_handover(
+    state: LmaState,
+    handover_id: str,
+    mn_id: str,
+    previous: str,
+    new: str,
+    trigger: str,
+    first: HandoverState,
+    now: float,
+) -> Handover:
+    timers = state.domain.timers
+    handover = Handover(
+        handover_id=handover_id,
+        mn_id=mn_id,
+        previous_mag=previous,
+        new_mag=new,
+        trigger=trigger,
+        state=first,
+        # The MAGs end it by their own lifetimes; the guard only catches a MAG that has died.
+        guard=now + timers.context_lifetime_s + timers.forwarding_lifetime_s + 2 * AGENT_CALL_TIMEOUT_S,
+    )
+    state.handovers.add(handover)
+    return handover
+
+
+def allowed_memberships(state: LmaState, mn_id: str, memberships: Memberships) -> Memberships:
+    return tuple(membership for membership in memberships if state.policy.may_join(mn_id, membership.group))
