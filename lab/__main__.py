@@ -3,12 +3,32 @@
 
 from __future__ import annotations
 
-import click
+import os
+import signal
+import sys
 
-from bench.cli import bench
-from lab.cli import lab
-from lab.demo_cli import demo
-from lab.handover_cli import handover
+# The script starts us with Ctrl-C ignored, and says whether that is its own doing.
+_loading = __name__ == "__main__" and (
+    os.environ.pop("CASTOVER_INTERRUPTIBLE", "") != "" or signal.getsignal(signal.SIGINT) is signal.default_int_handler
+)
+if _loading:
+    # Ctrl-C while modules are still being loaded: there is nothing to clean up, and a traceback says nothing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+try:
+    import click
+
+    from bench.cli import bench
+    from lab.cli import lab
+    from lab.config_cli import config
+    from lab.demo_cli import demo
+    from lab.handover_cli import handover
+    from lab.typed import castover_command
+except ModuleNotFoundError as error:
+    # One of our own modules that is missing is a fault of ours, and shown as one.
+    if (error.name or "").partition(".")[0] in ("apps", "bench", "controller", "lab", "southbound", "topology"):
+        raise
+    sys.exit(f"castover is not installed yet ({error.name} is missing): run make install")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,9 +37,12 @@ def castover() -> None:
 
 
 castover.add_command(bench)
+castover.add_command(config)
 castover.add_command(demo)
 castover.add_command(lab)
 castover.add_command(handover)
 
 if __name__ == "__main__":
-    castover(prog_name="castover")
+    if _loading:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    castover(prog_name=castover_command())

@@ -18,6 +18,8 @@ from rich.console import Console
 
 from lab.errors import LabError
 from lab.interruption import LabInterrupted, deferred_signals
+from lab.inventory import labs_on_record
+from lab.mobile_node import Move
 from lab.namespaces import enter_namespace
 from lab.network import Lab, build_lab
 from lab.plan import Node, plan_nodes
@@ -25,6 +27,7 @@ from lab.programs import start_programs
 from lab.requirements import check_requirements, tool_search_path
 from lab.status import collect_status, print_status
 from lab.teardown import take_down
+from lab.typed import typed
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -99,22 +102,46 @@ def up(topology: Path, network_only: bool) -> None:
                 raise
     rest = built.state.rest_url
     console.print(f"lab [bold]{domain.name}[/] is up" + (f", REST on {rest}" if rest else ""))
-    console.print("see it: castover lab status; end it: castover lab down", highlight=False)
+    click.echo(f"see it: {typed('lab', 'status')}; end it: {typed('lab', 'down')}")
 
 
 @lab.command()
 @topology_option
 @click.option("--name", metavar="DOMAIN", help="Take down the lab of this name, without reading a topology file.")
-@click.option("--force", is_flag=True, help="Also remove namespaces of the lab's names that no lab on record owns.")
+@click.option("--all", "every", is_flag=True, help="Take down every lab that no running demo or measurement uses.")
+@click.option(
+    "--force", is_flag=True,
+    help="Also remove namespaces of the lab's names that no lab on record owns; with --all also labs in use.",
+)
 @said_plainly
-def down(topology: Path, name: str | None, force: bool) -> None:
+def down(topology: Path, name: str | None, every: bool, force: bool) -> None:
     """Stop every process of the lab and remove its namespaces and files. Safe to repeat, and after a crash."""
+    if every:
+        if name is not None:
+            raise click.UsageError("--name and --all exclude each other")
+        _down_all(force)
+        return
     nodes: tuple[Node, ...] = ()
     if name is None:
         domain = load_domain(topology)
         name, nodes = domain.name, plan_nodes(domain)
     elif "/" in name or name in ("", ".", ".."):
-        raise LabError(f"{name!r} is not the name of a lab")
+        raise LabError(f"{name!r} is not the name of a lab", f"see them: {typed('lab', 'list', with_topology=False)}")
+    _take_down(name, nodes, force)
+
+
+def _down_all(force: bool) -> None:
+    found = labs_on_record()
+    if not found:
+        console.print("no lab is up: nothing to do")
+    for one in found:
+        if one.owner_runs and not force:
+            console.print(f"lab {one.name} is in use by process {one.owner_pid}, which takes it down when it ends: kept")
+        else:
+            _take_down(one.name, (), force=False)
+
+
+def _take_down(name: str, nodes: tuple[Node, ...], force: bool) -> None:
     if os.geteuid() != 0:
         raise LabError("taking a lab down needs root", "run it with sudo")
     with deferred_signals():
@@ -123,6 +150,28 @@ def down(topology: Path, name: str | None, force: bool) -> None:
         console.print(f"lab {name} is not up: nothing to do")
         return
     console.print(f"lab {name} is down: {removed.processes} processes ended, {removed.namespaces} namespaces removed")
+
+
+@lab.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array on standard output.")
+def list_labs(as_json: bool) -> None:
+    """Show every lab on this machine, also what a killed demo has left. Reads no topology file."""
+    found = labs_on_record()
+    if as_json:
+        wire = [{**asdict(one), "abandoned": one.abandoned, "condition": one.condition} for one in found]
+        click.echo(json.dumps(wire, indent=2))
+        return
+    if not found:
+        click.echo("no lab is up")
+        return
+    rows = [("lab", "REST", "built from", "state")]
+    rows += [(one.name, one.rest_url or "-", one.topology or "-", one.condition) for one in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        # Not a table of rich's: names and addresses are there to be copied whole, however narrow the terminal is.
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    example = next((one.name for one in found if one.abandoned or not one.readable), found[0].name)
+    click.echo(f"take one down: {typed('lab', 'down', '--name', example)}")
 
 
 @lab.command()
@@ -151,9 +200,13 @@ def status(topology: Path, as_json: bool) -> None:
 def move(topology: Path, mobile_node: str, mag: str, gap_ms: float, as_json: bool) -> None:
     """Move the mobile node MN (short name or MN-ID) to the link of MAG, without any preparation."""
     with _found(topology).mobile_node(mobile_node) as host:
-        moved = host.move(mag, gap_ms)
+        # A node that is there already would only lose its link for a moment.
+        there = host.attached_to() == mag
+        moved = Move(mobile_node=host.node.name, down=None, up=None) if there else host.move(mag, gap_ms)
     if as_json:
         click.echo(json.dumps({**asdict(moved), "gap_ms": moved.gap_ms}, indent=2))
+    elif there:
+        console.print(f"{moved.mobile_node} is at {mag} already: nothing is moved")
     elif moved.gap_ms is None or moved.down is None:
         console.print(f"{moved.mobile_node} is at {mag}")
     else:

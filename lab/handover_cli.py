@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`castover handover MN MAG`: ask the controller for a predictive handover and watch its steps."""
+"""`castover handover MN MAG`: ask the controller for a handover ahead of the move and watch its steps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.rest_client import HandoverTimeoutError, RestClient, follow_handover, get_handover, start_handover
 from lab.state import load_state
+from lab.typed import typed
 from topology.policy_store import PolicyStore
 
 EXIT_NOT_COMPLETED = 3
@@ -30,9 +31,15 @@ EXIT_NOT_COMPLETED = 3
     "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
     metavar="SECONDS", help="How long --wait waits.",
 )
+@click.option(
+    "--mode", type=click.Choice(["predictive", "join"]), default="predictive", show_default=True,
+    help="predictive: the groups are cloned to MAG ahead of the move; join: only the context goes ahead.",
+)
 @click.option("--rest", "rest", metavar="URL", help="The controller's REST API (default: the running lab's).")
 @said_plainly
-def handover(topology: Path, mobile_node: str, mag: str, wait: bool, timeout_s: float, rest: str | None) -> None:
+def handover(
+    topology: Path, mobile_node: str, mag: str, wait: bool, timeout_s: float, mode: str, rest: str | None
+) -> None:
     """Prepare the move of the mobile node MN (MN-ID, or its short name) to MAG.
 
     \b
@@ -41,7 +48,7 @@ def handover(topology: Path, mobile_node: str, mag: str, wait: bool, timeout_s: 
     mn_id, url = _where(topology, mobile_node, rest)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     with RestClient(url) as client:
-        handover_id = start_handover(client, mn_id, mag)
+        handover_id = start_handover(client, mn_id, mag, mode)
         said = f"handover {handover_id} of {mn_id} to {mag}"
         if not wait:
             console.print(f"{said}: {get_handover(client, handover_id)['state']}")
@@ -90,5 +97,6 @@ def _where(topology: Path, mobile_node: str, rest: str | None) -> tuple[str, str
         return mn_id, rest
     state = load_state(domain.name)
     if state is None or not state.rest_url:
-        raise LabError(f"lab {domain.name!r} has no controller running", "castover lab up, or name the API: --rest URL")
+        mend = f"{typed('lab', 'up')}, or name the API: --rest URL"
+        raise LabError(f"lab {domain.name!r} has no controller running", mend)
     return mn_id, state.rest_url

@@ -17,6 +17,7 @@ from typing import TypeVar
 from pyroute2 import netns
 
 from lab.errors import LabError
+from lab.typed import typed
 
 Result = TypeVar("Result")
 
@@ -60,7 +61,7 @@ def enter_namespace(name: str) -> None:
     try:
         descriptor = os.open(namespace_path(name), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise LabError(f"there is no network namespace {name}", "bring the lab up: castover lab up") from None
+        raise LabError(f"there is no network namespace {name}", f"bring the lab up: {typed('lab', 'up')}") from None
     try:
         if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
             number = ctypes.get_errno()

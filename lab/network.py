@@ -29,13 +29,14 @@ from lab.mobile_node import MobileNodeHost, build_mobile_node
 from lab.namespaces import create_namespace, namespace_exists
 from lab.neighbours import KEEPER, fill, write_neighbours
 from lab.plan import CONTROLLER_NODE, TRANSPORT_NODE, Node, plan_nodes, switch_macs, transport_neighbours
-from lab.processes import LabProcess, start_process
+from lab.processes import LabProcess, process_start_time, start_process
 from lab.requirements import check_requirements
 from lab.state import LabState, claim_lab_folder, lab_folder, load_state, remove_lab_folder, save_state
 from lab.switch import Switch
 from lab.switch_configuration import lma_configuration, mag_configuration
 from lab.teardown import take_down
 from lab.transport import TRANSPORT_NETWORK, build_transport, ports
+from lab.typed import typed
 from topology.model import TRANSPORT_BRIDGE, Domain
 
 Say = Callable[[str], None]
@@ -54,11 +55,11 @@ class Lab:
         """The lab of this domain that is up. Raises LabError when there is none, or it has other nodes."""
         state = load_state(domain.name)
         if state is None:
-            raise LabError(f"lab {domain.name!r} is not up", "bring it up: castover lab up")
+            raise LabError(f"lab {domain.name!r} is not up", f"bring it up: {typed('lab', 'up')}")
         if set(state.nodes) != set(plan_nodes(domain)):
             raise LabError(
                 f"lab {domain.name!r} was built from another topology ({state.topology or 'in memory'})",
-                "take it down first: castover lab down",
+                f"take it down first: {typed('lab', 'down')}",
             )
         return cls(domain=domain, nodes={node.name: node for node in state.nodes})
 
@@ -67,7 +68,7 @@ class Lab:
         """What is on disk now. Raises LabError when the lab has been taken down."""
         state = load_state(self.domain.name)
         if state is None:
-            raise LabError(f"lab {self.domain.name!r} is not up", "bring it up: castover lab up")
+            raise LabError(f"lab {self.domain.name!r} is not up", f"bring it up: {typed('lab', 'up')}")
         return state
 
     @property
@@ -120,11 +121,13 @@ class Lab:
 
 
 def build_lab(
-    domain: Domain, *, topology: Path | None = None, attach: bool = True, say: Say = lambda _: None
+    domain: Domain, *, topology: Path | None = None, attach: bool = True, say: Say = lambda _: None, owned: bool = False
 ) -> Lab:
     """Build the network of a domain: namespaces, links, switches, hosts; no controller, no agents.
 
-    `say` is told each phase. On any exception, Ctrl-C, SIGTERM and SIGHUP included, everything is taken down again.
+    `say` is told each phase. `owned`: the caller takes the lab down before it ends, which the record says.
+
+    On any exception, Ctrl-C, SIGTERM and SIGHUP included, everything is taken down again.
     Raises LabError, among others when a lab of that name is up already.
     """
     check_requirements()
@@ -134,7 +137,11 @@ def build_lab(
         try:
             _refuse_foreign_namespaces(domain.name, nodes)
             # On disk before anything is created: whatever happens next, `down` knows what to look for.
-            save_state(LabState(name=domain.name, topology=str(topology.resolve()) if topology else "", nodes=nodes))
+            owner = os.getpid() if owned else 0
+            save_state(LabState(
+                name=domain.name, topology=str(topology.resolve()) if topology else "", nodes=nodes, owner_pid=owner,
+                owner_start_time=process_start_time(owner) or 0 if owned else 0,
+            ))
         except BaseException:
             remove_lab_folder(domain.name)
             raise
@@ -154,7 +161,7 @@ def running_lab(
 ) -> Iterator[Lab]:
     """A lab for the length of a `with`: it is taken down however the block ends, signals included."""
     with deferred_signals() as interruption:
-        lab = build_lab(domain, topology=topology, attach=attach, say=say)
+        lab = build_lab(domain, topology=topology, attach=attach, say=say, owned=True)
         try:
             with interruption.allowed():
                 yield lab
@@ -167,7 +174,7 @@ def _refuse_foreign_namespaces(name: str, nodes: tuple[Node, ...]) -> None:
     if taken:
         raise LabError(
             f"network namespace {taken[0]} exists and belongs to no lab",
-            f"remove the leftovers: castover lab down --force, or give the domain another name than {name!r}",
+            f"remove the leftovers: {typed('lab', 'down', '--force')}, or give the domain another name than {name!r}",
         )
 
 

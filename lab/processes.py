@@ -49,7 +49,7 @@ class LabProcess:
         child = _children.get(self.pid)
         if child is not None:
             child.poll()
-        return _start_time(self.pid) == self.start_time
+        return process_start_time(self.pid) == self.start_time
 
 
 NETWORK_ELEMENTS = frozenset({"ovs-vswitchd", "ovsdb-server", "controller", "agent"})
@@ -99,7 +99,7 @@ def start_process(
         with contextlib.suppress(OSError):
             os.sched_setscheduler(child.pid, os.SCHED_RR, os.sched_param(1))
     process = LabProcess(
-        node=node.name, name=name, pid=child.pid, start_time=_start_time(child.pid) or 0, command=tuple(argv),
+        node=node.name, name=name, pid=child.pid, start_time=process_start_time(child.pid) or 0, command=tuple(argv),
         log=str(log),
     )
     write_json(record, asdict(process))
@@ -124,7 +124,7 @@ def stop_processes(lab_name: str, processes: Iterable[LabProcess]) -> int:
 
 def end_processes(pids: Iterable[int]) -> None:
     """SIGTERM, a grace of a few seconds, SIGKILL. Returns when all are gone (or beyond reach)."""
-    waiting = {pid: _start_time(pid) for pid in pids}
+    waiting = {pid: process_start_time(pid) for pid in pids}
     for number in (signal.SIGTERM, signal.SIGKILL):
         waiting = {pid: started for pid, started in waiting.items() if _runs(pid, started)}
         for pid in waiting:
@@ -156,10 +156,10 @@ def _runs(pid: int, started: int | None) -> bool:
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
         _children.pop(pid, None)
-    return started is not None and _start_time(pid) == started
+    return started is not None and process_start_time(pid) == started
 
 
-def _start_time(pid: int) -> int | None:
+def process_start_time(pid: int) -> int | None:
     """Start time of a running process; None when there is none of this id, or only its zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from lab.errors import LabError
+from lab.typed import typed
 
 ENDED = frozenset({"completed", "failed", "cancelled"})
 MAY_LEAVE = frozenset({"joined", "forwarding", "bound", "delivered"}) | ENDED
@@ -94,7 +95,7 @@ class RestClient:
                     continue
                 reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 raise RestError(
-                    0, f"no controller answers on {self.url}: {reason}", "is the lab up (castover lab status)?"
+                    0, f"no controller answers on {self.url}: {reason}", f"is the lab up ({typed('lab', 'status')})?"
                 ) from error
         document = _document(content)
         if response.status >= 300:

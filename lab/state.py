@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.plan import Node
+from lab.typed import typed
 
 RUN_FOLDER = Path("/run/castover")
 _VERSION = 1
@@ -33,6 +34,10 @@ class LabState:
     nodes: tuple[Node, ...]
     rest_url: str = ""
     """Where the controller's REST API is reachable from the machine itself; empty before the controller is started."""
+    owner_pid: int = 0
+    """The process that takes the lab down when it ends (a demo, a measurement); 0 when it stays up by itself."""
+    owner_start_time: int = 0
+    """Of that process, clock ticks after boot (proc(5)): an id alone may belong to somebody else by now."""
 
 
 def lab_folder(name: str) -> Path:
@@ -52,7 +57,7 @@ def claim_lab_folder(name: str) -> Path:
     try:
         folder.mkdir(mode=0o755)
     except FileExistsError:
-        raise LabError(f"lab {name!r} is up already", "take it down first: castover lab down") from None
+        raise LabError(f"lab {name!r} is up already", f"take it down first: {typed('lab', 'down')}") from None
     return folder
 
 
@@ -88,6 +93,9 @@ def load_state(name: str) -> LabState | None:
         if wire["version"] != _VERSION:
             return None
         nodes = tuple(Node(name=node["name"], kind=node["kind"], namespace=node["namespace"]) for node in wire["nodes"])
-        return LabState(name=wire["name"], topology=wire["topology"], nodes=nodes, rest_url=wire["rest_url"])
+        return LabState(
+            name=wire["name"], topology=wire["topology"], nodes=nodes, rest_url=wire["rest_url"],
+            owner_pid=wire.get("owner_pid", 0), owner_start_time=wire.get("owner_start_time", 0),
+        )
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None

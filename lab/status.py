@@ -15,6 +15,7 @@ from lab.delay_plan import delayed_paths
 from lab.errors import LabError
 from lab.namespaces import namespace_exists
 from lab.network import Lab
+from lab.plan import CONTROLLER_NODE
 from lab.processes import recorded_processes
 
 _PATHS_SHOWN_MAX = 40
@@ -24,6 +25,9 @@ _PATHS_SHOWN_MAX = 40
 def collect_status(lab: Lab) -> dict[str, Any]:
     """Nodes, processes, switches and mobile nodes; what cannot be read is null, with the reason in `error`."""
     state = lab.state
+    processes = recorded_processes(lab.domain.name)
+    controllers = [process.alive for process in processes if process.node == CONTROLLER_NODE]
+    controller_dead = bool(controllers) and not any(controllers)
     return {
         "name": lab.domain.name,
         "topology": state.topology,
@@ -38,10 +42,10 @@ def collect_status(lab: Lab) -> dict[str, Any]:
         ],
         "processes": [
             {"node": process.node, "name": process.name, "pid": process.pid, "alive": process.alive, "log": process.log}
-            for process in recorded_processes(lab.domain.name)
+            for process in processes
         ],
         "delays": _delays(lab),
-        "switches": [_switch(lab, name) for name in lab.switch_names()],
+        "switches": [_switch(lab, name, controller_dead) for name in lab.switch_names()],
         "mobile_nodes": [_mobile_node(lab, mobile_node.name) for mobile_node in lab.domain.mobile_nodes],
     }
 
@@ -64,9 +68,12 @@ def _delays(lab: Lab) -> dict[str, Any] | None:
     }
 
 
-def _switch(lab: Lab, name: str) -> dict[str, Any]:
+def _switch(lab: Lab, name: str, controller_dead: bool) -> dict[str, Any]:
     try:
         connections: dict[str, bool] | None = lab.switch(name).controller_connections()
+        if connections is not None and controller_dead:
+            # The switch itself writes down only every few seconds that a connection is gone.
+            connections = dict.fromkeys(connections, False)
         error = None
     except LabError as problem:
         connections, error = None, str(problem)
