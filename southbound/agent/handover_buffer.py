@@ -67,6 +67,8 @@ class HandoverBuffer:
         """
         known = self._mobile_nodes.get(mn_id)
         self._forget_routes()
+        for mobile_node in self._mobile_nodes.values():
+            mobile_node.leave_native = False
         if known is not None and known.tunnel_path == tunnel_path and not known.is_here:
             known.expect_only(memberships)
             known.cut_expected = cut_expected
@@ -115,18 +117,22 @@ class HandoverBuffer:
         return effects
 
     def hand_over_to_switch(self, mn_id: str) -> None:
-        """The switch delivers to this MN: it gets what still comes natively only where nobody else wants that.
+        """The switch delivers to this MN. What still comes natively is of the old rule, and is delivered.
 
-        A stream that others here are kept for goes on coming, in copies of what the switch gives this MN itself.
+        The switch gives a stream to the buffer either for all who are expected here or for none of them
+        (controller.forwarding), so this is never a copy of what it delivers itself; but see `others_listen`.
         """
         if (mobile_node := self._known(mn_id)) is not None:
             mobile_node.handed_over = True
-            self._forget_routes()
 
     def others_listen(self) -> None:
-        """Native packets come for others than the MNs known here: the switch's MNs get nothing more of that."""
+        """Native packets come for others than the MNs expected here: in copies of what the switch delivers itself.
+
+        So those handed over to it get nothing more of them, until `expect` begins a new life: then the switch may
+        take them back.
+        """
         for mobile_node in self._mobile_nodes.values():
-            mobile_node.leave_native = mobile_node.leave_native or mobile_node.handed_over
+            mobile_node.leave_native = mobile_node.handed_over
         self._forget_routes()
 
     def live_streams(self, mn_id: str, since: float) -> int:
@@ -221,6 +227,8 @@ class HandoverBuffer:
         for mobile_node in self._mobile_nodes.values():
             if path_index not in (NATIVE_PATH, mobile_node.tunnel_path):
                 continue
+            if path_index == NATIVE_PATH and mobile_node.leave_native:
+                continue
             if not mobile_node.wants(key):
                 if mobile_node.has_group(key):
                     mobile_node.account.counters["not_wanted"] += 1
@@ -231,7 +239,6 @@ class HandoverBuffer:
                 unused.append(mobile_node.mn_id)
             else:
                 route.append((mobile_node, stream))
-        route = _without_handed_over(route, path_index, key)
         if not route:
             # Not remembered: each of these packets is counted for the MNs whose filter keeps it out.
             self.totals["too_many_streams" if unused else "not_wanted"] += 1
@@ -245,23 +252,3 @@ class HandoverBuffer:
     def _forget_routes(self) -> None:
         self._routes.clear()
         self._routes_known = 0
-
-
-def _without_handed_over(
-    route: list[tuple[MobileNodeBuffer, StreamJoin]], path_index: int, key: bytes
-) -> list[tuple[MobileNodeBuffer, StreamJoin]]:
-    """A native packet that comes for somebody else has been copied to those whom the switch serves.
-
-    One that comes for nobody else is of the old rule, on its way since before the switch changed over. The other may
-    leave a moment before the switch knows, so an MN does not get the stream back.
-    """
-    if path_index != NATIVE_PATH:
-        return route
-    others = any(not mobile_node.handed_over for mobile_node, _ in route)
-    remaining = []
-    for taker in route:
-        if taker[0].handed_over and (others or taker[0].leave_native):
-            taker[0].leave(key)
-        else:
-            remaining.append(taker)
-    return remaining

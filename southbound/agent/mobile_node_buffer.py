@@ -59,7 +59,6 @@ class MobileNodeBuffer:
         self._confirmed_at: float | None = None
         self._seen = {TUNNEL: False, NATIVE: False}
         self._tunnel_open = True
-        self._left: set[bytes] = set()
         self.expect_only(memberships)
 
     @property
@@ -84,11 +83,7 @@ class MobileNodeBuffer:
     def wants(self, key: bytes) -> bool:
         """Whether packets of this stream are for it (RFC 3810 section 4.2)."""
         membership = self._memberships.get(key[16:])
-        return membership is not None and key not in self._left and membership.wants(addresses_of(key)[0])
-
-    def leave(self, key: bytes) -> None:
-        """The stream is not for it any more. Its state stays, so that there are never more of these than of those."""
-        self._left.add(key)
+        return membership is not None and membership.wants(addresses_of(key)[0])
 
     def live_streams(self, since: float) -> int:
         """How many streams have had a packet after `since`."""

@@ -29,6 +29,9 @@ QUIET_S = 0.03
 """After the confirmation: when nothing has come by either way for this long, the streams are silent."""
 WATCH_S = 0.15
 """After the confirmation: the end at the latest. Below new_mag.DIRECT_GRACE_S, when the buffer may be released."""
+CATCH_UP_S = 0.0008
+"""What the switch has written may reach the socket this much later: the kernel hands it on in a softirq, which can be left
+to another thread when the processors are busy. Below POLL_S: it means one more look."""
 SETTLE_S = 0.005
 """With several streams: none has come by the buffer port for this long, so all of them have changed over."""
 HOLD_S = 0.025
@@ -238,7 +241,8 @@ class SwitchTakeover:
         return ()
 
     def _settled(self, now: float) -> bool:
-        if self._streams <= 1 or now - max(self._last_packet_at, self._ending_at) >= SETTLE_S:
+        settle_s = SETTLE_S if self._streams > 1 else CATCH_UP_S
+        if now - max(self._last_packet_at, self._ending_at) >= settle_s:
             return True
         if not self._held_too_long(now):
             return False

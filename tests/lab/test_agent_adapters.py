@@ -260,8 +260,14 @@ def test_buffer_port_names_the_path_of_each_packet(link: Link) -> None:
                 await until(lambda: len(packets) == 201)
                 assert packets[:200] == [(number % 3, multicast_frame(number)[14:]) for number in range(200)]
                 assert packets[200] == (4, multicast_frame(4)[14:])
+                for number in range(100):
+                    os.write(tap, frame(path_mac(0), number))
+                assert not port.drain(60)
+                assert len(packets) == 261
+                assert port.drain()
+                assert packets[201:] == [(0, multicast_frame(number)[14:]) for number in range(100)]
                 assert port.counters == {
-                    "open_no_interface": 1, "received": 201, "discarded_no_path_mark": 1, "discarded_not_ipv6": 1,
+                    "open_no_interface": 1, "received": 301, "discarded_no_path_mark": 1, "discarded_not_ipv6": 1,
                     "discarded_short": 1,
                 }  # fmt: skip
                 assert port.count_overflow() == 0
@@ -269,8 +275,8 @@ def test_buffer_port_names_the_path_of_each_packet(link: Link) -> None:
                 port.close()
                 assert port.open()
                 os.write(tap, frame(path_mac(9), 9))
-                await until(lambda: len(packets) == 202)
-                assert packets[201][0] == 9
+                await until(lambda: len(packets) == 302)
+                assert packets[301][0] == 9
                 port.close()
             finally:
                 os.close(tap)

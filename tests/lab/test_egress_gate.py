@@ -226,7 +226,7 @@ def test_a_takeover_on_a_real_gate(link: Link, switch: socket.socket) -> None:
             takeovers.start()
         with inside(MAG):
             candidate = Candidate(port_name=ACCESS_PORT, streams=lambda: 1, egress_empty=lambda: True)
-            takeovers.prepare(ACCESS_PORT)
+            takeovers.expected(ACCESS_PORT)
             takeovers.asked("mn1", candidate)
             for number in (2, 3, 4):
                 switch.send(multicast_frame(number))
@@ -276,8 +276,19 @@ def test_who_waits_for_another_is_taken_over_with_it_or_not_yet(link: Link, swit
             switch.send(multicast_frame(2))
             numbers: list[int] = []
             await until(lambda: numbers.extend(link.received()) or len(numbers) >= 2)
+            assert numbers == [1, 2]
+            assert sum(takeovers.counters.values()) == 3
+            # Another one is expected: the switch may take it back, and change over once more.
+            takeovers.expected(ACCESS_PORT)
+            takeovers.may_change()
+            over: list[str] = []
+            takeovers.when_over("mn1", lambda: over.append("mn1"))
+            switch.send(multicast_frame(3))
+            await until(lambda: bool(over))
+            assert takeovers.counters["takeover_exact"] == 2
+            takeovers.end("mn1", here=True)
+            takeovers.may_change()
+            assert not takeovers.is_running("mn1")
             takeovers.close()
-        assert numbers == [1, 2]
-        assert sum(takeovers.counters.values()) == 3
 
     asyncio.run(scenario())

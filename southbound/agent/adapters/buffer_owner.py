@@ -76,7 +76,7 @@ class BufferOwner:
         match command:
             case ExpectMobileNode():
                 self.takeovers.end(mn_id, here=True)
-                self.takeovers.prepare(command.port)
+                self.takeovers.expected(command.port)
                 self._arrivals[mn_id] = _Arrival(
                     command.handover_id, self._ports[command.port], lambda: self._egress_empty(mn_id)
                 )

@@ -213,6 +213,9 @@ class MagProcess:
                 if isinstance(command, RetainPackets):
                     self._buffer.others_listen()
                 self._retained.carry_out(command, time.monotonic())
+            case ReleaseBuffer(mn_id=mn_id) if self._buffer.takeovers.is_running(mn_id):
+                # The barrier that the release has waited for says nothing of what is still on its way to the buffer.
+                self._buffer.takeovers.when_over(mn_id, lambda: self._carry_out(command))
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 report = self._buffer.release(mn_id, handover_id, time.monotonic())
                 if report is not None:

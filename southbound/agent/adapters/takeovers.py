@@ -55,8 +55,9 @@ class _Running:
 class Takeovers:
     """At most one for each MN. `drain` reads the buffer port, `hand_over(mn_id)` tells the buffer.
 
-    MNs that share a group are taken over together, when the last of them is ready (controller.forwarding): those that
-    have been refused wait here, and each time that the switch may change over their gates are shut as well.
+    MNs that share a group are taken over together, when the last of them is ready, and taken back when another one is
+    expected (controller.forwarding). So whoever has asked stays a candidate until `end`, and each time that the switch
+    may change over for somebody the gates of all candidates are shut, but for those known to be served by it.
     `counters` are those of SwitchTakeover and EgressGate, over all MNs.
     """
 
@@ -76,8 +77,9 @@ class Takeovers:
         self._hand_over = hand_over
         self._clock = clock
         self._running: dict[str, _Running] = {}
-        self._waiting: dict[str, Candidate] = {}
-        self._taken_over: set[str] = set()
+        self._candidates: dict[str, Candidate] = {}
+        self._served: set[str] = set()
+        self._afterwards: dict[str, Callable[[], None]] = {}
 
     def start(self) -> None:
         """In the network namespace of the ports: open and clear what an earlier process may have left."""
@@ -86,26 +88,34 @@ class Takeovers:
         for gate in self._gates.values():
             gate.clear_leftover()
 
-    def prepare(self, port_name: str) -> None:
+    def is_running(self, mn_id: str) -> bool:
+        """Whether the end of its takeover is awaited."""
+        return mn_id in self._running
+
+    def when_over(self, mn_id: str, then: Callable[[], None]) -> None:
+        """Call `then` in the event loop when its takeover, which is running, is over; a later call replaces this one."""
+        self._afterwards[mn_id] = then
+
+    def expected(self, port_name: str) -> None:
         """An MN is expected on this port: make its gate before anything is sent there."""
+        self._served.clear()
         gate = self._gates.get(port_name)
         if gate is not None:
             gate.prepare()
 
     def asked(self, mn_id: str, candidate: Candidate) -> None:
         """The switch is about to be asked to deliver to this MN: shut the gate. `answered` must follow."""
-        if mn_id in self._taken_over:
-            return
+        self._candidates[mn_id] = candidate
         if mn_id in self._running:
             self._tell(mn_id, Asked())
-        else:
+        elif mn_id not in self._served:
             self._begin(mn_id, candidate, asked=True)
         self.may_change()
 
     def may_change(self) -> None:
-        """The switch is about to be asked for something that may make it change over for those who wait, too."""
-        for mn_id, candidate in list(self._waiting.items()):
-            if mn_id not in self._running:
+        """The switch is about to be asked for something that may make it change over for other candidates, too."""
+        for mn_id, candidate in list(self._candidates.items()):
+            if mn_id not in self._running and mn_id not in self._served:
                 self._begin(mn_id, candidate, asked=False)
 
     def answered(self, mn_id: str, error: str | None) -> None:
@@ -132,11 +142,12 @@ class Takeovers:
     def end(self, mn_id: str, *, here: bool) -> None:
         """End it in any case: the handover is over, or the MN leaves."""
         self._tell(mn_id, Ended(here=here))
-        self._waiting.pop(mn_id, None)
-        self._taken_over.discard(mn_id)
+        self._candidates.pop(mn_id, None)
+        self._served.discard(mn_id)
 
     def close(self) -> None:
         """Every gate open; those of links that are down are removed (see EgressGate why not the others)."""
+        self._afterwards.clear()
         for mn_id in list(self._running):
             self.end(mn_id, here=True)
         for gate in self._gates.values():
@@ -151,11 +162,13 @@ class Takeovers:
         gate = self._gates.get(candidate.port_name)
         if gate is None:
             return
+        shut = gate.shut()
+        if not shut and not asked:
+            return  # without a gate nothing would tell
         now = self._clock()
         machine = SwitchTakeover(
-            gated=gate.shut(), streams=candidate.streams(), now=now, counters=self.counters, asked=asked
+            gated=shut, streams=candidate.streams(), now=now, counters=self.counters, asked=asked
         )
-        self._waiting[mn_id] = candidate
         self._running[mn_id] = running = _Running(machine, gate, candidate, now)
         self._arm(mn_id, running)
 
@@ -184,8 +197,6 @@ class Takeovers:
                     self._drain()
                     self._tell(mn_id, Drained(egress_empty=running.candidate.egress_empty()))
                 case Action.HAND_OVER:
-                    self._waiting.pop(mn_id, None)
-                    self._taken_over.add(mn_id)
                     self._hand_over(mn_id)
                 case Action.OPEN:
                     running.gate.open()
@@ -194,6 +205,11 @@ class Takeovers:
 
     def _over(self, mn_id: str, running: _Running) -> None:
         del self._running[mn_id]
+        if running.machine.first_held_at is not None:
+            self._served.add(mn_id)
+        then = self._afterwards.pop(mn_id, None)
+        if then is not None:
+            asyncio.get_running_loop().call_soon(then)
         if running.timer is not None:
             running.timer.cancel()
         now, first = self._clock(), running.machine.first_held_at

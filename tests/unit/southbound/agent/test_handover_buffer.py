@@ -449,6 +449,52 @@ def test_remembered_packets_are_limited() -> None:
     assert sum(isinstance(thing, Entry) for thing in gc.get_objects()) < 30
 
 
+# --- the switch delivers -----------------------------------------------------------------------------------------------
+
+
+def joined(driver: Driver) -> Driver:
+    driver.tunnel(1, 2)
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.native(2, 3)
+    assert Joined(mn_id=MN) in driver.effects
+    return driver
+
+
+def test_what_is_on_its_way_when_the_switch_has_taken_over_is_delivered_and_counted(driver: Driver) -> None:
+    joined(driver)
+    assert driver.buffer.live_streams(MN, driver.now - 1) == 1
+    assert driver.buffer.live_streams(MN, driver.now) == 0
+    driver.buffer.hand_over_to_switch(MN)
+    driver.native(4)
+    assert driver.numbers() == [1, 2, 3, 4]
+    assert driver.count("after_takeover") == 1
+    assert driver.balance() == 0
+
+
+def test_what_comes_for_others_is_not_delivered_to_one_that_the_switch_serves(driver: Driver) -> None:
+    joined(driver)
+    driver.buffer.others_listen()
+    driver.native(4)
+    assert driver.numbers()[-1] == 4
+    driver.buffer.hand_over_to_switch(MN)
+    driver.buffer.others_listen()
+    driver.native(5)
+    assert driver.numbers()[-1] == 4
+    assert driver.buffer.totals["not_wanted"] == 1
+    # Another one is expected, with which it shares the buffer again.
+    driver.buffer.expect(OTHER_MN, any_source(), TUNNEL, driver.now)
+    driver.native(6)
+    assert driver.numbers()[-1] == 6
+
+
+def test_nobody_is_handed_over_who_is_not_expected(driver: Driver) -> None:
+    driver.buffer.hand_over_to_switch(OTHER_MN)
+    assert driver.buffer.live_streams(OTHER_MN, 0.0) == 0
+    assert driver.buffer.totals["unknown_mobile_node"] == 1
+
+
 # --- end ---------------------------------------------------------------------------------------------------------------
 
 

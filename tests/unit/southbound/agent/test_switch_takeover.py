@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections import Counter, deque
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from southbound.agent.new_mag import DIRECT_GRACE_S
 from southbound.agent.switch_takeover import (
     ANSWER_S,
+    CATCH_UP_S,
     HELD_FRAMES_MAX,
     HOLD_S,
     POLL_S,
@@ -50,8 +51,12 @@ def test_the_first_frame_that_waits_is_followed_by_draining_and_the_opening() ->
     assert takeover.handle(Confirmed(), 0.002) == ()
     assert takeover.handle(Observed(held=0), 0.003) == ()
     assert takeover.handle(Observed(held=2), 0.004) == (Action.DRAIN,)
-    assert takeover.handle(Drained(egress_empty=True), 0.004) == HANDED_OVER
-    assert (takeover.phase, takeover.outcome, takeover.held_most) == (Phase.OVER, "takeover_exact", 2)
+    # Once more: what the switch wrote before may reach the socket a little later.
+    assert takeover.handle(Drained(egress_empty=True), 0.004) == ()
+    assert takeover.handle(Observed(held=3), 0.004 + POLL_S) == (Action.DRAIN,)
+    assert takeover.handle(Drained(egress_empty=True), 0.004 + POLL_S) == HANDED_OVER
+    assert (takeover.phase, takeover.outcome, takeover.held_most) == (Phase.OVER, "takeover_exact", 3)
+    assert takeover.first_held_at == 0.004
     assert takeover.next_deadline() is None
     assert counters == {"takeover_exact": 1}
 
@@ -68,7 +73,7 @@ def test_what_waits_to_be_sent_by_the_agent_goes_before_what_waits_in_front_of_t
     takeover, _ = started()
     takeover.handle(Confirmed(), 0.0)
     assert takeover.handle(Observed(held=1), 0.001) == (Action.DRAIN,)
-    assert takeover.handle(Drained(egress_empty=False), 0.001) == ()
+    assert takeover.handle(Drained(egress_empty=False), 0.002) == ()
     assert takeover.handle(Observed(held=3), 0.002) == ()
     assert takeover.handle(EgressEmpty(), 0.003) == HANDED_OVER
 
@@ -76,7 +81,7 @@ def test_what_waits_to_be_sent_by_the_agent_goes_before_what_waits_in_front_of_t
 def test_frames_do_not_wait_for_a_slow_egress_for_ever() -> None:
     takeover, counters = started()
     takeover.handle(Observed(held=1), 0.001)
-    takeover.handle(Drained(egress_empty=False), 0.001)
+    takeover.handle(Drained(egress_empty=False), 0.002)
     assert takeover.handle(Observed(held=9), 0.001 + HOLD_S) == HANDED_OVER
     assert counters == {"takeover_exact": 1, "takeover_hold_limit": 1}
 
@@ -175,7 +180,7 @@ def test_one_that_waits_for_another_is_taken_over_with_it() -> None:
     takeover, counters = started(asked=False)
     assert takeover.handle(Confirmed(), 0.001) == ()
     assert takeover.handle(Observed(held=1), 0.002) == (Action.DRAIN,)
-    assert takeover.handle(Drained(egress_empty=True), 0.002) == HANDED_OVER
+    assert takeover.handle(Drained(egress_empty=True), 0.003) == HANDED_OVER
     assert counters == {"takeover_exact": 1}
 
 
@@ -198,6 +203,7 @@ def test_one_that_waits_may_ask_itself_meanwhile() -> None:
 
 def test_the_watch_is_over_before_the_buffer_is_freed() -> None:
     assert WATCH_S + HOLD_S < DIRECT_GRACE_S
+    assert CATCH_UP_S < POLL_S < SETTLE_S < HOLD_S
 
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
@@ -212,6 +218,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     gated=st.booleans(),
     asked=st.booleans(),
@@ -299,6 +306,7 @@ class Model:
                 self.held.clear()
 
 
+@settings(deadline=None)
 @given(data=st.data(), slow_egress=st.booleans())
 def test_one_stream_comes_once_and_in_order(data: st.DataObject, slow_egress: bool) -> None:
     model = Model(1)
@@ -323,13 +331,14 @@ def test_one_stream_comes_once_and_in_order(data: st.DataObject, slow_egress: bo
                 model.tell(Confirmed())
     model.changed[0] = True
     model.packet(0)
-    model.poll()
-    model.send_all()
-    assert model.gate_open
+    while not model.gate_open:
+        model.poll()
+        model.send_all()
     assert model.counters["takeover_exact"] == 1
     assert model.received == [(0, number) for number in range(model.sent[0])]
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_streams_that_change_over_one_by_one_stay_in_order(data: st.DataObject) -> None:
     model = Model(3)
