@@ -28,9 +28,12 @@ from controller.commands import (
 from controller.events import Event
 from controller.lma import LmaCore
 from controller.snapshot import Snapshot
+from southbound.drop_log import DropLog
 
 _log = logging.getLogger("castover.lma")
 _IDLE_S = 3600.0
+_RATIONED = "mobility_packet_dropped"
+"""Anybody who reaches the LMA can cause this one as often as he likes."""
 QUEUE_MAX = 10_000
 """Events that may wait: a peer that floods is cut off, what is known stays (`event_dropped` counts)."""
 
@@ -61,6 +64,7 @@ class Executor:
         self._switches: Switches | None = None
         self._listeners: list[Callable[[RecordEvent, float], None]] = []
         self.dropped_events = 0
+        self._drops = DropLog()
 
     def connect(self, agents: AgentServer, switches: Switches) -> None:
         """Say where commands go."""
@@ -100,7 +104,9 @@ class Executor:
             os._exit(70)
 
     def _step(self) -> None:
-        deadlines = [self._core.next_deadline(), self._switches.next_deadline() if self._switches else None]
+        deadlines = [self._core.next_deadline(), self._drops.next_deadline()]
+        if self._switches is not None:
+            deadlines.append(self._switches.next_deadline())
         wait = min([at - time.monotonic() for at in deadlines if at is not None], default=_IDLE_S)
         try:
             event, reply = self._events.get(timeout=max(wait, 0.0)) if wait > 0 else self._events.get_nowait()
@@ -116,6 +122,8 @@ class Executor:
             self._execute(self._core.tick(now))
         if self._switches is not None:
             self._switches.tick(now)
+        for summary in self._drops.tick(now):
+            _log.info("%s", summary.line(_RATIONED, time.time() - now))
 
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:
@@ -125,7 +133,8 @@ class Executor:
         agents, switches = self._agents, self._switches
         match command:
             case RecordEvent():
-                _log.info("%s", _line(command))
+                if command.name != _RATIONED or self._drops.drop(str(command.fields["reason"]), time.monotonic()):
+                    _log.info("%s", _line(command))
                 for listener in self._listeners:
                     listener(command, time.time())
             case SetForwarding() if switches is not None:

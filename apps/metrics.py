@@ -159,14 +159,17 @@ class _CoreCollector(Collector):
         )
         drops = CounterMetricFamily(
             "castover_drops", "What was dropped, ignored or refused, by the part that did and why.",
-            labels=["part", "reason"],
+            labels=["part", "mag", "reason"],
         )
         for name, count in sorted(picture.counters.items()):
             part, _, reason = name.partition(".")
             if part == _PROXY_BINDING_UPDATE:
                 updates.add_metric([reason], count)
             else:
-                drops.add_metric([part, reason], count)
+                drops.add_metric([part, "", reason], count)
         for (part, reason), count in sorted(self._dropped().items()):
-            drops.add_metric([part, reason], count)
+            drops.add_metric([part, "", reason], count)
+        for mag in picture.mags:
+            for reason, count in sorted(mag["counters"].items()):
+                drops.add_metric(["agent", mag["id"], reason], count)
         yield from (updates, drops)

@@ -67,7 +67,7 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
 def _counters(state: LmaState, mag_id: str, counters: dict[str, int]) -> Reaction:
     """Kept for REST and metrics only: no event, or a flood at a MAG would be one here."""
     if any(methods.COUNTER_NAME.fullmatch(name) is None or count < 0 for name, count in counters.items()):
-        return _ignored(state, mag_id, "counters_malformed")
+        return ignored(state, mag_id, "counters_malformed")
     state.agent_counters[mag_id] = dict(counters)
     return Reaction()
 

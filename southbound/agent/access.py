@@ -36,6 +36,8 @@ class Heard:
     effects: list[Command] = field(default_factory=list)
     indication: HandoverIndication | None = None
     """The MN's own HO-Initiate."""
+    dropped: str = ""
+    """Why the frame was dropped and counted; '' when it was not."""
 
 
 @dataclass(slots=True)
@@ -193,7 +195,7 @@ class AccessLinks:
 
     def _dropped(self, reason: str) -> Heard:
         self._context.counters[reason] += 1
-        return Heard()
+        return Heard(dropped=reason)
 
 
 def _is_mld(packet: Ipv6Packet) -> bool:

@@ -142,6 +142,10 @@ class SendContextTransfer:
     destination: IPv6Address
 
 
+PACKET_DROPPED = "packet_dropped"
+"""The fact that a peer or an MN can cause as often as it likes: the log rations it, by its field `reason`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFact:
     """One fact for the log."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from southbound.agent.access import AccessLinks
-from southbound.agent.commands import Command, RecordFact, SendContextTransfer
+from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact, SendContextTransfer
 from southbound.agent.context import MagContext
 from southbound.agent.departed import DepartedContexts
 from southbound.codec.cxtp import (
@@ -211,7 +211,7 @@ class ContextTransfer:
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1
-        return [RecordFact(name="packet_dropped", fields={"reason": reason})]
+        return [RecordFact(name=PACKET_DROPPED, fields={"reason": reason})]
 
 
 def previous_address(profile: MobileNode) -> IPv6Address:

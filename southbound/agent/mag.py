@@ -9,6 +9,7 @@ from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import (
+    PACKET_DROPPED,
     AnswerController,
     Command,
     NotifyController,
@@ -172,6 +173,8 @@ class MagCore:
 
     def _access_frame(self, port: str, frame: bytes, now: float) -> list[Command]:
         heard = self._links.frame(port, frame, now)
+        if heard.dropped:
+            return [RecordFact(name=PACKET_DROPPED, fields={"reason": heard.dropped, "port": port})]
         commands = self._attachments.heard(heard.profile, heard.effects, now)
         if heard.indication is not None and heard.profile is not None:
             commands += self._indicated(heard.profile, heard.indication, now)
@@ -272,4 +275,4 @@ class MagCore:
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1
-        return [RecordFact(name="packet_dropped", fields={"reason": reason})]
+        return [RecordFact(name=PACKET_DROPPED, fields={"reason": reason})]

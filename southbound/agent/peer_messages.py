@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
 from southbound.agent.binding_update_list import BindingUpdateList
-from southbound.agent.commands import Command, RecordFact
+from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
 from southbound.agent.context import MagContext
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.handover_exchange import token_parts
@@ -145,4 +145,4 @@ class PeerMessages:
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1
-        return [RecordFact(name="packet_dropped", fields={"reason": reason})]
+        return [RecordFact(name=PACKET_DROPPED, fields={"reason": reason})]

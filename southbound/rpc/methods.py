@@ -7,17 +7,21 @@ has the two ways in and out. Times are seconds since 1970. docs/rpc.md lists all
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from southbound.rpc.parameters import Memberships, RpcParameterError, decode_params, encode_params
 
 __all__ = [
-    "AGENT_METHODS", "CONTROLLER_METHODS", "BufferReport", "CancelHandover", "CloneGroups", "DeliverDirectly",
-    "FinishForwarding", "Hello", "JoinGroups", "MembershipReported", "Memberships", "MobileNodeAttached",
-    "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding", "ReleaseForwarding", "RpcParameterError",
-    "StartHandover", "StepReached", "Synchronised", "decode_params", "encode_params",
+    "AGENT_METHODS", "CONTROLLER_METHODS", "COUNTER_NAME", "AgentCounters", "BufferReport", "CancelHandover",
+    "CloneGroups", "DeliverDirectly", "FinishForwarding", "Hello", "JoinGroups", "MembershipReported", "Memberships",
+    "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding", "ReleaseForwarding",
+    "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "decode_params", "encode_params",
 ]
+
+COUNTER_NAME = re.compile(r"[a-z0-9_]{1,100}")
+"""What a name in agent.counters looks like: it becomes a label of a metric."""
 
 # --- agent -> controller -------------------------------------------------------------------------------------------
 
@@ -162,6 +166,17 @@ class BufferReport:
     counters: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentCounters:
+    """What the agent has dropped, refused or given up since its start, by reason. Notification.
+
+    After every hello, and then when something has changed, at most once a second; replaces what was told before.
+    """
+
+    method: ClassVar[str] = "agent.counters"
+    counters: dict[str, int]
+
+
 # --- controller -> agent -------------------------------------------------------------------------------------------
 
 
@@ -200,6 +215,7 @@ CONTROLLER_METHODS: dict[str, type[Any]] = {
     for cls in (
         Hello, MobileNodeAttached, MobileNodeDetached, MobileNodeRetained, MembershipReported, Synchronised,
         PrepareForwarding, JoinGroups, CloneGroups, DeliverDirectly, ReleaseForwarding, StepReached, BufferReport,
+        AgentCounters,
     )
 }
 """What an agent may call on the controller."""

@@ -25,7 +25,8 @@ Names = tuple[str, ...]
 
 _TEXT_MAX = 1024
 _NAMES_MAX = 4096
-_COUNTERS_MAX = 64
+COUNTERS_MAX = 256
+"""Names in a map of counters."""
 _FILTER_MODES = tuple(mode.value for mode in FilterMode)
 
 
@@ -116,11 +117,11 @@ def _from_wire(parameter: _Parameter, value: Any, name: str, memberships_max: in
             raise RpcParameterError(name, f"allowed: a list of at most {_NAMES_MAX} names")
         return tuple(value)
     if typing.get_origin(hint) is dict:
-        good = isinstance(value, dict) and len(value) <= _COUNTERS_MAX and all(
+        good = isinstance(value, dict) and len(value) <= COUNTERS_MAX and all(
             isinstance(k, str) and len(k) <= _TEXT_MAX and type(v) is int for k, v in value.items()
         )
         if not good:
-            raise RpcParameterError(name, f"allowed: a map of at most {_COUNTERS_MAX} names to whole numbers")
+            raise RpcParameterError(name, f"allowed: a map of at most {COUNTERS_MAX} names to whole numbers")
         return value
     if hint is float and type(value) is int:
         value = float(value)

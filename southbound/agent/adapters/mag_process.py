@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import time
+from collections import Counter
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -21,6 +22,7 @@ from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
 from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import (
+    PACKET_DROPPED,
     AnswerController,
     CallController,
     Command,
@@ -41,6 +43,7 @@ from southbound.agent.commands import (
     UnwatchSent,
     WatchSent,
 )
+from southbound.agent.counter_report import CounterReport
 from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.events import (
     AccessFrameReceived,
@@ -55,6 +58,7 @@ from southbound.agent.events import (
     MobilityHeaderReceived,
 )
 from southbound.agent.mag import MagCore
+from southbound.drop_log import DropLog, DropSummary
 from southbound.rpc.errors import ErrorCode, RpcError
 from southbound.rpc.methods import DeliverDirectly, Hello, ReleaseForwarding
 from southbound.rpc.session import SessionLimits
@@ -62,6 +66,8 @@ from topology.model import MAG_BUFFER_PORT, Domain, Mag
 
 _log = logging.getLogger("castover.mag")
 _ETHERNET_HEADER = 14
+_REPORT_EVERY_S = 1.0
+"""Of drops: to the controller when they have changed, and to the log what is due."""
 
 
 class MagProcess:
@@ -94,13 +100,15 @@ class MagProcess:
             port=domain.controller.rpc_port,
             hello=Hello(mag_id=mag.id, version=version, process_id=os.getpid()),
             on_request=self._controller_called,
-            on_connected=lambda: self._handle(ControllerConnected()),
+            on_connected=self._controller_there,
             on_disconnected=self._controller_gone,
             limits=SessionLimits(
                 memberships_max=domain.limits.groups_per_mobile_node, sources_max=domain.limits.sources_per_group
             ),
         )
         self._timer: asyncio.TimerHandle | None = None
+        self._drops, self._report = DropLog(), CounterReport()
+        self._reporter: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Future[Any]] = set()
 
     def start(self) -> None:
@@ -116,12 +124,16 @@ class MagProcess:
         # Last: it reports at once who is there already.
         self._links.open()
         self._rpc.start()
+        self._report_drops()
         _log.info("event=agent_started mag_id=%s address=%s process_id=%d", self._mag.id, self._mag.address, os.getpid())
 
     async def close(self) -> None:
         """Close everything; rules stay, so MNs that are here go on receiving."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._reporter is not None:
+            self._reporter.cancel()
+        self._log_drops(self._drops.rest())
         await self._rpc.close()
         self._links.close()
         self._buffer.takeovers.close()
@@ -167,6 +179,11 @@ class MagProcess:
         self._buffer.packet(path_index, packet, now)
         self._retained.packet(path_index, packet, now)
         self._arm()
+
+    def _controller_there(self) -> None:
+        self._handle(ControllerConnected())
+        self._report.connected()
+        self._tell_counters()
 
     def _controller_gone(self, reason: str) -> None:
         _log.warning("event=controller_away reason=%r", reason)
@@ -221,7 +238,8 @@ class MagProcess:
                 if report is not None:
                     self._rpc.notify(report)
             case RecordFact(name=name, fields=fields):
-                _log.info("event=%s %s", name, " ".join(f"{key}={value!r}" for key, value in fields.items()))
+                if name != PACKET_DROPPED or self._drops.drop(str(fields["reason"]), time.monotonic()):
+                    _log.info("event=%s %s", name, " ".join(f"{key}={value!r}" for key, value in fields.items()))
             case AnswerController():
                 pass  # the return of _controller_called
 
@@ -251,6 +269,37 @@ class MagProcess:
         # The log takes bare IPv6 packets.
         if not self._ports[name].watch_sent(lambda frame, now: log.sent(frame[_ETHERNET_HEADER:], now)):
             _log.warning("event=watch_failed port=%s", name)
+
+    # --- drops ----------------------------------------------------------------------------------------------------
+
+    def _report_drops(self) -> None:
+        self._reporter = asyncio.get_running_loop().call_later(_REPORT_EVERY_S, self._report_drops)
+        self._log_drops(self._drops.tick(time.monotonic()))
+        if self._rpc.connected:
+            self._tell_counters()
+
+    def _log_drops(self, summaries: list[DropSummary]) -> None:
+        for summary in summaries:
+            _log.info("%s", summary.line(PACKET_DROPPED, time.time() - time.monotonic()))
+
+    def _tell_counters(self) -> None:
+        self._buffer_port.count_overflow()
+        access: Counter[str] = Counter()
+        for port in self._ports.values():
+            access.update(port.counters)
+        report = self._report.due({
+            "": self._core.counters,
+            "access_port": access,
+            "mobility_socket": self._mobility.counters,
+            "context_transfer_socket": self._transfer.counters,
+            "buffer_port": self._buffer_port.counters,
+            "retained": self._retained.counters(),
+            "switch": self._buffer.takeovers.counters,
+            "links": self._links.counters,
+            "rpc": self._rpc.discarded(),
+        })
+        if report is not None:
+            self._rpc.notify(report)
 
     # --- time -----------------------------------------------------------------------------------------------------
 

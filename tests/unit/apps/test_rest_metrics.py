@@ -95,8 +95,28 @@ def test_updates_by_status_and_drops_by_reason(world: RestWorld) -> None:
     found = read(world)
     assert found["castover_proxy_binding_updates_total", "0"] == 1
     assert found["castover_proxy_binding_updates_total", "157"] == 1
-    assert found["castover_drops_total", "mobility_dropped", "checksum"] == 1
-    assert found["castover_drops_total", "event_queue", "full"] == 3
+    assert found["castover_drops_total", "", "mobility_dropped", "checksum"] == 1
+    assert found["castover_drops_total", "", "event_queue", "full"] == 3
+
+
+def test_drops_of_an_agent_are_those_that_it_told_last(world: RestWorld) -> None:
+    facts = len(world.executor.facts)
+    world.notify("mag1", methods.AgentCounters(counters={"frame_without_carrier": 3, "others": 1}))
+    world.notify("mag1", methods.AgentCounters(counters={"frame_without_carrier": 5}))
+    world.executor.post(AgentDisconnected(mag_id="mag1"))
+    found = {key: value for key, value in read(world).items() if "agent" in key}
+    assert found == {("castover_drops_total", "mag1", "agent", "frame_without_carrier"): 5}
+    assert [mag["counters"] for mag in world.get("/v1/mags").json["mags"]] == [{"frame_without_carrier": 5}, {}]
+    assert len(world.executor.facts) == facts + 1, "counters are no events"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\nb", 'a"} 1', "Ünknown"])
+def test_what_agents_send_does_not_make_odd_labels(world: RestWorld, name: str) -> None:
+    world.notify("mag1", methods.AgentCounters(counters={name: 1, "good": 1}))
+    world.notify("mag2", methods.AgentCounters(counters={"good": -1}))
+    found = read(world)
+    assert not any("agent" in key for key in found)
+    assert found["castover_drops_total", "", "agent_message_ignored", "counters_malformed"] == 2
 
 
 def test_what_is_connected(world: RestWorld) -> None:

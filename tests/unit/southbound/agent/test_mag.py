@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from southbound.agent.commands import CallController, Command, CutBuffer, SendMobilityHeader
+from southbound.agent.commands import (
+    PACKET_DROPPED,
+    CallController,
+    Command,
+    CutBuffer,
+    RecordFact,
+    SendMobilityHeader,
+)
 from southbound.agent.context import dialect_between
 from southbound.agent.events import (
     AccessFrameReceived,
@@ -362,6 +369,8 @@ def test_another_link_layer_address_is_not_the_mobile_node() -> None:
     frame = encode_ethernet(EthernetFrame(destination=bytes(6), source=MN2.link_layer_id, payload=packet))
     assert hears(subject, frame) == before
     assert subject.counters["frame_of_unknown_link_layer_id"] == 1
+    fact = RecordFact(name=PACKET_DROPPED, fields={"reason": "frame_of_unknown_link_layer_id", "port": "mn1"})
+    assert subject.handle(AccessFrameReceived(port="mn1", frame=frame), 2.0) == [fact]
 
 
 def test_only_carrier_attaches() -> None:
