@@ -93,6 +93,12 @@ class AccessPort:
             self.counters["received"] += 1
             self._on_frame(frame, self._clock())
 
+    def count_overflow(self) -> int:
+        """Frames lost so far because the receive buffer was full; also brings the counter up to date."""
+        if self._port is not None:
+            self._port.statistics()
+        return self.counters["receive_overflow"]
+
     def send(self, frame: bytes) -> bool:
         """Send one whole Ethernet frame to the mobile node: True when its end of the link has taken the frame.
 

@@ -286,6 +286,7 @@ class MagProcess:
         self._buffer_port.count_overflow()
         access: Counter[str] = Counter()
         for port in self._ports.values():
+            port.count_overflow()
             access.update(port.counters)
         report = self._report.due({
             "": self._core.counters,
