@@ -11,16 +11,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.capture import start_captures, stop_captures
+from lab.demo_modes import MODES
 from lab.demo_result import RunResult, accounts_of
 from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
 from lab.demo_settings import PORT, Cast, DemoSettings, choose_cast, write_demo_topology
 from lab.errors import LabError
+from lab.interruption import deferred_signals
+from lab.inventory import labs_on_record
 from lab.leftovers import look_for_leftovers
 from lab.network import Lab, running_lab
 from lab.processes import last_log_lines, recorded_processes
 from lab.programs import start_programs
 from lab.rest_client import RestClient
 from lab.stream import MeasuredStream, StreamSettings
+from lab.teardown import take_down
 from topology.load import load_topology
 
 _READY_TIMEOUT_S = 30.0
@@ -34,8 +38,8 @@ Say = Callable[[str], None]
 def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], None]) -> None:
     """All runs; `finished` gets each as it is done. Raises LabError, TopologyError; the lab is gone in every case."""
     with tempfile.TemporaryDirectory(prefix="castover-demo-") as folder:
-        for dialect in settings.dialects:
-            topology = write_demo_topology(settings.topology, Path(folder), dialect)
+        for dialect, attach_mode, modes in _labs(settings):
+            topology = write_demo_topology(settings.topology, Path(folder), dialect, attach_mode)
             domain = load_topology(topology)
             cast = choose_cast(domain)
             label = f"dialect {dialect}: "
@@ -48,12 +52,29 @@ def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], N
                 start_programs(lab, topology, phase)
                 with RestClient(lab.state.rest_url) as client:
                     _attach(lab, client, cast, phase)
-                    for mode in settings.modes:
+                    for mode in modes:
                         result = _run(lab, client, cast, settings, dialect, mode, phase)
                         if result.completed < len(result.runs) or result.leftovers:
                             _copy_logs(lab, settings.logs / f"{dialect}-{mode}")
                         finished(result)
             phase("lab taken down")
+
+
+def remove_abandoned_demos(say: Say) -> None:
+    """Take down what demos that were killed have left: nobody else does, and their names never come again."""
+    for found in labs_on_record():
+        if found.is_demo and found.abandoned:
+            say(f"removing lab {found.name}, which a demo that was killed (process {found.owner_pid}) has left")
+            with deferred_signals():
+                take_down(found.name)
+
+
+def _labs(settings: DemoSettings) -> list[tuple[str, str | None, list[str]]]:
+    """(dialect, attach mode, modes) of each lab to build: modes that want the same domain share one."""
+    modes: dict[str | None, list[str]] = {}
+    for mode in settings.modes:
+        modes.setdefault(MODES[mode].attach_mode, []).append(mode)
+    return [(dialect, attach_mode, names) for dialect in settings.dialects for attach_mode, names in modes.items()]
 
 
 def _attach(lab: Lab, client: RestClient, cast: Cast, say: Say) -> None:

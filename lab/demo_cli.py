@@ -11,10 +11,10 @@ from rich.console import Console
 
 from lab.capture import check_capture_tools
 from lab.cli import load_domain, progress, said_plainly, topology_option
-from lab.demo import run_demo
+from lab.demo import remove_abandoned_demos, run_demo
+from lab.demo_modes import MODES, PLAIN, PREDICTIVE
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult, run_report
-from lab.demo_run import PLAIN, PREDICTIVE
 from lab.demo_settings import DemoSettings, choose_cast
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
@@ -23,7 +23,7 @@ from lab.requirements import check_requirements
 from lab.state import write_json
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
 
-_MODES = {"predictive": (PREDICTIVE,), "plain": (PLAIN,), "both": (PREDICTIVE, PLAIN)}
+_MODES = {**{mode: (mode,) for mode in MODES}, "both": (PREDICTIVE, PLAIN)}
 _DIALECTS = {"draft": ("draft",), "rfc": ("rfc",), "both": ("draft", "rfc")}
 _PLAIN_WIDTH = 132
 _LONGEST_HANDOVER_S = 60
@@ -48,7 +48,7 @@ _LONGEST_HANDOVER_S = 60
 )
 @click.option(
     "--mode", type=click.Choice(list(_MODES)), default="both", show_default=True,
-    help="predictive: with handover preparation; plain: PMIPv6 only.",
+    help="; ".join(f"{name}: {mode.words}" for name, mode in MODES.items()) + "; both: predictive, then plain.",
 )
 @click.option(
     "--dialect", type=click.Choice(list(_DIALECTS)), help="HI/HAck layout (default: what the topology says).",
@@ -85,6 +85,8 @@ def demo(
     )
     if rate_pps * handovers * _LONGEST_HANDOVER_S > RECORDS_MAX * 10:
         raise LabError(f"{handovers} handovers at {rate_pps:g} packets/s are too many to record", "lower one of them")
+    if trigger != "rest" and any(MODES[name].announced not in (None, PREDICTIVE) for name in settings.modes):
+        raise LabError(f"HO-Initiate of a mobile node cannot ask for mode {mode}", "use --trigger rest")
     _prepare_output(pcap, json_file)
     console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, highlight=False)
     results: list[RunResult] = []
@@ -95,6 +97,7 @@ def demo(
 
     try:
         with progress("demo") as say:
+            remove_abandoned_demos(lambda what: click.echo(what, err=True))
             run_demo(settings, say, finished)
     except (KeyboardInterrupt, LabInterrupted):
         console.print("interrupted: the lab is taken down, what follows is not the whole demo")
@@ -123,7 +126,6 @@ def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:
 
 
 def _write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
-    """One run: its object; several: a list `runs` of those. With the machine in either case."""
+    """The form is the same however many runs there are; docs/demo.md describes it."""
     runs = [run_report(result) for result in results]
-    document = runs[0] if len(runs) == 1 else {"runs": runs}
-    write_json(file, {"machine": describe_machine(), "complete": complete, **document})
+    write_json(file, {"machine": describe_machine(), "complete": complete, "runs": runs})

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from lab.accounting import Tally, percentile
-from lab.demo_result import RunResult, preparation_ms, steps_in_ms
-from lab.demo_run import PREDICTIVE, HandoverRun
+from lab.demo_modes import origin
+from lab.demo_result import RunResult, native_came_first, preparation_ms, steps_in_ms
+from lab.demo_run import HandoverRun
 
 _GOOD, _BAD = "green", "red"
 
@@ -22,7 +23,9 @@ def print_run(result: RunResult, console: Console) -> None:
     console.rule(f"[bold]{result.mode}[/], dialect {result.dialect}", align="left")
     if result.runs:
         console.print(_first_handover(result.runs[0], result.mode))
+        console.print()
     console.print(_handovers(result))
+    _print_legend(result, console)
     console.print(_nodes(result))
     for run in result.runs:
         if run.error:
@@ -64,9 +67,29 @@ def print_summary(results: Sequence[RunResult], console: Console) -> None:
     console.print(table)
     if results:
         console.print(
-            f"{results[0].rate_pps:g} packets/s, {results[0].gap_ms:g} ms without a link at each move; "
-            "interruption: longest time between two packets at the mobile node", style="dim", highlight=False,
+            f"{results[0].rate_pps:g} packets/s; {_interruption_words(results[0])}", style="dim", highlight=False,
         )
+
+
+def _print_legend(result: RunResult, console: Console) -> None:
+    lines = [
+        "steps: number of the draft's Figure 2, where (p: previous MAG, n: new MAG, l: LMA), ms of its first report",
+        _interruption_words(result),
+    ]
+    if any(map(native_came_first, result.runs)):
+        lines.append(
+            "* the new MAG had the native stream (step 10) before it delivered to the mobile node (step 7), "
+            "as another node listened there, or it had joined ahead (mode join)"
+        )
+    for line in lines:
+        console.print(line, style="dim", highlight=False, markup=False)
+
+
+def _interruption_words(result: RunResult) -> str:
+    return (
+        "interruption: longest time between two packets at the mobile node; "
+        f"the {result.gap_ms:g} ms without a radio link are part of it in every mode"
+    )
 
 
 def _first_handover(run: HandoverRun, mode: str) -> Table:
@@ -75,9 +98,9 @@ def _first_handover(run: HandoverRun, mode: str) -> Table:
     table.add_column("step", justify="right")
     table.add_column("what")
     table.add_column("node")
-    table.add_column("ms after HO-Initiate" if mode == PREDICTIVE else "ms after the request", justify="right")
+    table.add_column(f"ms after {origin(mode)}", justify="right")
     table.add_column("", style="dim")
-    for step in steps_in_ms(run):
+    for step in sorted(steps_in_ms(run), key=lambda step: step["step"]):
         table.add_row(
             str(step["step"]), step["name"], step["node"], f"{step['at_ms']:.2f}", step.get("detail", ""),
         )
@@ -88,7 +111,7 @@ def _handovers(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("#", "move", "sent", "received", "lost", "dup", "reord", "interruption ms"):
         table.add_column(name, justify="left" if name == "move" else "right")
-    table.add_column("steps: ms after " + ("HO-Initiate" if result.mode == PREDICTIVE else "the request"))
+    table.add_column(f"steps: ms after {origin(result.mode)}")
     for number, (run, window) in enumerate(zip(result.runs, result.moved.windows, strict=True), start=1):
         table.add_row(
             str(number), f"{run.previous_mag} -> {run.new_mag}", *_cells(window),
@@ -98,11 +121,20 @@ def _handovers(result: RunResult) -> Table:
 
 
 def _compact(run: HandoverRun) -> str:
-    """The first report of each step: '1:0 2:0.4 3:2 ...'."""
-    first: dict[int, float] = {}
+    """The first report of each step: '1p:0 2p:0.4 3n:2 ...', with a star where a footnote belongs to it."""
+    letters = {run.previous_mag: "p", run.new_mag: "n"}
+    first: dict[int, tuple[str, float]] = {}
     for step in steps_in_ms(run):
-        first.setdefault(step["step"], step["at_ms"])
-    return " ".join(f"[dim]{step}:[/]{at_ms:.3g}" for step, at_ms in sorted(first.items()))
+        first.setdefault(step["step"], (letters.get(step["node"], "l"), step["at_ms"]))
+    star = {10: "*"} if native_came_first(run) else {}
+    return " ".join(
+        f"[dim]{step}{letter}:[/]{_short(at_ms)}{star.get(step, '')}" for step, (letter, at_ms) in sorted(first.items())
+    )
+
+
+def _short(at_ms: float) -> str:
+    """Two digits do: the first handover and the JSON report have the times in full, and a row has to fit its line."""
+    return f"{at_ms:.2g}" if abs(at_ms) < 10 else f"{at_ms:.0f}"
 
 
 def _nodes(result: RunResult) -> Table:

@@ -93,6 +93,12 @@ def preparation_ms(runs: Sequence[HandoverRun]) -> list[float]:
     return times
 
 
+def native_came_first(run: HandoverRun) -> bool:
+    """Whether the new MAG had the native stream (step 10) before its first delivery to the mobile node (step 7)."""
+    first = {step["step"]: float(step["at"]) for step in sorted(run.steps, key=lambda step: -float(step["at"]))}
+    return 10 in first and 7 in first and first[10] < first[7]
+
+
 def run_report(result: RunResult) -> dict[str, Any]:
     """The JSON object of one run."""
     prepared = preparation_ms(result.runs)

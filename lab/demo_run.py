@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.demo_modes import MODES
 from lab.demo_settings import Cast, DemoSettings
 from lab.errors import LabError
 from lab.mobile_node import MobileNodeHost, Move
@@ -28,7 +29,6 @@ from lab.rest_client import (
 )
 from lab.stream import MeasuredStream
 
-PREDICTIVE, PLAIN = "predictive", "plain"
 BOUND = "bound"
 """Name of the step that the demo itself observes: the LMA's binding names the new MAG."""
 _PREPARE_TIMEOUT_S = 5.0
@@ -51,10 +51,10 @@ class HandoverRun:
     previous_mag: str
     new_mag: str
     requested_ns: int
-    """Predictive: just before the request. Plain: just before the link went down."""
+    """Announced: just before the request. Otherwise: just before the link went down."""
     handover_id: str | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
-    """As REST shows them; in a plain run what the demo observed."""
+    """As REST shows them; where there is no handover in REST, what the demo observed."""
     packets: Mapping[str, int] = field(default_factory=dict)
     """The agents' own counters of this handover."""
     completed: bool = False
@@ -77,7 +77,7 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
 
     Raises LabError when the run itself cannot go on: no controller, no sink, a mobile node that hears nothing any more.
     """
-    once = _predictive if mode == PREDICTIVE else _plain
+    how = MODES[mode]
     runs: list[HandoverRun] = []
     with stage.lab.mobile_node(stage.cast.mover.name) as host:
         for number in range(1, stage.settings.handovers + 1):
@@ -86,15 +86,18 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
             target = next(mag for mag in stage.cast.mags if mag != present)
             run = HandoverRun(previous_mag=present or "", new_mag=target, requested_ns=time.time_ns())
             runs.append(run)
-            once(stage, host, run)
+            if how.announced:
+                _announced(stage, host, run, how.announced)
+            else:
+                _unannounced(stage, host, run, followed=how.followed)
             _settle(stage)
             _read_again(stage, run)
     return runs
 
 
-def _predictive(stage: Stage, host: MobileNodeHost, run: HandoverRun) -> None:
+def _announced(stage: Stage, host: MobileNodeHost, run: HandoverRun, mode: str) -> None:
     try:
-        run.handover_id = _trigger(stage, run)
+        run.handover_id = _trigger(stage, run, mode)
         time.sleep(_POLL_S)  # it takes some ms, and a question would be answered by those who are busy with it
         _follow(stage, run, MAY_LEAVE, _PREPARE_TIMEOUT_S)
     except LabError as error:
@@ -129,10 +132,10 @@ def _read_again(stage: Stage, run: HandoverRun) -> None:
         run.steps, run.packets = [*seen["steps"], *observed], seen.get("packets") or {}
 
 
-def _trigger(stage: Stage, run: HandoverRun) -> str:
+def _trigger(stage: Stage, run: HandoverRun, mode: str) -> str:
     mover = stage.cast.mover
     if stage.settings.trigger == "rest":
-        return start_handover(stage.client, mover.id, run.new_mag)
+        return start_handover(stage.client, mover.id, run.new_mag, mode)
     known = set(_handovers(stage))
     send = [sys.executable, "-m", "lab.ho_initiate", "--mn-id", mover.id, "--new-mag", run.new_mag]
     namespace = stage.lab.node(mover.name).namespace
@@ -141,13 +144,17 @@ def _trigger(stage: Stage, run: HandoverRun) -> str:
     ))
     if done.returncode != 0:
         raise LabError(done.stderr.strip() or "HO-Initiate could not be sent")
+    return _await_new_handover(stage, known, f"{mover.id} has sent HO-Initiate")
+
+
+def _await_new_handover(stage: Stage, known: set[str], why: str) -> str:
     deadline = time.monotonic() + _PREPARE_TIMEOUT_S
     while True:
         new = [identifier for identifier in _handovers(stage) if identifier not in known]
         if new:
             return new[-1]
         if time.monotonic() > deadline:
-            raise LabError(f"{mover.id} has sent HO-Initiate, and no handover came of it")
+            raise LabError(f"{why}, and no handover came of it")
         time.sleep(_POLL_S)
 
 
@@ -156,12 +163,22 @@ def _handovers(stage: Stage) -> list[str]:
     return [str(handover["id"]) for handover in found if handover["mn_id"] == stage.cast.mover.id]
 
 
-def _plain(stage: Stage, host: MobileNodeHost, run: HandoverRun) -> None:
+def _unannounced(stage: Stage, host: MobileNodeHost, run: HandoverRun, *, followed: bool) -> None:
+    known = set(_handovers(stage)) if followed else set()
     run.requested_ns = time.time_ns()
     move = host.move(run.new_mag, stage.settings.gap_ms)
-    run.steps += _link_steps(move)
+    observed = _link_steps(move)
     bound = _await_binding(stage, run)
-    run.completed = bound and not run.error
+    if followed:
+        try:
+            run.handover_id = _await_new_handover(stage, known, f"{stage.cast.mover.id} has come to {run.new_mag}")
+            _follow(stage, run, ENDED, _COMPLETE_TIMEOUT_S)
+        except LabError as error:
+            run.error = run.error or str(error)
+        run.completed = run.completed and bound
+    else:
+        run.steps += observed
+        run.completed = bound and not run.error
 
 
 def _link_steps(move: Move) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class DemoSettings:
     size: int
     """Octets of UDP payload."""
     modes: tuple[str, ...]
-    """Of 'predictive' and 'plain', in the order they are run."""
+    """Names from `lab.demo_modes.MODES`, in the order they are run."""
     dialects: tuple[str, ...]
     """Of 'draft' and 'rfc'."""
     trigger: str
@@ -79,9 +79,10 @@ def _may_hear(node: MobileNode, group: IPv6Address) -> bool:
     return any(group in network for network in node.allowed_groups)
 
 
-def write_demo_topology(original: Path, folder: Path, dialect: str) -> Path:
+def write_demo_topology(original: Path, folder: Path, dialect: str, attach_mode: str | None = None) -> Path:
     """A copy of the topology with a lab name of its own and one dialect everywhere; its path.
 
+    `attach_mode` replaces the one of the topology, unless it is None.
     The name carries the process id, so that the demo never meets a lab that is up. Raises TopologyError, OSError.
     """
     load_topology(original)  # from here on the file is known to be right
@@ -89,6 +90,8 @@ def write_demo_topology(original: Path, folder: Path, dialect: str) -> Path:
     document["domain"] = {
         **document["domain"], "name": f"{document['domain']['name'][:40]}-demo-{os.getpid()}", "dialect": dialect,
     }
+    if attach_mode is not None:
+        document["domain"]["attach_mode"] = attach_mode
     for mag in document["mags"]:
         mag.pop("dialect", None)
     path = folder / f"topology-{dialect}.yaml"

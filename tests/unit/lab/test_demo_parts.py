@@ -15,10 +15,13 @@ from rich.console import Console
 
 from lab.__main__ import castover
 from lab.accounting import account
+from lab.demo import _labs
+from lab.demo_cli import _write_report
+from lab.demo_modes import MODES
 from lab.demo_report import print_run, print_summary
-from lab.demo_result import RunResult, preparation_ms, run_report, steps_in_ms
+from lab.demo_result import RunResult, native_came_first, preparation_ms, run_report, steps_in_ms
 from lab.demo_run import HandoverRun
-from lab.demo_settings import choose_cast, write_demo_topology
+from lab.demo_settings import DemoSettings, choose_cast, write_demo_topology
 from lab.errors import LabError
 from lab.leftovers import SwitchContents, find_leftovers, read_contents
 from lab.stream import StreamRecords
@@ -72,6 +75,7 @@ def test_steps_are_in_order_and_count_from_ho_initiate() -> None:
     assert [(step["name"], step["at_ms"]) for step in steps_in_ms(RUN)] == [
         ("HO-Initiate", 0.0), ("HI(F)", 6.0), ("HAck to HI(F)", 10.0),
     ]
+    assert not native_came_first(RUN)
     assert preparation_ms([RUN, dataclasses.replace(RUN, steps=[])]) == [10.0]
 
 
@@ -104,6 +108,44 @@ def test_the_tables_show_failures_and_leftovers_as_they_are() -> None:
     text = out.getvalue()
     for words in ("handover ho-1: mag2: [refused] no", "leftovers: 1", "mag1: [x]", "not completed", "0/1", "1/1"):
         assert words in text
+
+
+def test_the_tables_are_in_the_order_of_steps_and_name_the_nodes() -> None:
+    run = dataclasses.replace(RUN, steps=[
+        *RUN.steps, at("lma", 9, "bound", 1.08), at("mag2", 10, "native data", 1.07), at("mag2", 7, "delivery", 1.075),
+    ])  # fmt: skip
+    assert native_came_first(run)
+    out = StringIO()
+    print_run(result(run), Console(file=out, width=160))
+    text = out.getvalue()
+    assert "1p:0 4n:6 7n:73 9l:78 10n:68*" in text
+    assert text.index("delivery") < text.index("bound") < text.index("native data")
+    assert "* the new MAG had the native stream (step 10) before" in text
+    assert "the 50 ms without a radio link are part of it in every mode" in text
+    out = StringIO()
+    print_run(result(), Console(file=out, width=160))
+    assert "*" not in out.getvalue()
+
+
+def test_a_report_has_one_form_however_many_runs_there_are(tmp_path: Path) -> None:
+    for results in ([], [result()], [result(), result(mode="plain")]):
+        _write_report(tmp_path / "report.json", results, complete=True)
+        document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        assert list(document) == ["machine", "complete", "runs"]
+        assert [run["mode"] for run in document["runs"]] == [made.mode for made in results]
+
+
+def test_modes_that_want_the_same_domain_share_a_lab(tmp_path: Path) -> None:
+    settings = DemoSettings(
+        topology=TOPOLOGY, handovers=1, rate_pps=100, gap_ms=1, size=100, modes=("predictive", "reactive", "plain"),
+        dialects=("draft", "rfc"), trigger="rest", pcap=None, logs=tmp_path,
+    )
+    assert _labs(settings) == [
+        (dialect, *lab) for dialect in ("draft", "rfc")
+        for lab in ((None, ["predictive", "plain"]), ("reactive", ["reactive"]))
+    ]
+    modes = {mode.attach_mode for mode in MODES.values()} - {None}
+    assert {load_topology(write_demo_topology(TOPOLOGY, tmp_path, "rfc", mode)).attach_mode for mode in modes} == modes
 
 
 def test_the_demo_has_a_name_and_a_dialect_of_its_own(tmp_path: Path) -> None:
@@ -177,7 +219,8 @@ def test_a_switch_that_has_other_rules_than_the_controller_wants_is_found() -> N
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--mode", "reactive"], "is not one of 'predictive', 'plain', 'both'"),
+        (["--mode", "miracle"], "is not one of 'predictive', 'plain', 'reactive', 'join', 'context-transfer', 'rejoin', "),
+        (["--mode", "join", "--trigger", "mobile-node"], "cannot ask for mode join; use --trigger rest"),
         (["--handovers", "0"], "Invalid value for '--handovers'"),
         (["--topology", "/nonexistent"], "does not exist"),
     ],

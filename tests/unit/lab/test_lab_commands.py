@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that need no lab: which labs there are, what hints say, checking a topology."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from lab import demo, inventory, state
+from lab.__main__ import castover
+from lab.inventory import labs_on_record
+from lab.plan import Node
+from lab.processes import process_start_time
+from lab.state import LabState, claim_lab_folder, save_state
+from lab.typed import COMMAND_VARIABLE, typed
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+NOBODY = 2**22 + 1
+"""Above the greatest process id of Linux (proc(5), pid_max)."""
+
+
+@pytest.fixture
+def labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty /run/castover of our own."""
+    for module in (state, inventory):
+        monkeypatch.setattr(module, "RUN_FOLDER", tmp_path / "labs")
+    monkeypatch.delenv(COMMAND_VARIABLE, raising=False)
+    return tmp_path / "labs"
+
+
+def record(name: str, **owner: int) -> None:
+    claim_lab_folder(name)
+    nodes = (Node(name="lma", kind="lma", namespace=f"{name}-no-such-namespace"),)
+    save_state(LabState(name=name, topology="/a/topology.yaml", nodes=nodes, **owner))
+
+
+def run(*words: str) -> Any:
+    return CliRunner().invoke(castover, words)
+
+
+def test_no_lab(labs: Path) -> None:
+    assert run("lab", "list").output == "no lab is up\n"
+    assert run("lab", "down", "--all").output == "no lab is up: nothing to do\n"
+
+
+def test_labs_are_listed_with_what_has_become_of_them(labs: Path) -> None:
+    me = os.getpid()
+    record("a-demo-1", owner_pid=NOBODY, owner_start_time=1)
+    record("b-demo-2", owner_pid=me, owner_start_time=process_start_time(me) or 0)
+    record("c-demo-3", owner_pid=me, owner_start_time=1)  # the id belongs to somebody else by now
+    record("mine")
+    claim_lab_folder("torn")
+    listed = {lab["name"]: lab for lab in json.loads(run("lab", "list", "--json").output)}
+    assert [name for name, lab in listed.items() if lab["abandoned"]] == ["a-demo-1", "c-demo-3"]
+    assert listed["torn"]["condition"] == "left over: its build was killed"
+    assert listed["mine"]["condition"] == "incomplete: 0 of 1 namespaces"
+    said = run("lab", "list").output
+    assert f"left over: process {NOBODY}, which built it, is dead" in said
+    assert "take one down: castover lab down --name a-demo-1" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="taking a lab down needs root")
+def test_all_labs_are_taken_down_but_those_in_use(labs: Path) -> None:
+    me = os.getpid()
+    record("used", owner_pid=me, owner_start_time=process_start_time(me) or 0)
+    record("mine")
+    claim_lab_folder("torn")
+    said = run("lab", "down", "--all").output
+    assert f"lab used is in use by process {me}" in said
+    assert [lab.name for lab in labs_on_record()] == ["used"]
+    assert run("lab", "down", "--all", "--name", "used").exit_code == 2
+    run("lab", "down", "--all", "--force")
+    assert labs_on_record() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="taking a lab down needs root")
+def test_the_demo_removes_what_a_killed_demo_left_and_nothing_else(labs: Path) -> None:
+    record("a-demo-1", owner_pid=NOBODY, owner_start_time=1)
+    record("a-bench-1", owner_pid=NOBODY, owner_start_time=1)
+    record("a-demo-2")
+    said: list[str] = []
+    demo.remove_abandoned_demos(said.append)
+    assert said == [f"removing lab a-demo-1, which a demo that was killed (process {NOBODY}) has left"]
+    assert [lab.name for lab in labs_on_record()] == ["a-bench-1", "a-demo-2"]
+
+
+def test_hints_are_what_has_to_be_typed(labs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert typed("lab", "up") == "castover lab up"
+    topology = tmp_path / "my topology.yaml"
+    topology.write_text((REPOSITORY / "topology.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setenv(COMMAND_VARIABLE, "./castover")
+    refused = run("handover", "--topology", str(topology), "mn1", "mag2")
+    assert refused.exit_code == 1
+    assert f"; ./castover lab up --topology '{topology}', or name the API" in refused.output
+    monkeypatch.chdir(REPOSITORY)
+    assert "; ./castover lab up, or name the API" in run("handover", "mn1", "mag2").output
+
+
+def test_a_topology_is_checked(tmp_path: Path) -> None:
+    good = run("config", "check", str(REPOSITORY / "topology.yaml"))
+    assert (good.exit_code, "2 MAGs" in good.output) == (0, True)
+    wrong = tmp_path / "topology.yaml"
+    wrong.write_text("castover: 7\n", encoding="utf-8")
+    bad = run("config", "check", str(wrong))
+    assert bad.exit_code == 1
+    assert f"{wrong}:1 castover: found 7" in bad.output
+    assert run("config", "check", str(tmp_path / "nowhere.yaml")).exit_code == 1
+
+
+def test_a_fresh_clone_says_what_to_do(tmp_path: Path) -> None:
+    script = tmp_path / "castover"
+    script.write_bytes((REPOSITORY / "castover").read_bytes())
+    script.chmod(0o755)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (tools / "python3").chmod(0o755)
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["./castover", "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=20, check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "castover is not installed yet: run make install\n")
