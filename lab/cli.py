@@ -170,8 +170,10 @@ def list_labs(as_json: bool) -> None:
     for row in rows:
         # Not a table of rich's: names and addresses are there to be copied whole, however narrow the terminal is.
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    example = next((one.name for one in found if one.abandoned or not one.readable), found[0].name)
-    click.echo(f"take one down: {typed('lab', 'down', '--name', example)}")
+    # Those in use end by themselves: a hint that is pasted must not take a demo's lab from under it.
+    idle = sorted((one for one in found if not one.owner_runs), key=lambda one: one.readable and not one.abandoned)
+    if idle:
+        click.echo(f"take one down: {typed('lab', 'down', '--name', idle[0].name)}")
 
 
 @lab.command()

@@ -25,7 +25,7 @@ from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
 
 _MODES = {**{mode: (mode,) for mode in MODES}, "both": (PREDICTIVE, PLAIN)}
 _DIALECTS = {"draft": ("draft",), "rfc": ("rfc",), "both": ("draft", "rfc")}
-_PLAIN_WIDTH = 132
+_PLAIN_WIDTH = 146
 _LONGEST_HANDOVER_S = 60
 
 
