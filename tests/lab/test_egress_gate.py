@@ -243,7 +243,6 @@ def test_a_takeover_on_a_real_gate(link: Link, switch: socket.socket) -> None:
             await until(lambda: not takeovers_running(agent))
             takeovers.end("mn1", here=False)
             takeovers.close()
-        assert "tbf" not in disciplines_of_port()
         agent.close()
 
     def takeovers_running(agent: AccessPort) -> bool:
@@ -290,5 +289,31 @@ def test_who_waits_for_another_is_taken_over_with_it_or_not_yet(link: Link, swit
             takeovers.may_change()
             assert not takeovers.is_running("mn1")
             takeovers.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_what_may_take_back_waits_until_nobody_is_between_the_two_ways(
+    link: Link, switch: socket.socket, silent: bool
+) -> None:
+    async def scenario() -> None:
+        done: list[str] = []
+        candidate = Candidate(port_name=ACCESS_PORT, streams=lambda: 1, egress_empty=lambda: True)
+        with inside(MAG):
+            takeovers = Takeovers([ACCESS_PORT], drain=lambda: True, hand_over=lambda mn_id: done.append(mn_id))
+            takeovers.start()
+            takeovers.when_settled(lambda: done.append("before"))
+            assert done == ["before"]
+            takeovers.asked("mn1", candidate)
+            takeovers.when_settled(lambda: done.append("after"))
+            assert done == ["before"]
+            if not silent:
+                takeovers.answered("mn1", None)
+                switch.send(multicast_frame(1))
+            await until(lambda: "after" in done)
+            takeovers.close()
+        assert done == (["before", "after", "mn1"] if silent else ["before", "mn1", "after"])
+        assert takeovers.counters["takeover_not_waited_for"] == silent
 
     asyncio.run(scenario())

@@ -114,6 +114,8 @@ class BufferOwner:
             )
             self.takeovers.asked(mn_id, candidate)
         else:
+            # The release of what has not been asked for yet would be forgotten by then.
+            self.takeovers.wait_no_longer()
             self.takeovers.may_change()
 
     def others_listen(self) -> None:

@@ -6,6 +6,10 @@ AccessPort.send do not (PACKET_QDISC_BYPASS). Shut, a frame costs at least 65,53
 little less: no frame ever gets through, and 0.2 ms after each look at the queue the kernel looks again. So a change
 of the parameters opens the gate within that time, in order, and no frame of ours is needed to set it going.
 
+What waits is let through one frame each 0.05 ms, and what is sent meanwhile waits behind it. The kernel takes frames
+out of the queue on one processor while the switch runs on another, and hands what a veth carries on per processor: two
+frames at once could overtake each other. When nothing waits any more, `open_wide` ends that.
+
 Making or removing a queueing discipline on a running interface loses what is sent at that moment (the kernel puts
 noop_qdisc there meanwhile); changing one loses nothing. So the gate is made while the MN is still expected, shut and
 opened by changes, and removed only when the link is down. Left open it lets everything pass. The node's own stack should
@@ -32,6 +36,7 @@ _NS = 1_000_000_000
 _LOOK_AGAIN_NS = 200_000
 _LIMIT_OCTETS = 4 << 20
 _OPEN_RATE = 1 << 31
+_SPACING_NS = 50_000
 _SIOCGIFFLAGS = 0x8913
 _IFF_RUNNING = 0x40
 _NOT_OURS = frozenset({errno.EEXIST})
@@ -92,7 +97,16 @@ class EgressGate:
         return None if index is None else self._disciplines.waiting(index, HANDLE)
 
     def open(self) -> None:
-        """Let everything pass, first what waits. Nothing when there is no gate."""
+        """Let everything pass in order, what waits first. `open_wide` must follow. Nothing when there is no gate."""
+        index = self._index()
+        if index is not None:
+            self._disciplines.token_bucket(
+                index, HANDLE, 0, rate=_DEAREST * (_NS // _SPACING_NS), burst_ns=_SPACING_NS + _SPACING_NS // 10,
+                limit=_LIMIT_OCTETS, least_octets=_DEAREST,
+            )
+
+    def open_wide(self) -> None:
+        """Let everything pass at any rate; when nothing waits. Nothing when there is no gate."""
         index = self._index()
         if index is not None:
             self._open(index, 0)

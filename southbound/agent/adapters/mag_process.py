@@ -60,7 +60,7 @@ from southbound.agent.events import (
 from southbound.agent.mag import MagCore
 from southbound.drop_log import DropLog, DropSummary
 from southbound.rpc.errors import ErrorCode, RpcError
-from southbound.rpc.methods import DeliverDirectly, Hello, ReleaseForwarding
+from southbound.rpc.methods import DeliverDirectly, Hello, PrepareForwarding, ReleaseForwarding
 from southbound.rpc.session import SessionLimits
 from topology.model import MAG_BUFFER_PORT, Domain, Mag
 
@@ -215,6 +215,8 @@ class MagProcess:
                     _log.warning("event=context_transfer_not_sent destination=%s", destination)
             case SendAccessFrame(port=port, frame=frame):
                 self._ports[port].send(frame)
+            case CallController(call=PrepareForwarding()):
+                self._buffer.takeovers.when_settled(lambda: self._call(command))
             case CallController():
                 self._call(command)
             case NotifyController(call=call):

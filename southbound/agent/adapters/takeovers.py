@@ -29,6 +29,12 @@ from southbound.agent.switch_takeover import (
 
 _log = logging.getLogger("castover.mag")
 
+SETTLED_WITHIN_S = 0.05
+"""Longer than a takeover lasts while packets come."""
+_WIDE_AFTER_S = 0.01
+_WIDE_ATTEMPTS = 10
+"""A stream so fast that something always waits is not slowed down for longer than these times that."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -79,7 +85,10 @@ class Takeovers:
         self._running: dict[str, _Running] = {}
         self._candidates: dict[str, Candidate] = {}
         self._served: set[str] = set()
+        self._ajar: set[EgressGate] = set()
+        """Gates that may still let through what waited."""
         self._afterwards: dict[str, Callable[[], None]] = {}
+        self._settled: list[tuple[Callable[[], None], asyncio.TimerHandle]] = []
 
     def start(self) -> None:
         """In the network namespace of the ports: open and clear what an earlier process may have left."""
@@ -95,6 +104,33 @@ class Takeovers:
     def when_over(self, mn_id: str, then: Callable[[], None]) -> None:
         """Call `then` in the event loop when its takeover, which is running, is over; a later call replaces this one."""
         self._afterwards[mn_id] = then
+
+    def when_settled(self, then: Callable[[], None]) -> None:
+        """Call `then` when no MN is between the two ways any more: at once when none is, else in the event loop.
+
+        It is for what may make the switch take MNs back (see above): frames that wait would be overtaken by those that
+        then come by the buffer port again. Not later than after SETTLED_WITHIN_S, counted as takeover_not_waited_for.
+        """
+        if not self._is_between():
+            then()
+            return
+        timer = asyncio.get_running_loop().call_later(SETTLED_WITHIN_S, self._give_up_waiting, then)
+        self._settled.append((then, timer))
+
+    def wait_no_longer(self) -> None:
+        """Call what `when_settled` still keeps, in order: something is about to be asked that must come after it."""
+        kept, self._settled = self._settled, []
+        for then, timer in kept:
+            timer.cancel()
+            then()
+
+    def _is_between(self) -> bool:
+        return bool(self._ajar) or any(running.machine.asked for running in self._running.values())
+
+    def _give_up_waiting(self, then: Callable[[], None]) -> None:
+        self._settled = [entry for entry in self._settled if entry[0] is not then]
+        self.counters["takeover_not_waited_for"] += 1
+        then()
 
     def expected(self, port_name: str) -> None:
         """An MN is expected on this port: make its gate before anything is sent there."""
@@ -148,12 +184,16 @@ class Takeovers:
     def close(self) -> None:
         """Every gate open; those of links that are down are removed (see EgressGate why not the others)."""
         self._afterwards.clear()
+        for _, timer in self._settled:
+            timer.cancel()
+        self._settled.clear()
         for mn_id in list(self._running):
             self.end(mn_id, here=True)
         for gate in self._gates.values():
-            gate.open()
+            gate.open_wide()
             gate.remove_when_down()
         self._gates = {}
+        self._ajar.clear()
         if self._disciplines is not None:
             self._disciplines.close()
             self._disciplines = None
@@ -163,6 +203,7 @@ class Takeovers:
         if gate is None:
             return
         shut = gate.shut()
+        self._ajar.discard(gate)
         if not shut and not asked:
             return  # without a gate nothing would tell
         now = self._clock()
@@ -200,8 +241,27 @@ class Takeovers:
                     self._hand_over(mn_id)
                 case Action.OPEN:
                     running.gate.open()
+                    self._ajar.add(running.gate)
+                    self._widen_later(running.gate, _WIDE_ATTEMPTS)
         if running.machine.phase is Phase.OVER and self._running.get(mn_id) is running:
             self._over(mn_id, running)
+
+    def _widen_later(self, gate: EgressGate, attempts: int) -> None:
+        asyncio.get_running_loop().call_later(_WIDE_AFTER_S, self._widen, gate, attempts)
+
+    def _widen(self, gate: EgressGate, attempts: int) -> None:
+        if gate not in self._ajar:
+            return  # shut again by now, or all closed
+        if gate.held() and attempts > 1:
+            self._widen_later(gate, attempts - 1)
+            return
+        gate.open_wide()
+        self._ajar.discard(gate)
+        self._call_settled()
+
+    def _call_settled(self) -> None:
+        if self._settled and not self._is_between():
+            asyncio.get_running_loop().call_soon(self.wait_no_longer)
 
     def _over(self, mn_id: str, running: _Running) -> None:
         del self._running[mn_id]
@@ -210,6 +270,7 @@ class Takeovers:
         then = self._afterwards.pop(mn_id, None)
         if then is not None:
             asyncio.get_running_loop().call_soon(then)
+        self._call_settled()
         if running.timer is not None:
             running.timer.cancel()
         now, first = self._clock(), running.machine.first_held_at
