@@ -30,7 +30,6 @@ TUNNEL_DATA_STEP = 5
 def agent_connected(state: LmaState, mag_id: str) -> Reaction:
     """The agent tells after its hello what is on its links; what is known of it stays until then."""
     state.agents.add(mag_id)
-    state.unsynced.add(mag_id)
     return Reaction([RecordEvent(name="agent_connected", fields={"mag_id": mag_id})])
 
 
@@ -74,7 +73,6 @@ def _counters(state: LmaState, mag_id: str, counters: dict[str, int]) -> Reactio
 
 def _synchronised(state: LmaState, mag_id: str, attached: tuple[str, ...]) -> Reaction:
     """The agent has told everything after its hello: what it did not name has left while nobody listened."""
-    state.unsynced.discard(mag_id)
     state.known_agents.add(mag_id)
     dirty: set[str] = set()
     for listener in [listener for listener in state.listeners.at(mag_id) if listener.mn_id not in attached]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.commands import (
@@ -30,11 +30,13 @@ class Reaction:
 
 
 def ignored(state: LmaState, mag_id: str, reason: str) -> Reaction:
+    """An agent's message changes nothing; `reason` is a name of ours, and counted."""
     state.count(f"agent_message_ignored.{reason}")
     return Reaction([RecordEvent(name="agent_message_ignored", fields={"mag_id": mag_id, "reason": reason})])
 
 
 def facts_of(handover: Handover) -> dict[str, Any]:
+    """What every event about a handover says of it."""
     return {
         "handover_id": handover.handover_id,
         "mn_id": handover.mn_id,
@@ -54,6 +56,7 @@ def answer_when_confirmed(
     now: float,
     also: set[str] | None = None,
 ) -> Reaction:
+    """Answer the agent, and move the handover on, when all `switches` have confirmed; `also` is only refreshed."""
     done = RespondToAgent(mag_id=mag_id, token=token, result={})
 
     def wait(state: LmaState) -> list[Wait]:
@@ -72,6 +75,7 @@ def wait_for(
     handover_id: str = "",
     what: HandoverInput | None = None,
 ) -> Wait:
+    """`done` when the switches have confirmed what is wanted of them now; in time, or the agent gets `unavailable`."""
     return Wait(
         needs={name: state.switches.generation(name) for name in switches},
         deadline=now + state.domain.timers.switch_confirmation_timeout_ms / 1000,
@@ -86,16 +90,6 @@ def followed_by(waits: Callable[[LmaState], list[Wait]] | None, command: Command
     """The same waits, each followed by one more command."""
 
     def extended(state: LmaState) -> list[Wait]:
-        return [
-            Wait(
-                needs=wait.needs,
-                deadline=wait.deadline,
-                then=(*wait.then, command),
-                otherwise=wait.otherwise,
-                handover_id=wait.handover_id,
-                advance=wait.advance,
-            )
-            for wait in (waits(state) if waits else [])
-        ]
+        return [replace(wait, then=(*wait.then, command)) for wait in (waits(state) if waits else [])]
 
     return extended

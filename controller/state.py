@@ -26,8 +26,6 @@ class LmaState:
     switches: Confirmations
     agents: set[str] = field(default_factory=set)
     """MAG ids whose agent is connected."""
-    unsynced: set[str] = field(default_factory=set)
-    """MAG ids whose agent has said hello but not yet everything that it has to tell."""
     known_agents: set[str] = field(default_factory=set)
     """MAG ids whose agent has told everything at least once since the start."""
     agent_counters: dict[str, dict[str, int]] = field(default_factory=dict)
