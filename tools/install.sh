@@ -22,7 +22,7 @@ esac
 # --- the machine: a command that is missing, and the Debian package that has it ---
 
 needed='ovs-vswitchd:openvswitch-switch ovsdb-server:openvswitch-switch ovs-ofctl:openvswitch-switch
-    ip:iproute2 ethtool:ethtool tcpdump:tcpdump tshark:tshark'
+    ip:iproute2 ethtool:ethtool ping:iputils-ping tcpdump:tcpdump tshark:tshark'
 if [ "$what" = bench ]; then
     needed="$needed smcrouted:smcroute nft:nftables iperf:iperf ffmpeg:ffmpeg"
 fi
