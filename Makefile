@@ -28,8 +28,9 @@ check: ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## check, then every test
-	$(BIN)/pytest
+test: check ## check, then every test: those without a lab side by side, labs one after the other
+	$(BIN)/pytest -m 'not lab' -n auto
+	$(BIN)/pytest -m lab
 
 lab-up: install ## build the lab of topology.yaml with controller and agents
 	./castover lab up
