@@ -16,7 +16,7 @@ from ryu.base.app_manager import AppManager  # isort: skip
 
 from apps.executor import Executor
 from apps.lma_app import LmaApp
-from apps.rest_server import RestServer, RestSocketError
+from apps.rest.server import RestServer, RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
 from topology.load import load_topology

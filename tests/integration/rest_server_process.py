@@ -18,7 +18,7 @@ import eventlet
 from eventlet.hubs import trampoline
 
 from apps.executor import Executor
-from apps.rest_server import RestServer
+from apps.rest.server import RestServer
 from controller.events import AgentConnected, MobilityPacketDropped, SwitchConnected
 from controller.lma import LmaCore
 from southbound.openflow.rules import SwitchRules

@@ -13,10 +13,10 @@ from typing import Any
 
 from webob import Request, Response
 
-from apps.event_stream import EventStream
 from apps.metrics import Metrics
-from apps.rest_api import RestApi
-from apps.rest_resources import Resources
+from apps.rest.application import RestApi
+from apps.rest.event_stream import EventStream
+from apps.rest.resources import Resources
 from controller.commands import CallAgent, Command, RecordEvent, SetForwarding
 from controller.events import (
     AgentConnected,

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webob import Request
 
-from apps.problems import PROBLEM_TYPES
-from apps.rest_api import BODY_OCTETS_MAX, RestApi, Route, json_response
-from apps.rest_resources import Resources
+from apps.rest.application import BODY_OCTETS_MAX, RestApi, Route, json_response
+from apps.rest.problems import PROBLEM_TYPES
+from apps.rest.resources import Resources
 from controller.commands import HandoverRefused
 from controller.events import AgentDisconnected, AgentRequested, SwitchDisconnected
 from southbound.rpc import methods

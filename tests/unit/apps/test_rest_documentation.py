@@ -8,8 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
-from apps.problems import PROBLEM_TYPES
-from apps.rest_schema import HandoverQuery
+from apps.rest.problems import PROBLEM_TYPES
+from apps.rest.request_models import HandoverQuery
 from controller.handover import HandoverState
 from tests.support.rest_world import Answer, RestWorld
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.event_stream import EVENT_OCTETS_MAX, READERS_MAX, EventReader, EventStream, TooManyReadersError
+from apps.rest.event_stream import EVENT_OCTETS_MAX, READERS_MAX, EventReader, EventStream, TooManyReadersError
 from controller.commands import RecordEvent
 
 AT = 1_700_000_000.25

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from apps.rule_view import rules_view
+from apps.rest.rule_view import rules_view
 from southbound.openflow.rules import (
     Action,
     Bucket,

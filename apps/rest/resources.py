@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import eventlet
 from webob import Response
 
-from apps.event_stream import EventStream, TooManyReadersError
 from apps.metrics import CONTENT_TYPE as METRICS_TYPE
 from apps.metrics import Metrics
-from apps.problems import (
+from apps.rest.application import Call, Route, json_response, text_response
+from apps.rest.event_stream import EventStream, TooManyReadersError
+from apps.rest.problems import (
     CONFLICT,
     INTERNAL,
     NOT_FOUND,
@@ -25,9 +26,8 @@ from apps.problems import (
     Problem,
     quoted,
 )
-from apps.rest_api import Call, Route, json_response, text_response
-from apps.rest_schema import FlowQuery, HandoverQuery, HandoverRequest
-from apps.rule_view import rules_view
+from apps.rest.request_models import FlowQuery, HandoverQuery, HandoverRequest
+from apps.rest.rule_view import rules_view
 from controller.commands import Command, HandoverAccepted, HandoverRefused
 from controller.events import Event, HandoverCancelRequested, HandoverRequested
 from controller.snapshot import Snapshot

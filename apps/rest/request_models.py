@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from apps.problems import MALFORMED, NOT_VALID, FieldError, Problem, quoted
+from apps.rest.problems import MALFORMED, NOT_VALID, FieldError, Problem, quoted
 from controller.handover import HandoverState
 
 NAME_MAX = 253

@@ -17,12 +17,12 @@ from eventlet.green import socket
 from eventlet.greenio import GreenSocket
 from eventlet.patcher import original
 
-from apps.event_stream import EventStream
 from apps.executor import Executor
 from apps.metrics import Metrics
-from apps.problems import MALFORMED, MEDIA_TYPE, Problem
-from apps.rest_api import CLOSE_CONNECTION, RestApi
-from apps.rest_resources import EVENT_SOCKET, Resources, Switches
+from apps.rest.application import CLOSE_CONNECTION, RestApi
+from apps.rest.event_stream import EventStream
+from apps.rest.problems import MALFORMED, MEDIA_TYPE, Problem
+from apps.rest.resources import EVENT_SOCKET, Resources, Switches
 from topology.model import Domain
 
 _log = logging.getLogger("castover.rest")

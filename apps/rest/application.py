@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The WSGI application of REST: finds the route, checks method, query and body, and turns every error into a problem.
 
-What the resources say is in `apps.rest_resources`. Ryu's own WSGI module answers a wrong method with 404; this one
+What the resources say is in `apps.rest.resources`. Ryu's own WSGI module answers a wrong method with 404; this one
 says 405 and what is allowed (RFC 9110 section 15.5.6).
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel
 from webob import Request, Response
 
-from apps.problems import (
+from apps.rest.problems import (
     INTERNAL,
     MALFORMED,
     METHOD_NOT_ALLOWED,
@@ -29,7 +29,7 @@ from apps.problems import (
     Problem,
     quoted,
 )
-from apps.rest_schema import NoQuery, read_body, read_query
+from apps.rest.request_models import NoQuery, read_body, read_query
 
 _log = logging.getLogger("castover.rest")
 
