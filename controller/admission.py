@@ -27,7 +27,7 @@ def handover_requested(state: LmaState, event: HandoverRequested, now: float) ->
     handover = new_handover(
         state, event.handover_id, profile.id, previous, event.new_mag, "rest", HandoverState.REQUESTED, now
     )
-    handover.mode = event.mode
+    handover.mode, handover.requested_at = event.mode, event.requested_at
     return Reaction(
         [
             HandoverAccepted(handover_id=event.handover_id),

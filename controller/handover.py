@@ -124,6 +124,10 @@ class Handover:
     """When the controller gives up on both MAGs and takes the rules away itself."""
     mode: str = "predictive"
     """'predictive', 'join' or 'reactive'."""
+    number: int = 0
+    """Its place in the order of begin, from 1; HandoverTable gives it."""
+    requested_at: float | None = None
+    """When REST asked for it, seconds since 1970."""
     groups: Memberships = ()
     """The multicast state it carries, for the record; stays when the rules are gone."""
     receiving: Memberships | None = None
@@ -194,6 +198,7 @@ class HandoverTable:
         self._remembered = remembered
         self._handovers: OrderedDict[str, Handover] = OrderedDict()
         self._open: dict[str, Handover] = {}
+        self._count = 0
 
     def __iter__(self) -> Iterator[Handover]:
         return iter(self._handovers.values())
@@ -227,6 +232,8 @@ class HandoverTable:
 
     def add(self, handover: Handover) -> None:
         """Remember a new handover; of those that have ended the oldest go when there are too many."""
+        self._count += 1
+        handover.number = self._count
         self._handovers[handover.handover_id] = handover
         self._open[handover.handover_id] = handover
         surplus = len(self._handovers) - self._remembered

@@ -46,6 +46,8 @@ class LmaCore:
 
     def __init__(self, domain: Domain) -> None:
         self._state = LmaState.of(domain)
+        self.version = 0
+        """Grows with everything that may change the state: two snapshots of one version are equal."""
         self._settle_at: float | None = None
         self._anchored = False
         self._deferred: list[Callable[[LmaState], list[Wait]]] = []
@@ -61,6 +63,7 @@ class LmaCore:
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
+        self.version += 1
         reaction = self._react(event, now)
         if self._settle_at is not None and not self._anchored and self._state.is_settled():
             reaction.dirty |= self._anchor(now)
@@ -86,6 +89,7 @@ class LmaCore:
 
     def tick(self, now: float) -> list[Command]:
         """Do what time has made due: bindings, handovers and waits that have run out."""
+        self.version += 1
         state = self._state
         commands: list[Command] = []
         dirty: set[str] = set()

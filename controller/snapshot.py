@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from controller.handover import Handover
+from controller.handover import Handover, Step
+from controller.ladder import arrow
 from controller.state import LmaState
 from southbound.mld.membership import GroupMembership
 
@@ -26,7 +27,7 @@ class Snapshot:
 def take_snapshot(state: LmaState) -> Snapshot:
     """The picture of this moment."""
     return Snapshot(
-        handovers=tuple(_kept_view(handover) for handover in state.handovers),
+        handovers=tuple(_kept_view(handover, state.domain.lma.id) for handover in state.handovers),
         bindings=tuple(
             {
                 "mn_id": entry.mn_id,
@@ -68,34 +69,43 @@ def take_snapshot(state: LmaState) -> Snapshot:
     )
 
 
-def _kept_view(handover: Handover) -> dict[str, Any]:
+def _kept_view(handover: Handover, lma_id: str) -> dict[str, Any]:
     """The view of an ended handover is made once: there may be a thousand of them, and a GET must not cost 8 ms."""
     if not handover.ended:
-        return handover_view(handover)
+        return handover_view(handover, lma_id)
     # The word of the slower MAG may still come in after the end.
     version = (len(handover.steps), len(handover.counters), handover.error)
     if handover.view is None or handover.view[0] != version:
-        handover.view = (version, handover_view(handover))
+        handover.view = (version, handover_view(handover, lma_id))
     return handover.view[1]
 
 
-def handover_view(handover: Handover) -> dict[str, Any]:
-    """One handover as REST shows it; step times are seconds since 1970."""
+def handover_view(handover: Handover, lma_id: str) -> dict[str, Any]:
+    """One handover as REST shows it; times are seconds since 1970."""
+    steps = sorted(handover.steps, key=lambda step: step.at)
+    first = steps[0].at if steps else None
     return {
         "id": handover.handover_id,
+        "number": handover.number,
         "mn_id": handover.mn_id,
         "previous_mag": handover.previous_mag,
         "new_mag": handover.new_mag,
         "state": handover.state.value,
         "mode": handover.mode,
         "trigger": handover.trigger,
+        "started_at": first if handover.requested_at is None else handover.requested_at,
         "groups": [membership_view(membership) for membership in handover.groups],
-        "steps": [
-            {"step": step.step, "name": step.name, "node": step.node, "at": step.at, "detail": step.detail}
-            for step in sorted(handover.steps, key=lambda step: step.at)
-        ],
+        "steps": [_step_view(step, handover, lma_id) for step in steps],
         "packets": handover.counters,
         "error": handover.error or None,
+    }
+
+
+def _step_view(step: Step, handover: Handover, lma_id: str) -> dict[str, Any]:
+    sender, receiver = arrow(step, handover, lma_id)
+    return {
+        "step": step.step, "name": step.name, "node": step.node, "at": step.at, "detail": step.detail, "sender": sender,
+        "receiver": receiver,
     }
 
 
