@@ -6,14 +6,29 @@ from __future__ import annotations
 from typing import TypeVar
 
 from topology import derive
-from topology.model import Controller, Domain, Link, Lma, Mag, MobileNode, Source, Subscription
+from topology.model import (
+    Controller,
+    Domain,
+    Link,
+    Lma,
+    Mag,
+    MobileNode,
+    Rest,
+    Source,
+    Subscription,
+    Tls,
+    Token,
+    Webhook,
+)
 from topology.schema import (
     ControllerSection,
     Document,
     LinkSection,
     LmaSection,
     MobileNodeSection,
+    RestSection,
     SubscriptionSection,
+    WebhookSection,
 )
 
 _Value = TypeVar("_Value")
@@ -53,6 +68,7 @@ def build(document: Document) -> Domain:
         timers=derive.timers(document),
         limits=derive.limits(document),
         attach_mode=domain.attach_mode or derive.ATTACH_MODE,
+        rest=_rest(document.rest),
     )
 
 
@@ -61,6 +77,25 @@ def _controller(section: ControllerSection) -> Controller:
     if "rest" in fields:
         fields["rest_host"], fields["rest_port"] = fields.pop("rest")
     return Controller(**fields)
+
+
+def _rest(section: RestSection | None) -> Rest:
+    if section is None:
+        return Rest()
+    tls = None if section.tls is None else Tls(**derive.given(section.tls))
+    return Rest(
+        insecure=bool(section.insecure),
+        tokens=tuple(Token(**derive.given(token)) for token in section.tokens or ()),
+        tls=tls,
+        webhooks=tuple(_webhook(webhook) for webhook in section.webhooks or ()),
+    )
+
+
+def _webhook(section: WebhookSection) -> Webhook:
+    fields = derive.given(section)
+    if "events" in fields:
+        fields["events"] = tuple(fields["events"])
+    return Webhook(**fields)
 
 
 def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> Lma:

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from topology import derive, model
 from topology.crosscheck_links import check_links
+from topology.crosscheck_rest import check_rest
 from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
 from topology.locate import Fault, Located
 from topology.problem import Location, show_location, show_value
@@ -49,6 +50,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     for position, profile in enumerate(document.mobile_nodes or ()):
         check_subscriptions(profile, ("mobile_nodes", position), document, report)
     check_timing(document, report)
+    check_rest(document, report)
     return report.faults
 
 

@@ -80,6 +80,11 @@ def ports(controller: ControllerSection) -> dict[str, int]:
     }
 
 
+def rest_host(controller: ControllerSection) -> str:
+    """Where the REST API listens."""
+    return controller.rest[0] if controller.rest else str(_defaults(Controller)["rest_host"])
+
+
 def _defaults(kind: type[Controller | Source]) -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(kind)}
 

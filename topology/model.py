@@ -28,6 +28,12 @@ MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
 """Link-local address of every MAG on its access links, formed from MAG_ACCESS_MAC (RFC 4291 appendix A)."""
 
 
+HANDOVER_EVENTS = (
+    "handover_requested", "handover_step", "handover_forwarding", "handover_released", "handover_ended",
+)
+"""Names of the controller's events about one handover, in the order in which they come first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
     """Protocol timers; defaults and sources in docs/protocol.md."""
@@ -65,6 +71,13 @@ class Limits:
     groups_per_mobile_node: int = 50
     sources_per_group: int = 62
     handovers_remembered: int = 1_000
+    handovers_per_request: int = 64
+    """In one batch over REST."""
+    idempotency_keys: int = 1_000
+    idempotency_age_s: int = 86_400
+    """How long the answer to an Idempotency-Key is kept."""
+    webhook_queue: int = 1_000
+    """Events that wait for one webhook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,49 @@ class Controller:
     rpc_port: int = 6654
     rest_host: str = "127.0.0.1"
     rest_port: int = 8080
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A client of the REST API. Exactly one of `sha256` and `file` is given."""
+
+    name: str
+    role: str
+    """'read', or 'trigger', which may do both."""
+    sha256: bytes | None = None
+    """Digest of the token."""
+    file: str | None = None
+    """File that holds the token; as written in topology.yaml, relative to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files for TLS on the REST API; as written in topology.yaml, relative to it."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Somebody who is told of handovers by HTTP POST."""
+
+    name: str
+    url: str
+    secret_file: str
+    """File with what messages are signed with; relative to topology.yaml."""
+    events: tuple[str, ...] = HANDOVER_EVENTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Who may use the REST API, and whom it tells of handovers."""
+
+    insecure: bool = False
+    """Others may reach it although it asks for no token."""
+    tokens: tuple[Token, ...] = ()
+    tls: Tls | None = None
+    webhooks: tuple[Webhook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +239,7 @@ class Domain:
     links: tuple[Link, ...] = ()
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
+    rest: Rest = field(default_factory=Rest)
     attach_mode: str = "policy-store"
     """How a MAG learns the multicast state of an MN that attaches without a context: 'policy-store', 'query' (its own
     MLD answer), 'context-transfer' (CXTP, RFC 4067) or 'reactive' (RFC 5949)."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from topology import values
+from topology.model import HANDOVER_EVENTS
 from topology.values import Rule, Shape, number, one_of, whole_number
 
 MAGS_MIN, MAGS_MAX = 2, 64
@@ -29,6 +30,9 @@ SUBSCRIPTION_SOURCES_MAX = 62
 
 DIALECTS = ("draft", "rfc")
 OPTION_LENGTH_UNITS = ("words", "octets")
+TOKENS_MAX = 64
+WEBHOOKS_MAX = 16
+ROLES = ("read", "trigger")
 ATTACH_MODES = ("policy-store", "query", "context-transfer", "reactive")
 
 TIMER_RULES: dict[str, Rule] = {
@@ -60,6 +64,10 @@ LIMIT_RULES: dict[str, Rule] = {
     "groups_per_mobile_node": whole_number(1, SUBSCRIPTIONS_MAX),
     "sources_per_group": whole_number(1, SUBSCRIPTION_SOURCES_MAX),
     "handovers_remembered": whole_number(1, 100_000),
+    "handovers_per_request": whole_number(1, MOBILE_NODES_MAX),
+    "idempotency_keys": whole_number(1, 100_000),
+    "idempotency_age_s": whole_number(1, 604_800),
+    "webhook_queue": whole_number(1, 100_000),
 }
 """One rule per field of `topology.model.Limits`."""
 
@@ -184,6 +192,55 @@ class LinkSection(Section):
     delay_ms: Annotated[float | None, number(0, 10_000)] = None
 
 
+class TokenSection(Section):
+    """One item of `rest.tokens`: exactly one of `sha256` and `file` is there."""
+
+    name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
+    role: Annotated[str | None, one_of(*ROLES).needed()] = None
+    sha256: Annotated[bytes | None, values.SHA256] = None
+    file: Annotated[str | None, values.FILE_NAME] = None
+
+
+class TlsSection(Section):
+    """`rest.tls`: both files, or no section."""
+
+    certificate: Annotated[str | None, values.FILE_NAME.needed()] = None
+    key: Annotated[str | None, values.FILE_NAME.needed()] = None
+
+
+EventNameItem = Annotated[str | None, one_of(*HANDOVER_EVENTS)]
+
+
+class WebhookSection(Section):
+    """One item of `rest.webhooks`."""
+
+    name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
+    url: Annotated[str | None, values.HTTP_URL.needed()] = None
+    secret_file: Annotated[str | None, values.FILE_NAME.needed()] = None
+    events: Annotated[
+        list[EventNameItem] | None,
+        Field(max_length=len(HANDOVER_EVENTS)),
+        Shape(f"a list of {', '.join(HANDOVER_EVENTS)}, each at most once"),
+    ] = None
+
+
+class RestSection(Section):
+    """`rest`: who may use the REST API, and whom it tells."""
+
+    insecure: Annotated[bool | None, values.TRUTH] = None
+    tokens: Annotated[
+        list[TokenSection] | None,
+        Field(max_length=TOKENS_MAX),
+        Shape(f"a list of at most {TOKENS_MAX} tokens"),
+    ] = None
+    tls: Annotated[TlsSection | None, Shape("a mapping of certificate and key")] = None
+    webhooks: Annotated[
+        list[WebhookSection] | None,
+        Field(max_length=WEBHOOKS_MAX),
+        Shape(f"a list of at most {WEBHOOKS_MAX} webhooks"),
+    ] = None
+
+
 class Document(Section):
     """The whole file."""
 
@@ -213,3 +270,4 @@ class Document(Section):
     ] = None
     timers: Annotated[TimersSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]
     limits: Annotated[LimitsSection | None, Shape("a mapping")] = None  # type: ignore[valid-type]
+    rest: Annotated[RestSection | None, Shape("a mapping")] = None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -25,6 +26,8 @@ MOBILE_NODE_NAME_CHARACTERS_MAX = 10
 """Leaves five characters for what is put before or after it in interface names."""
 NAI_CHARACTERS_MAX = 253
 """RFC 4282 section 2.2; also fits the one-octet length of the MN-ID option (RFC 4283 section 3)."""
+FILE_NAME_CHARACTERS_MAX = 1024
+URL_CHARACTERS_MAX = 2048
 DATAPATH_ID_MAX = 2**64 - 1
 GRE_KEY_MAX = 2**32 - 1
 OWN_LINK_LAYER_PREFIX = bytes.fromhex("02ca57")
@@ -36,6 +39,7 @@ _MOBILE_NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _REALM_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _LINK_LAYER_ID = re.compile(r"[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -281,6 +285,39 @@ def _host_and_port(value: object) -> tuple[str, int]:
     return host, int(port_text)
 
 
+def _sha256(value: object) -> bytes:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise RefusedValueError
+    return bytes.fromhex(value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RefusedValueError
+    return value
+
+
+def _file_name(value: object) -> str:
+    name = _text(value)
+    if not name or len(name) > FILE_NAME_CHARACTERS_MAX or "\0" in name:
+        raise RefusedValueError
+    return name
+
+
+def _http_url(value: object) -> str:
+    url = _text(value)
+    try:
+        parts = urlsplit(url)
+        well_formed = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise RefusedValueError from error
+    if not well_formed or not url.isascii() or not url.isprintable() or " " in url or len(url) > URL_CHARACTERS_MAX:
+        raise RefusedValueError
+    if parts.username is not None or parts.fragment:
+        raise RefusedValueError("with a user or a fragment")
+    return url
+
+
 VERSION = Rule("1, the version of this format", _version)
 DOMAIN_NAME = Rule(
     f"a name of 1 to {DOMAIN_NAME_CHARACTERS_MAX} characters a-z, 0-9 and '-', starting with a letter",
@@ -303,5 +340,15 @@ NAI = Rule(
 )
 LINK_LAYER_ID = Rule("six octets of a unicast MAC address, such as 02:00:00:00:00:11, not 02:ca:57:...", _link_layer_id)
 HOST_AND_PORT = Rule('host:port, such as 127.0.0.1:8080 or "[::1]:8080", port 1 to 65535', _host_and_port)
+CLIENT_NAME = Rule(
+    f"a name of 1 to {DOMAIN_NAME_CHARACTERS_MAX} characters a-z, 0-9 and '-', starting with a letter",
+    _name(DOMAIN_NAME_CHARACTERS_MAX),
+)
+SHA256 = Rule("64 hexadecimal digits, such as `castover token` prints", _sha256)
+FILE_NAME = Rule(f"the name of a file, at most {FILE_NAME_CHARACTERS_MAX} characters", _file_name)
+HTTP_URL = Rule(
+    f"an http or https URL without user and fragment, at most {URL_CHARACTERS_MAX} characters", _http_url
+)
+TRUTH = Rule("true or false", _truth)
 NAME_OF_MAG = Rule("the id of a MAG", _text)
 NAME_OF_NODE = Rule("the id of the LMA or of a MAG", _text)

@@ -29,7 +29,13 @@ SECTIONS = {
     "`links`": schema.LinkSection,
     "`timers`": schema.TimersSection,
     "`limits`": schema.LimitsSection,
+    "`rest`": schema.RestSection,
 }
+PARTS = {
+    schema.MobileNodeSection: (schema.SubscriptionSection,),
+    schema.RestSection: (schema.TokenSection, schema.TlsSection, schema.WebhookSection),
+}
+"""Sections whose keys stand in the table of the section that holds them."""
 
 
 def rows(heading: str) -> dict[str, tuple[str, str]]:
@@ -45,12 +51,14 @@ def mark(section: type[schema.Section], key: str) -> Any:
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_every_key_has_its_row_and_every_row_its_key(heading: str) -> None:
     section = SECTIONS[heading]
-    expected = set(section.model_fields)
-    if section is schema.MobileNodeSection:
-        expected |= set(schema.SubscriptionSection.model_fields)
+    parts = PARTS.get(section, ())
+    expected = set(section.model_fields).union(*(part.model_fields for part in parts))
     assert set(rows(heading)) == expected
     for key in section.model_fields:
         assert (rows(heading)[key][0] == "*required*") == mark(section, key).required, key
+    for part in parts:
+        for key in part.model_fields:
+            assert (rows(heading)[key][0] == "*required*") == mark(part, key).required, key
 
 
 @pytest.mark.parametrize(("heading", "model"), [("`timers`", Timers), ("`limits`", Limits)])
@@ -94,5 +102,6 @@ def test_the_example_loads_and_shows_every_key() -> None:
     assert (domain.name, len(domain.mags), domain.timers.cut_wait_ms) == ("example", 2, 20)
     for heading, section in SECTIONS.items():
         if heading not in ("`timers`", "`limits`"):
-            for key in section.model_fields:
+            keys = [*section.model_fields, *(key for part in PARTS.get(section, ()) for key in part.model_fields)]
+            for key in keys:
                 assert re.search(rf"(?m)^[ -]*{key}:", example), key
