@@ -16,7 +16,9 @@ from ryu.base.app_manager import AppManager  # isort: skip
 
 from apps.executor import Executor
 from apps.lma_app import LmaApp
-from apps.rest.server import RestServer, RestSocketError
+from apps.rest.credentials import Credentials, CredentialsError, read_credentials
+from apps.rest.server import RestServer
+from apps.rest.sockets import RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
 from topology.load import load_topology
@@ -32,7 +34,8 @@ def main() -> int:
     try:
         settings = read_settings()
         domain = load_topology(settings.topology)
-    except (SettingsError, TopologyError) as error:
+        credentials = read_credentials(domain.rest, settings.topology)
+    except (SettingsError, TopologyError, CredentialsError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
     logging.basicConfig(
@@ -40,10 +43,10 @@ def main() -> int:
         datefmt="%H:%M:%S", stream=sys.stderr,
     )
     logging.getLogger("ryu").setLevel(logging.WARNING)
-    return _run(domain, settings)
+    return _run(domain, settings, credentials)
 
 
-def _run(domain: Domain, settings: Settings) -> int:
+def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     cfg.CONF(args=[], project="castover", default_config_files=[])
     cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
     cfg.CONF.set_override("ofp_tcp_listen_port", domain.controller.openflow_port)
@@ -53,7 +56,9 @@ def _run(domain: Domain, settings: Settings) -> int:
     contexts = manager.create_contexts()
     services = manager.instantiate_apps(domain=domain, executor=executor, **contexts)
     app: LmaApp = manager.applications["LmaApp"]
-    rest = RestServer(domain=domain, executor=executor, switches=app.datapaths, inherited_fd=settings.rest_fd)
+    rest = RestServer(
+        domain=domain, executor=executor, switches=app.datapaths, credentials=credentials, inherited_fd=settings.rest_fd
+    )
     runner = eventlet.spawn(executor.run)
     try:
         rest.start()

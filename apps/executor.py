@@ -89,6 +89,11 @@ class Executor:
             found: list[Command] = reply.wait()
         return found
 
+    @property
+    def version(self) -> int:
+        """Grows with everything that may have changed the core."""
+        return self._core.version
+
     def snapshot(self) -> Snapshot:
         """An immutable picture of the core."""
         return self._core.snapshot()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from eventlet.event import Event as Wakeup
 
@@ -28,13 +30,36 @@ class TooManyReadersError(Exception):
     """READERS_MAX are following already."""
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events a reader wants; None is any."""
+
+    handover_id: str | None = None
+    mn_id: str | None = None
+
+    def takes(self, kept: _Kept) -> bool:
+        """Whether the event is about what is wanted."""
+        return self.handover_id in (None, kept.handover_id) and self.mn_id in (None, kept.mn_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One event in the ring."""
+
+    octets: bytes
+    handover_id: str | None
+    mn_id: str | None
+
+
+EVERYTHING = EventFilter()
+
 class EventStream:
     """The ring. `run_id` tells the event ids of one controller process from those of another."""
 
     def __init__(self, run_id: str, *, heartbeat_s: float = HEARTBEAT_S, ring_events: int = RING_EVENTS) -> None:
-        self._run_id = run_id
+        self.run_id = run_id
         self.heartbeat_s = heartbeat_s
-        self._ring: deque[bytes] = deque(maxlen=ring_events)
+        self._ring: deque[_Kept] = deque(maxlen=ring_events)
         self._next = 1
         """Number of the next event; ids are never used twice."""
         self._wakeup = Wakeup()
@@ -49,7 +74,8 @@ class EventStream:
         if len(data) > EVENT_OCTETS_MAX:
             self.dropped["event_too_long"] += 1
             data = json.dumps({"name": fact.name, "at": at, "fields": {}, "too_long": True})
-        self._ring.append(f"id: {self._run_id}-{self._next}\ndata: {data}\n\n".encode())
+        octets = f"id: {self.run_id}-{self._next}\ndata: {data}\n\n".encode()
+        self._ring.append(_Kept(octets, fact.fields.get("handover_id"), fact.fields.get("mn_id")))
         self._next += 1
         for reader in [reader for reader in self._readers if reader.position < self.oldest]:
             self.dropped["slow_reader"] += 1
@@ -61,7 +87,19 @@ class EventStream:
         """Number of the oldest event in the ring; that of the next one when the ring is empty."""
         return self._next - len(self._ring)
 
-    def follow(self, last_event_id: str, hang_up: Callable[[], None]) -> EventReader:
+    @property
+    def last_id(self) -> str:
+        """Id of the latest event; whoever follows after it gets what comes next."""
+        return self.id_before(self._next)
+
+    def id_before(self, position: int) -> str:
+        """Id of the event before this number. Sent also where there is nothing to tell: a client that comes back with it
+        has missed nothing, however little of what happened it wanted to hear."""
+        return f"{self.run_id}-{position - 1}"
+
+    def follow(
+        self, last_event_id: str, hang_up: Callable[[], None], wanted: EventFilter = EVERYTHING
+    ) -> EventReader:
         """A reader that starts after this event, or with the next one when the id is ''.
 
         An id that is unknown, of another process or out of the ring starts with the oldest event there is, after a
@@ -71,7 +109,7 @@ class EventStream:
             self.dropped["too_many_readers"] += 1
             raise TooManyReadersError(f"{READERS_MAX} clients follow the events already")
         position = self._next if not last_event_id else self._after(last_event_id)
-        reader = EventReader(self, self.oldest if position is None else position, position is None, hang_up)
+        reader = EventReader(self, self.oldest if position is None else position, position is None, hang_up, wanted)
         self._readers.add(reader)
         return reader
 
@@ -82,7 +120,7 @@ class EventStream:
 
     def _after(self, event_id: str) -> int | None:
         run_id, _, number = event_id.partition("-")
-        known = run_id == self._run_id and number.isascii() and number.isdigit() and len(number) < 20
+        known = run_id == self.run_id and number.isascii() and number.isdigit() and len(number) < 20
         position = int(number) + 1 if known else 0
         return position if self.oldest <= position <= self._next else None
 
@@ -92,13 +130,14 @@ class EventStream:
 
     # --- for readers ------------------------------------------------------------------------------------------------
 
-    def since(self, position: int) -> tuple[bytes, int]:
-        """All events from this number on, and the number of the next."""
-        return b"".join(itertools.islice(self._ring, position - self.oldest, None)), self._next
+    def since(self, position: int, wanted: EventFilter) -> tuple[bytes, int]:
+        """All events that are wanted from this number on, and the number of the next."""
+        kept = itertools.islice(self._ring, position - self.oldest, None)
+        return b"".join(event.octets for event in kept if wanted.takes(event)), self._next
 
-    def wait(self) -> None:
-        """Until something happens, at most `heartbeat_s`."""
-        self._wakeup.wait(self.heartbeat_s)
+    def wait(self, seconds: float) -> None:
+        """Until something happens, at most so long."""
+        self._wakeup.wait(seconds)
 
     def forget(self, reader: EventReader) -> None:
         """The reader has ended."""
@@ -108,12 +147,15 @@ class EventStream:
 class EventReader:
     """One client: an iterator of octets for WSGI, which closes it when the connection ends."""
 
-    def __init__(self, stream: EventStream, position: int, gap: bool, hang_up: Callable[[], None]) -> None:
+    def __init__(
+        self, stream: EventStream, position: int, gap: bool, hang_up: Callable[[], None], wanted: EventFilter
+    ) -> None:
         self._stream = stream
         self.position = position
         """Number of the next event to send."""
         self._gap = gap
         self._hang_up = hang_up
+        self._wanted = wanted
         self._begun = False
         self._over = False
 
@@ -124,15 +166,17 @@ class EventReader:
         if not self._begun:
             self._begun = True
             return self._greeting()
-        if self._nothing_new():
-            self._stream.wait()
-            if self._nothing_new() and not self._ended():
-                return b": heartbeat\n\n"
-        if self._ended():
-            self.close()
-            raise StopIteration
-        data, self.position = self._stream.since(self.position)
-        return data
+        deadline = time.monotonic() + self._stream.heartbeat_s
+        while not (self._over or self._stream.closed):
+            data, self.position = self._stream.since(self.position, self._wanted)
+            if data:
+                return data
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return f": heartbeat\nid: {self._stream.id_before(self.position)}\n\n".encode()
+            self._stream.wait(left)
+        self.close()
+        raise StopIteration
 
     def cut_off(self) -> None:
         """Too slow: what it has not read is gone."""
@@ -146,13 +190,7 @@ class EventReader:
 
     def _greeting(self) -> bytes:
         # Something must be sent at once: proxies and browsers wait for the first octets.
-        greeting = f"retry: {RECONNECT_MS}\n\n"
+        greeting = f"retry: {RECONNECT_MS}\nid: {self._stream.id_before(self.position)}\n\n"
         if self._gap:
             greeting += 'event: gap\ndata: {"detail": "events before the next one are no longer known"}\n\n'
         return greeting.encode()
-
-    def _nothing_new(self) -> bool:
-        return not self._ended() and self.position == self._stream.since(self.position)[1]
-
-    def _ended(self) -> bool:
-        return self._over or self._stream.closed

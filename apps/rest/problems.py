@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from webob import Response
+
+from apps.rest.answer_models import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
 QUOTED_MAX = 100
@@ -42,6 +43,14 @@ MALFORMED = ProblemType(
     name="malformed", status=400, title="Malformed request",
     meaning="The body is not JSON, or path, query or framing of the request cannot be read.",
 )
+UNAUTHORIZED = ProblemType(
+    name="unauthorized", status=401, title="Token needed",
+    meaning="There is no bearer token, or one that is not known; the WWW-Authenticate header says which.",
+)
+FORBIDDEN = ProblemType(
+    name="forbidden", status=403, title="Not allowed",
+    meaning="The token is known and its role does not allow this.",
+)
 UNKNOWN_PATH = ProblemType(
     name="unknown-path", status=404, title="No such resource", meaning="The API has no such path; / lists those it has."
 )
@@ -57,6 +66,10 @@ CONFLICT = ProblemType(
     name="conflict", status=409, title="Conflict",
     meaning="The mobile node or the handover is in a state that does not allow it, for example under way already.",
 )
+KEY_IN_USE = ProblemType(
+    name="idempotency-key-in-use", status=409, title="Request under way",
+    meaning="A request with this Idempotency-Key is being carried out; ask again later for its answer.",
+)
 TOO_LARGE = ProblemType(
     name="too-large", status=413, title="Body too large", meaning="A request body may have 65536 octets."
 )
@@ -67,6 +80,21 @@ UNSUPPORTED_MEDIA_TYPE = ProblemType(
 NOT_VALID = ProblemType(
     name="not-valid", status=422, title="Not valid",
     meaning="Understood, but fields have values that are not allowed; `errors` names each.",
+)
+URI_TOO_LONG = ProblemType(
+    name="uri-too-long", status=414, title="Request line too long", meaning="A request line may have 8192 octets."
+)
+MISDIRECTED = ProblemType(
+    name="misdirected", status=421, title="Not this server",
+    meaning="The Host header names another server; where no token is asked for, only addresses and localhost are taken.",
+)
+KEY_REUSED = ProblemType(
+    name="idempotency-key-reused", status=422, title="Idempotency-Key of another request",
+    meaning="A request with this Idempotency-Key and another content has been answered before; a new one needs a new key.",
+)
+HEADERS_TOO_LARGE = ProblemType(
+    name="headers-too-large", status=431, title="Headers too large",
+    meaning="There may be 100 headers of 8192 octets each and 65536 octets together.",
 )
 INTERNAL = ProblemType(
     name="internal", status=500, title="Internal error", meaning="A fault of the controller; its log has more."
@@ -79,8 +107,9 @@ UNAVAILABLE = ProblemType(
 PROBLEM_TYPES: Mapping[str, ProblemType] = {
     kind.name: kind
     for kind in (
-        MALFORMED, UNKNOWN_PATH, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, NOT_VALID,
-        INTERNAL, UNAVAILABLE,
+        MALFORMED, UNAUTHORIZED, FORBIDDEN, UNKNOWN_PATH, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, KEY_IN_USE,
+        TOO_LARGE, URI_TOO_LONG, UNSUPPORTED_MEDIA_TYPE, MISDIRECTED, NOT_VALID, KEY_REUSED, HEADERS_TOO_LARGE, INTERNAL,
+        UNAVAILABLE,
     )
 }
 """All there are, by name."""
@@ -105,18 +134,16 @@ class Problem(Exception):  # noqa: N818 - named by RFC 9457
         self.members = dict(members or {})
         """Extension members of the document (RFC 9457 section 3.2)."""
 
-    def document(self) -> dict[str, Any]:
-        """The members of the problem document."""
-        found: dict[str, Any] = {
-            "type": self.kind.type, "title": self.kind.title, "status": self.kind.status, "detail": str(self),
-        }
-        if self.errors:
-            found["errors"] = [{"field": error.field, "detail": error.detail} for error in self.errors]
-        return found | self.members
+    def document(self) -> ProblemDocument:
+        """The problem document."""
+        return ProblemDocument(
+            type=self.kind.type, title=self.kind.title, status=self.kind.status, detail=str(self),
+            errors=[{"field": error.field, "detail": error.detail} for error in self.errors] or None, **self.members,
+        )
 
     def body(self) -> bytes:
         """The problem document as JSON, one line."""
-        return json.dumps(self.document()).encode() + b"\n"
+        return self.document().model_dump_json(exclude_none=True, ensure_ascii=True).encode() + b"\n"
 
     def response(self) -> Response:
         """The whole answer."""

@@ -1,42 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a client may send: bodies and queries as pydantic models, and their faults as field errors.
+"""What a client may send, as pydantic models: bodies and queries.
 
-The description of each field says what is allowed; it is what a client reads in the answer 422.
+The description of each field says what is allowed; it is what a client reads in the answer 422 and in the OpenAPI
+document. `apps.rest.requests` reads requests with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from apps.rest.problems import MALFORMED, NOT_VALID, FieldError, Problem, quoted
 from controller.handover import HandoverState
 
 NAME_MAX = 253
 """Characters of a NAI (RFC 4282 section 2.3: the shortest limit that all must carry)."""
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
+CURSOR_MAX = 600
+BATCH_MAX = 256
+"""As many mobile nodes as a domain can have; `limits.handovers_per_request` may allow fewer."""
 _STATES = tuple(state.value for state in HandoverState)
 
 
-def _whole_number(text: str) -> str:
+def _whole_number(text: object) -> int:
     # int() also takes '+1', '1_0', ' 1 ' and digits of other scripts.
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT_MAX)) and 1 <= int(text) <= LIMIT_MAX):
+    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT_MAX))):
         raise ValueError("not a whole number in range")
-    return text
+    return int(text)
 
 
-def _state(text: str) -> str:
-    if text not in _STATES:
-        raise ValueError("not a state")
-    return text
+def _comma_separated(text: object) -> object:
+    return text.split(",") if isinstance(text, str) else text
 
 
-_MnId = Annotated[
-    str, Field(min_length=1, max_length=NAME_MAX, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
-]
+def _truth(text: object) -> bool:
+    # pydantic also takes 1, yes, on and others.
+    if text not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    return text == "true"
+
+
+def _name_field(what: str) -> object:
+    return Field(min_length=1, max_length=NAME_MAX, description=f"{what}, 1 to {NAME_MAX} characters")
+
+
+MnId = Annotated[str, _name_field("MN-ID (NAI) or short name")]
+MagId = Annotated[str, _name_field("id of a MAG")]
 
 
 class HandoverRequest(BaseModel):
@@ -44,95 +54,84 @@ class HandoverRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    mn_id: _MnId
-    new_mag: Annotated[
-        str, Field(min_length=1, max_length=NAME_MAX, description=f"id of a MAG, 1 to {NAME_MAX} characters")
-    ]
+    mn_id: MnId
+    new_mag: MagId
     mode: Literal["predictive", "join"] = Field(default="predictive", description="predictive or join")
 
 
-class _Query(BaseModel):
+class BatchRequest(BaseModel):
+    """Body of POST /v1/handovers/batch."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    handovers: Annotated[
+        list[HandoverRequest],
+        Field(min_length=1, max_length=BATCH_MAX, description=f"1 to {BATCH_MAX} handovers as for POST /v1/handovers"),
+    ]
 
-class NoQuery(_Query):
+
+class Query(BaseModel):
+    """The parameters of a resource; all of them come as text, once each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoQuery(Query):
     """Query of a resource that takes no parameters."""
 
 
-class HandoverQuery(_Query):
+class PageQuery(Query):
+    """Which part of a list."""
+
+    limit: Annotated[
+        int, BeforeValidator(_whole_number), Field(ge=1, le=LIMIT_MAX, description=f"a whole number, 1 to {LIMIT_MAX}")
+    ] = LIMIT_DEFAULT
+    cursor: Annotated[
+        str | None,
+        Field(min_length=1, max_length=CURSOR_MAX, description="a cursor from the Link header of the page before"),
+    ] = None
+
+
+class HandoverQuery(PageQuery):
     """Query of GET /v1/handovers."""
 
-    mn_id: _MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
-    state: Annotated[str, AfterValidator(_state)] | None = Field(
-        default=None, description=f"one of {', '.join(_STATES)}"
+    mn_id: MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
+    previous_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
+    new_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
+    state: Annotated[list[HandoverState], BeforeValidator(_comma_separated)] | None = Field(
+        default=None, description=f"one or more of {', '.join(_STATES)}, separated by commas"
     )
-    limit: Annotated[str, AfterValidator(_whole_number)] = Field(
-        default=str(LIMIT_DEFAULT), description=f"a whole number, 1 to {LIMIT_MAX}"
-    )
+    ended: Annotated[bool, BeforeValidator(_truth)] | None = Field(default=None, description="true or false")
 
 
-class FlowQuery(_Query):
+class BindingQuery(PageQuery):
+    """Query of GET /v1/bindings."""
+
+    mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
+
+
+class ListenerQuery(PageQuery):
+    """Query of GET /v1/listeners."""
+
+    mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
+    mn_id: MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
+
+
+class SwitchQuery(PageQuery):
     """Query of GET /v1/flows."""
 
-    switch: str | None = Field(default=None, description="name of a switch")
+    switch: str | None = Field(
+        default=None, min_length=1, max_length=NAME_MAX, description=f"name of a switch, 1 to {NAME_MAX} characters"
+    )
 
 
-Model = TypeVar("Model", bound=BaseModel)
+class EventQuery(Query):
+    """Query of GET /v1/events."""
 
-
-def read_body(model: type[Model], body: bytes) -> Model:
-    """The model from a JSON body. Raises Problem: 400 when it is not JSON, 422 with every field at fault."""
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        faults: list[Any] = error.errors(include_url=False)
-        if faults[0]["type"] == "json_invalid":
-            reason = faults[0].get("ctx", {}).get("error", "not JSON")
-            raise Problem(MALFORMED, f"The body is not JSON: {reason}") from error
-        raise _not_valid(model, faults, "body") from error
-
-
-def read_query(model: type[Model], parameters: Mapping[str, str]) -> Model:
-    """The model from query parameters. Raises Problem 422 with every parameter at fault."""
-    try:
-        return model.model_validate(dict(parameters))
-    except ValidationError as error:
-        raise _not_valid(model, error.errors(include_url=False), "query") from error
-
-
-def _not_valid(model: type[BaseModel], faults: list[Any], part: str) -> Problem:
-    names = ", ".join(model.model_fields)
-    errors: dict[str, FieldError] = {}
-    for fault in faults:
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        if not name:
-            detail = f"found {_found(fault['input'])}; allowed: an object with {names}"
-        elif fault["type"] == "extra_forbidden":
-            detail = f"unknown field; allowed: {names or 'none'}"
-        else:
-            found = "nothing" if fault["type"] == "missing" else _found(fault["input"])
-            detail = f"found {found}; allowed: {model.model_fields[name].description}"
-        errors.setdefault(name, FieldError(field=name[:NAME_MAX], detail=detail))
-    told = list(errors.values())[:_ERRORS_MAX]
-    named = ", ".join(error.field or "the whole" for error in told)
-    return Problem(NOT_VALID, f"The {part} is not valid: {named}", errors=told)
-
-
-_ERRORS_MAX = 20
-"""Field errors in one answer: a body can hold thousands of unknown fields."""
-
-
-def _found(value: object) -> str:
-    match value:
-        case str():
-            return quoted(value)
-        case bool() | None:
-            return {True: "true", False: "false", None: "null"}[value]
-        case int() | float():
-            return quoted(str(value)).strip("'")
-        case list():
-            return "an array"
-        case dict():
-            return "an object"
-        case _:
-            return f"a value of type {type(value).__name__}"
+    handover_id: str | None = Field(
+        default=None, min_length=1, max_length=NAME_MAX, description=f"id of a handover, 1 to {NAME_MAX} characters"
+    )
+    mn_id: MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
+    last_event_id: str | None = Field(
+        default=None, min_length=1, max_length=NAME_MAX, description="id of an event; the Last-Event-ID header goes first"
+    )

@@ -207,7 +207,7 @@ def refused(octets: bytes) -> tuple[int, dict[str, Any]]:
 def test_a_body_that_cannot_be_read_ends_the_connection_after_the_answer(
     server: Server, octets: bytes, status: int
 ) -> None:
-    head = b"POST /v1/handovers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/handovers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     with socket.create_connection(server.address, timeout=WAIT_S) as sock:
         sock.sendall(head + octets)
         if b"chunked" in octets:
@@ -224,6 +224,29 @@ def test_what_is_not_http_gets_a_problem_document(server: Server) -> None:
     assert (status, document["type"]) == (400, "/problems/malformed")
 
 
+@pytest.mark.parametrize(
+    ("octets", "status", "name"),
+    [
+        (b"GET /" + 9000 * b"x" + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "uri-too-long"),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + 9000 * b"x" + b"\r\n\r\n", 431, "headers-too-large"),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + 900 * (b"X: " + 80 * b"x" + b"\r\n"), 431, "headers-too-large"),
+        (b"GET / HTTP/1.1\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: localhost\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: ::1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed"),
+        (b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello", 405, "method-not-allowed"),
+        (b"GET / HTTP/3.0\r\nHost: 127.0.0.1\r\n\r\n", 400, "malformed"),
+    ],
+)
+def test_what_is_framed_wrongly_gets_a_problem_document_and_no_more(
+    server: Server, octets: bytes, status: int, name: str
+) -> None:
+    found, document = refused(server.send(octets))
+    assert (found, document["status"], document["type"]) == (status, status, f"/problems/{name}")
+
+
 def test_a_connection_that_breaks_in_the_middle_harms_nobody(server: Server) -> None:
     post = b"POST /v1/handovers HTTP/1.1\r\nContent-Length: 50\r\nContent-Type: application/json\r\n\r\n"
     for octets in (b"GET /v1/ma", post, post + b"{"):
@@ -237,7 +260,8 @@ def test_a_connection_that_breaks_in_the_middle_harms_nobody(server: Server) -> 
 
 def test_events_come_as_they_happen_and_go_on_where_they_ended(server: Server) -> None:
     source = EventSource(server)
-    assert source.block() == {"retry": "1000"}
+    begun = source.block()
+    assert begun == {"retry": "1000", "id": begun["id"]}
     server.tell("connect")
     first = source.block()
     data = json.loads(first["data"])

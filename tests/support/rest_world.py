@@ -14,9 +14,9 @@ from typing import Any
 from webob import Request, Response
 
 from apps.metrics import Metrics
-from apps.rest.application import RestApi
+from apps.rest.access import Access, Hosts
+from apps.rest.api import Api
 from apps.rest.event_stream import EventStream
-from apps.rest.resources import Resources
 from controller.commands import CallAgent, Command, RecordEvent, SetForwarding
 from controller.events import (
     AgentConnected,
@@ -89,6 +89,10 @@ class SynchronousExecutor:
             raise self.failure
         return self.post(event)
 
+    @property
+    def version(self) -> int:
+        return self.core.version
+
     def snapshot(self) -> Snapshot:
         return self.core.snapshot()
 
@@ -128,19 +132,22 @@ class Answer:
 class RestWorld:
     """A client of the application, and the world behind it."""
 
-    def __init__(self, *, connected: bool = True, ids: Iterable[str] | None = None) -> None:
-        self.domain = load_topology(TOPOLOGY)
+    def __init__(
+        self, *, connected: bool = True, ids: Iterable[str] | None = None, access: Access | None = None,
+        hosts: Hosts | None = None, domain: Domain | None = None,
+    ) -> None:
+        self.domain = domain or load_topology(TOPOLOGY)
         self.executor = SynchronousExecutor(self.domain)
         self.events = EventStream("0a1b2c3d")
         self.metrics = Metrics(self.executor.snapshot, lambda: {("event_queue", "full"): self.executor.dropped_events})
         self.executor.listen(self.events.publish)
         self.executor.listen(self.metrics.observe)
         names = iter(ids or (f"ho-{number:012x}" for number in itertools.count(1)))
-        self.resources = Resources(
+        self.api = Api(
             domain=self.domain, core=self.executor, switches=self.executor, metrics=self.metrics, events=self.events,
-            new_id=lambda: next(names), clock=lambda: WALL,
+            access=access, hosts=hosts, new_id=lambda: next(names), clock=lambda: WALL,
         )
-        self.application = RestApi(self.resources.routes(), self.metrics.answered)
+        self.application = self.api.application
         if connected:
             self.connect_all()
 

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webob import Request
 
-from apps.rest.application import BODY_OCTETS_MAX, RestApi, Route, json_response
+from apps.rest.api import Api
 from apps.rest.problems import PROBLEM_TYPES
-from apps.rest.resources import Resources
+from apps.rest.requests import BODY_OCTETS_MAX
+from apps.rest.routing import Route, json_response
 from controller.commands import HandoverRefused
 from controller.events import AgentDisconnected, AgentRequested, SwitchDisconnected
 from southbound.rpc import methods
@@ -53,7 +54,8 @@ def test_a_handover_is_accepted_by_full_or_short_name_and_told_to_the_previous_m
     assert answer.status == HTTPStatus.ACCEPTED
     assert answer.response.headers["Location"].endswith("/v1/handovers/ho-000000000001")
     assert answer.json == {
-        "id": "ho-000000000001", "mn_id": MN1, "previous_mag": "mag1", "new_mag": "mag2", "state": "requested",
+        "id": "ho-000000000001", "number": 1, "started_at": WALL,
+        "mn_id": MN1, "previous_mag": "mag1", "new_mag": "mag2", "state": "requested",
         "mode": "predictive", "trigger": "rest", "groups": [], "steps": [], "packets": {}, "error": None,
     }
     (call,) = rest.executor.calls
@@ -71,10 +73,8 @@ def test_the_mode_is_told_to_the_previous_mag_and_shown(rest: RestWorld) -> None
 
 def test_ids_are_ho_and_twelve_hexadecimal_digits() -> None:
     rest = RestWorld()
-    resources = Resources(
-        domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=rest.metrics, events=rest.events
-    )
-    rest.application = RestApi(resources.routes(), rest.metrics.answered)
+    api = Api(domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=rest.metrics, events=rest.events)
+    rest.application = api.application
     handover_id = rest.hand_over()
     assert handover_id.startswith("ho-")
     assert len(bytes.fromhex(handover_id.removeprefix("ho-"))) == 6
@@ -208,7 +208,15 @@ def test_handovers_come_newest_first_and_are_filtered_and_limited(rest: RestWorl
         ("/v1/handovers?order=asc", 422, "not-valid", "order"),
         ("/v1/handovers?limit=1&limit=2", 422, "not-valid", "limit"),
         ("/v1/handovers?mn_id=mn9", 404, "not-found", "mn_id"),
-        ("/v1/bindings?limit=1", 422, "not-valid", "limit"),
+        ("/v1/handovers?state=failed,done", 422, "not-valid", "state"),
+        ("/v1/handovers?ended=1", 422, "not-valid", "ended"),
+        ("/v1/handovers?new_mag=mag9", 404, "not-found", "new_mag"),
+        ("/v1/handovers?cursor=last", 422, "not-valid", "cursor"),
+        ("/v1/bindings/mn1?limit=1", 422, "not-valid", "limit"),
+        ("/v1/bindings?mag=mag9", 404, "not-found", "mag"),
+        ("/v1/mags?cursor=mag9", 422, "not-valid", "cursor"),
+        ("/v1/listeners?mn_id=mn9", 404, "not-found", "mn_id"),
+        ("/v1/listeners?cursor=mag1", 422, "not-valid", "cursor"),
         ("/v1/flows?switch=mag9", 404, "not-found", "switch"),
         ("/v1/handovers?limit=%FF", 400, "malformed", None),
         ("/v1/handovers?limit", 400, "malformed", None),
@@ -248,7 +256,8 @@ def test_listeners(rest: RestWorld) -> None:
                 "mag": "mag1", "mn_id": MN1, "access_port": "mn1",
                 "groups": [{"group": "ff1e::101", "filter_mode": "exclude", "sources": []}],
             }
-        ]
+        ],
+        "total": 1,
     }
 
 
@@ -284,9 +293,11 @@ def test_health_readiness_and_what_is_away(rest: RestWorld) -> None:
 
 
 def test_the_index_lists_every_route(rest: RestWorld) -> None:
-    text = rest.get("/").response.text
-    for route in rest.resources.routes():
-        assert f"{route.method:<6} {route.path} " in text
+    index = rest.get("/", Accept="text/html").json  # nobody has a page for browsers here
+    listed = [(line["method"], line["path"], line["role"]) for line in index["resources"]]
+    assert listed == [
+        (route.method, route.path, None if route.role is None else route.role.value) for route in rest.api.routes
+    ]
 
 
 def test_every_problem_type_explains_itself(rest: RestWorld) -> None:
@@ -300,7 +311,7 @@ def test_every_problem_type_explains_itself(rest: RestWorld) -> None:
 
 
 def test_head_is_get_without_the_body(rest: RestWorld) -> None:
-    for route in rest.resources.routes():
+    for route in rest.api.routes:
         if route.method != "GET" or "{" in route.path or route.path in ("/v1/events", "/metrics"):
             continue
         got, head = rest.get(route.path), rest.request("HEAD", route.path)
@@ -414,14 +425,16 @@ def test_a_refusal_with_a_status_that_rest_does_not_know_is_a_fault_of_ours(rest
     check_problem(rest.post({"mn_id": "mn1", "new_mag": "mag2"}), 500, "internal")
 
 
-def test_answers_are_not_stored(rest: RestWorld) -> None:
-    for path in ("/v1/mags", "/nothing"):
+def test_answers_without_a_tag_are_not_stored_and_others_are_asked_for_again(rest: RestWorld) -> None:
+    for path, kept in (("/v1/mags", "private, no-cache"), ("/healthz", "no-store"), ("/nothing", "no-store")):
         headers = rest.get(path).response.headers
-        assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+        assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == (kept, "nosniff")
 
 
 def test_a_route_takes_one_segment_for_a_name() -> None:
-    route = Route(method="GET", path="/a/{b}/c", summary="", answer=lambda _: json_response({}))
+    route = Route(
+        method="GET", path="/a/{b}/c", summary="", tag="", answers=(), answer=lambda _: json_response(b"{}")
+    )
     assert route.match("/a/x/c") == {"b": "x"}
     for path in ("/a//c", "/a/x", "/a/x/c/", "/a/x/d", "a/x/c"):
         assert route.match(path) is None

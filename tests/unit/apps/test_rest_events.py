@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.rest.event_stream import EVENT_OCTETS_MAX, READERS_MAX, EventReader, EventStream, TooManyReadersError
+from apps.rest.event_stream import (
+    EVENT_OCTETS_MAX,
+    READERS_MAX,
+    EventFilter,
+    EventReader,
+    EventStream,
+    TooManyReadersError,
+)
 from controller.commands import RecordEvent
 
 AT = 1_700_000_000.25
@@ -41,13 +48,13 @@ def parse(octets: bytes) -> list[dict[str, str]]:
 
 
 def numbers(octets: bytes) -> list[int]:
-    return [json.loads(block["data"])["fields"]["number"] for block in parse(octets) if "id" in block]
+    return [json.loads(block["data"])["fields"]["number"] for block in parse(octets) if "data" in block]
 
 
 def test_an_event_has_an_id_and_its_facts_on_one_line() -> None:
     events = stream()
     reader = follow(events)
-    assert parse(next(reader)) == [{"retry": "1000"}]
+    assert parse(next(reader)) == [{"retry": "1000", "id": "run1-0"}]
     events.publish(RecordEvent(name="happened", fields={"mn_id": "mn1@example.net", "text": "two\nlines"}), AT)
     (block,) = parse(next(reader))
     assert block["id"] == "run1-1"
@@ -87,9 +94,24 @@ def test_a_quiet_stream_has_heartbeats_and_then_goes_on() -> None:
     events = stream()
     reader = follow(events)
     next(reader)
-    assert [next(reader), next(reader)] == 2 * [b": heartbeat\n\n"]
+    assert [next(reader), next(reader)] == 2 * [b": heartbeat\nid: run1-0\n\n"]
     publish(events)
     assert numbers(next(reader)) == [1]
+
+
+def test_a_reader_hears_only_what_it_wants_and_loses_nothing_by_it() -> None:
+    events = stream(ring_events=3)
+    reader = events.follow("", lambda: None, EventFilter(handover_id="ho-2", mn_id="mn1"))
+    next(reader)
+    for number, (handover_id, mn_id) in enumerate((("ho-1", "mn1"), ("ho-2", "mn2"), ("ho-2", "mn1")), start=1):
+        fields = {"number": number, "handover_id": handover_id, "mn_id": mn_id}
+        events.publish(RecordEvent(name="happened", fields=fields), AT)
+    assert numbers(next(reader)) == [3]
+    # What it does not want goes by; the heartbeat says how far, so that coming back after it is no gap.
+    for _ in range(5):
+        publish(events)
+        assert parse(next(reader))[-1]["id"] == events.last_id
+    assert parse(next(events.follow(events.last_id, lambda: None)))[-1] == {"retry": "1000", "id": "run1-8"}
 
 
 def test_a_reader_that_falls_out_of_the_ring_is_hung_up_and_others_go_on() -> None:
@@ -143,8 +165,8 @@ def test_a_reader_that_reconnects_gets_everything_once_or_is_told_of_a_gap(ring:
     events = stream(ring_events=ring)
     happened = itertools.count(1)
     reader, cut_off = follow(events), False
-    next(reader)
-    last, seen, gaps, told = "", 0, 0, 0
+    # Without an event yet, the stream itself has said where it began.
+    last, seen, gaps, told = parse(next(reader))[0]["id"], 0, 0, 0
     for action in [*actions, "reconnect"]:
         if action == "publish":
             publish(events, first=next(happened))
@@ -156,16 +178,15 @@ def test_a_reader_that_reconnects_gets_everything_once_or_is_told_of_a_gap(ring:
             reader = follow(events, last)
             cut_off = False
             octets = next(reader)
-            if not last:
-                seen = told
         if not cut_off:
             octets += next(reader, b"")
         for block in parse(octets):
             if block.get("event") == "gap":
                 gaps += 1
                 seen = max(seen, told - ring)
-            elif "id" in block:
-                last = block["id"]
+                continue
+            last = block.get("id", last)
+            if "data" in block:
                 seen += 1
                 assert json.loads(block["data"])["fields"]["number"] == seen
         cut_off = reader._over

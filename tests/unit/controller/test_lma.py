@@ -385,7 +385,7 @@ def test_the_answers_to_nobody_change_nothing() -> None:
     core = Core().bound()
     before = picture(core.core)
     for event in (
-        events.AgentAnswered(mag_id="mag1", token="handover.start never", error="no"),  # noqa: S106
+        events.AgentAnswered(mag_id="mag1", token="handover.start never", error="no"),
         events.AgentAnswered(mag_id="mag1", token="", error=None),
         events.ForwardingConfirmed(switch="mag3", generation=0),
         events.ForwardingFailed(switch="mag3", generation=0, reason=""),

@@ -391,8 +391,8 @@ def test_only_carrier_attaches() -> None:
 @pytest.mark.parametrize("event", [
     LinkUp(port="eth9"), LinkDown(port="eth9"), LinkDown(port="mn2"), LinkUp(port="mn1"),
     ControllerDisconnected(), ControllerAnswered(token="", error=None),
-    ControllerAnswered(token="clone nobody ho", error="no"),  # noqa: S106
-    ControllerAnswered(token="prepare", error=None),  # noqa: S106
+    ControllerAnswered(token="clone nobody ho", error="no"),
+    ControllerAnswered(token="prepare", error=None),
     StreamObserved(mn_id="nobody", what="tunnel"), StreamObserved(mn_id=MN1.id, what="something"),
     StreamsJoined(mn_id="nobody"), ControllerCalled(call=object()),
     ControllerCalled(call=methods.FinishForwarding(handover_id="never", mn_id=MN1.id)),

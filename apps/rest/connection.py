@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connection to REST: TLS when it is configured, and a problem document for whatever cannot be read as HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from eventlet import wsgi
+from eventlet.green import socket
+from eventlet.green import ssl as green_ssl
+
+from apps.rest.events import EVENT_SOCKET
+from apps.rest.problems import HEADERS_TOO_LARGE, MALFORMED, MEDIA_TYPE, URI_TOO_LONG, Problem, ProblemType
+from apps.rest.requests import CLOSE_CONNECTION
+
+_log = logging.getLogger("castover.rest")
+
+UNREAD_OCTETS_MAX = 1024 * 1024
+"""Of a refused body that are read and thrown away, so that the client gets to read why (RFC 9112 section 9.6)."""
+EVENT_SEND_BUFFER_OCTETS = 64 * 1024
+"""Small, so that a client that does not read is noticed by us and not stored for by the kernel."""
+HANDSHAKE_S = 5.0
+_REASONS = {400: "Bad Request", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
+
+
+class HandshakeError(Exception):
+    """Not TLS, or none that we speak; the connection is over."""
+
+
+def connection_type(context: ssl.SSLContext | None, dropped: Counter[str]) -> type[wsgi.HttpProtocol]:
+    """The protocol class for wsgi.server; `dropped` counts the connections that came to nothing, by reason."""
+
+    class Bound(_Connection):
+        tls_context = context
+        counts = dropped
+
+    return Bound
+
+
+class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
+    """With what the application may ask of it in the environment."""
+
+    tls_context: ssl.SSLContext | None = None
+    counts: Counter[str] = Counter()  # noqa: RUF012 - set by connection_type
+
+    def __init__(self, conn_state: Any, server: Any) -> None:
+        try:
+            super().__init__(conn_state, server)
+        except HandshakeError as error:
+            self.counts["tls_handshake"] += 1
+            _log.debug("event=rest_handshake_failed error=%s", error)
+
+    def setup(self) -> None:
+        """The handshake happens here, in the connection's own green thread: a client that is slow holds up nobody."""
+        if self.tls_context is not None:
+            self.request.settimeout(HANDSHAKE_S)
+            try:
+                self.request = green_ssl.GreenSSLSocket(self.request, server_side=True, _context=self.tls_context)
+            except (OSError, ValueError) as error:
+                raise HandshakeError(error) from error
+            self.conn_state[1] = self.request
+        super().setup()
+
+    def get_environ(self) -> dict[str, Any]:
+        """PEP 3333, and two functions for the application."""
+        environ: dict[str, Any] = super().get_environ()
+        if self.tls_context is not None:
+            environ["wsgi.url_scheme"] = "https"
+        environ[CLOSE_CONNECTION] = lambda: self._close_after_answer(environ)
+        environ[EVENT_SOCKET] = lambda: self._become_event_socket(environ)
+        return environ
+
+    # --- what cannot be read as HTTP --------------------------------------------------------------------------------
+
+    def _read_request_line(self) -> Any:
+        line = super()._read_request_line()
+        if len(line) >= self.server.url_length_limit:
+            self._refuse(URI_TOO_LONG, f"allowed: {self.server.url_length_limit} octets")
+            return b""  # nothing more to do on this connection
+        return line
+
+    def parse_request(self) -> bool:
+        """Request line and headers; False when that is the end of it."""
+        try:
+            if not super().parse_request():
+                return False
+        except (wsgi.HeaderLineTooLong, wsgi.HeadersTooLarge):
+            return self._refuse(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning)
+        lengths = self.headers.get_all("Content-Length", [])
+        if any(not (length.isascii() and length.isdigit()) for length in lengths) or len(set(lengths)) > 1:
+            return self._refuse(MALFORMED, "Content-Length is not one whole number.")
+        if lengths and "Transfer-Encoding" in self.headers:
+            # RFC 9112 section 6.1: a sign of request smuggling.
+            return self._refuse(MALFORMED, "Content-Length and Transfer-Encoding are not allowed together.")
+        if len(self.headers.get_all("Host", [])) != 1 and self.request_version != "HTTP/1.0":
+            return self._refuse(MALFORMED, "A request has one Host header (RFC 9112 section 3.2).")
+        return True
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """What the standard library refuses."""
+        if code == HEADERS_TOO_LARGE.status:
+            self._refuse(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning)
+        else:
+            self._refuse(MALFORMED, "This is not HTTP/1.1.")
+
+    def _refuse(self, kind: ProblemType, detail: str) -> bool:
+        self.close_connection = True
+        body = Problem(kind, detail).body()
+        head = (
+            f"HTTP/1.1 {kind.status} {_REASONS[kind.status]}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        self.wfile.write(head.encode() + body)
+        self.wfile.flush()
+        return False
+
+    # --- for the application ----------------------------------------------------------------------------------------
+
+    def _close_after_answer(self, environ: dict[str, Any]) -> None:
+        self.close_connection = True
+        body = environ["wsgi.input"]
+        if body.should_send_hundred_continue:
+            return  # the client waits for leave to send, and gets none
+        left = UNREAD_OCTETS_MAX
+        with contextlib.suppress(OSError, ValueError):
+            while left > 0 and (part := body.read(min(left, 64 * 1024))):
+                left -= len(part)
+
+    def _become_event_socket(self, environ: dict[str, Any]) -> Callable[[], None]:
+        # Events go out one by one, not when 4 KiB have come together.
+        environ["eventlet.minimum_write_chunk_size"] = 1
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, EVENT_SEND_BUFFER_OCTETS)
+
+        def hang_up() -> None:
+            # The writer may be blocked in send; shutting down wakes it, and only it closes.
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+        return hang_up

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the OpenAPI document says that is no pydantic model: headers, parameters of paths, and which answer leads where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+DESCRIPTION = """Handovers of multicast listeners in one PMIPv6 domain: begin them, follow them, see what there is.
+
+Every GET has a HEAD, every path an OPTIONS. Every answer from 400 on is a problem document (RFC 9457). Lists come in pages;
+the Link header (RFC 8288) names the next one. Answers with an ETag may be asked for again with If-None-Match, which costs
+next to nothing when nothing has changed. Answers with Castover-Event-Id show the state after that event: follow /v1/events
+with it as Last-Event-ID, and nothing is missed in between."""
+
+TAGS = (
+    ("handovers", "Begin handovers, follow them, call them off."),
+    ("domain", "Bindings, MAGs, listeners, and the map that they are on."),
+    ("switches", "Open vSwitch as the controller knows it."),
+    ("events", "What happens, as it happens."),
+    ("process", "The controller itself."),
+)
+
+_ETAG = {"description": "Names the state that is shown (RFC 9110 section 8.8.3).", "schema": {"type": "string"}}
+
+RESPONSE_HEADERS: Mapping[str, dict[str, Any]] = {
+    "Location": {"description": "The handover.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Link": {"description": "Pages: next, first (RFC 8288).", "schema": {"type": "string"}},
+    "ETag": _ETAG,
+    "Castover-Event-Id": {
+        "description": "Id of the last event that is in this answer; a Last-Event-ID for /v1/events.",
+        "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "true when this was answered to the same Idempotency-Key before.", "schema": {"const": "true"},
+    },
+    "WWW-Authenticate": {"description": "RFC 6750 section 3.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "Accept": {"description": "What is taken.", "schema": {"type": "string"}},
+}
+
+PROBLEM_HEADERS: Mapping[int, tuple[str, ...]] = {
+    401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 415: ("Accept",), 503: ("Retry-After",),
+}
+"""Headers of problems by status; an answer 503 of /readyz has none."""
+
+REQUEST_HEADERS: Mapping[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "A text of the client's own in double quotes (RFC 8941), such as a UUID: the request is carried out "
+                       "once, however often it is sent. The same key with another body gets 422, with one that is still "
+                       "being carried out 409.",
+        "schema": {
+            "type": "string", "minLength": 1, "maxLength": 257,
+            "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]{1,255})$',
+        },
+    },
+    "Last-Event-ID": {
+        "description": "Id of an event: begin after it.", "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "description": "ETag of an answer that the client has; 304 when it is still right.", "schema": {"type": "string"},
+    },
+}
+
+PATH_PARAMETERS: Mapping[str, str] = {
+    "handover_id": "Id of a handover",
+    "mn_id": "MN-ID or short name of a mobile node",
+    "mag_id": "Id of a MAG",
+    "name": "Name of a problem type",
+}
+
+LINKS: Mapping[tuple[str, int], dict[str, Any]] = {
+    ("start_handover", 202): {
+        "get": {"operationId": "get_handover", "parameters": {"handover_id": "$response.body#/id"}},
+        "cancel": {"operationId": "cancel_handover", "parameters": {"handover_id": "$response.body#/id"}},
+    },
+}
+"""By operation and status: what can be asked for with what was answered."""

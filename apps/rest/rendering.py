@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handovers as JSON. There may be a thousand of them, and the event loop that serves REST also runs the core."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+from apps.rest.answer_models import Handover
+
+KEPT_MAX = 4096
+"""Written handovers that are kept, at about 2 KiB each."""
+
+
+class HandoverRenderer:
+    """Validates and writes each view once. An ended handover's view stays the same object (controller.snapshot)."""
+
+    def __init__(self) -> None:
+        self._written: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
+
+    def one(self, view: dict[str, Any]) -> bytes:
+        """The JSON of one handover."""
+        kept = self._written.get(view["id"])
+        if kept is not None and kept[0] is view:
+            return kept[1]
+        octets = Handover.model_validate(view).model_dump_json().encode()
+        self._written[view["id"]] = (view, octets)
+        self._written.move_to_end(view["id"])
+        if len(self._written) > KEPT_MAX:
+            self._written.popitem(last=False)
+        return octets
+
+    def page(self, views: Sequence[dict[str, Any]], total: int) -> bytes:
+        """The JSON of a HandoverList."""
+        return b'{"handovers":[%s],"total":%d}' % (b",".join(self.one(view) for view in views), total)
