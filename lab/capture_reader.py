@@ -39,14 +39,23 @@ class MobilityHeaderSeen:
     """MH type; southbound.codec.iana.MobilityHeaderType names it."""
 
 
-def read_fields(file: Path, display_filter: str, fields: Sequence[str]) -> list[list[str]]:
+DISSECTOR = Path(__file__).parents[1] / "docs" / "wireshark" / "castover.lua"
+"""Shows what tshark's own Mobile IPv6 dissector does not know."""
+
+
+def read_fields(
+    file: Path, display_filter: str, fields: Sequence[str], *, dissector: Path | None = None
+) -> list[list[str]]:
     """`tshark -T fields`: a row for each matching packet, several values of one field separated by commas.
 
-    Raises LabError when tshark is missing, refuses the filter or cannot read the file.
+    `dissector` is a Lua script to load first. Raises LabError when tshark is missing, refuses the filter or cannot read
+    the file.
     """
     if shutil.which("tshark", path=tool_search_path()) is None:
         raise LabError("not installed: tshark", "apt-get install tshark")
     command = ["tshark", "-n", "-r", str(file), "-Y", display_filter, "-T", "fields", "-E", "separator=/t"]
+    if dissector is not None:
+        command += ["-X", f"lua_script:{dissector}"]
     for field in fields:
         command += ["-e", field]
     try:
