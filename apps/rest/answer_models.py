@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Json, SerializerFunctionWrapHandler, model_serializer
 
 from controller.handover import HandoverState
 
@@ -16,6 +16,14 @@ class Answer(BaseModel):
     """A part of an answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sparse(Answer):
+    """A part of an answer that leaves out what it has not."""
+
+    @model_serializer(mode="wrap")
+    def _present(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 # --- handovers -------------------------------------------------------------------------------------------------------
@@ -69,7 +77,7 @@ class HandoverList(Answer):
     total: Annotated[int, Field(description="How many there are on all pages")]
 
 
-class BatchResult(Answer):
+class BatchResult(Sparse):
     """What became of one item of a batch: `handover` when it was taken, `problem` when not."""
 
     index: Annotated[int, Field(description="Place of the item in the request, from 0")]
@@ -252,12 +260,27 @@ class RuleList(Answer):
 
 
 class Event(Answer):
-    """`data` of one server-sent event; an event of type `gap` has only `detail`."""
+    """`data` of one server-sent event."""
 
     name: Annotated[str, Field(description="What has happened, such as handover_step; a line of the log has the same name")]
     at: Annotated[float, Field(description="Seconds since 1970")]
     fields: Annotated[dict[str, Any], Field(description="What is told of it")]
     too_long: Annotated[bool, Field(description="true when the fields were too long to be told")] = False
+
+
+class Gap(Answer):
+    """`data` of a server-sent event of type `gap`: what comes next is not what came next."""
+
+    detail: str
+
+
+class ServerSentEvent(Answer):
+    """One event of the stream; comments and events without data say how far it is."""
+
+    id: str | None = None
+    event: Literal["message", "gap"] = "message"
+    retry: int | None = None
+    data: Annotated[Json[Event | Gap], Field(description="JSON: an Event; of a gap, a Gap")]
 
 
 class ResourceLine(Answer):
@@ -314,7 +337,7 @@ class AwayPart(Answer):
     name: str
 
 
-class ProblemDocument(Answer):
+class ProblemDocument(Sparse):
     """RFC 9457: every answer from 400 on."""
 
     type: Annotated[str, Field(description="URI reference of an explanation on this server")]

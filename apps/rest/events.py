@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from webob import Response
 
+from apps.rest.answer_models import ServerSentEvent
 from apps.rest.event_stream import EventFilter, EventStream, TooManyReadersError
 from apps.rest.lookup import Lookup
 from apps.rest.problems import NOT_FOUND, UNAVAILABLE, Problem
@@ -42,7 +43,8 @@ class EventResources:
             Route(method="GET", path="/v1/events", summary="what happens, as Server-Sent Events", answer=self.follow_events,
                   tag="events", query=EventQuery, request_headers=("Last-Event-ID",),
                   problems=(NOT_FOUND, UNAVAILABLE),
-                  answers=(Good(description="Events without end; `data` of each is an Event.", media_type=EVENT_STREAM),)),
+                  answers=(Good(description="Events without end; the schema is that of each.", model=ServerSentEvent,
+                                media_type=EVENT_STREAM),)),
         )
 
     def follow_events(self, call: Call) -> Response:

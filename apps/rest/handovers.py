@@ -195,8 +195,7 @@ class HandoverResources:
         reservation.keep = not busy
         accepted = sum(result.handover is not None for result in results)
         answer = BatchAnswer(accepted=accepted, refused=len(results) - accepted, results=results)
-        octets = answer.model_dump_json(exclude_none=False).encode()
-        return json_response(octets, 202 if accepted == len(results) else MULTI_STATUS)
+        return model_response(answer, 202 if accepted == len(results) else MULTI_STATUS)
 
     def _begin(self, wanted: HandoverRequest, handover_id: str) -> dict[str, Any]:
         """Raises Problem, or BusyError."""

@@ -11,11 +11,10 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from apps.rest.access import Access, Role
-from apps.rest.answer_models import Event, ProblemDocument
-from apps.rest.events import EVENT_STREAM
+from apps.rest.answer_models import ProblemDocument
 from apps.rest.openapi_parts import (
     DESCRIPTION,
     LINKS,
@@ -71,19 +70,12 @@ def document(routes: Sequence[Route], access: Access) -> bytes:
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
-    answers = {good.model for route in routes for good in route.answers if good.model} | {ProblemDocument, Event}
-    bodies = {route.body for route in routes if route.body}
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "serialization") for model in sorted(answers, key=_name)),
-        *((model, "validation") for model in sorted(bodies, key=_name)),
-    ]
-    _, definitions = models_json_schema(wanted, ref_template=_REFERENCE)
+    models = {good.model for route in routes for good in route.answers if good.model}
+    models |= {route.body for route in routes if route.body} | {ProblemDocument}
+    in_order = sorted(models, key=lambda model: model.__name__)
+    _, definitions = models_json_schema([(model, "validation") for model in in_order], ref_template=_REFERENCE)
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas
-
-
-def _name(model: type[BaseModel]) -> str:
-    return model.__name__
 
 
 def _operation(route: Route, access: Access) -> dict[str, Any]:
@@ -168,8 +160,6 @@ def _problems(route: Route) -> Iterable[ProblemType]:
 def _good(route: Route, good: Good) -> dict[str, Any]:
     schema = {"type": "string"} if good.media_type != JSON else {"type": "object"} if good.model is None else None
     media: dict[str, Any] = {"schema": _reference(good.model) if good.model else schema}
-    if good.media_type == EVENT_STREAM:
-        media["x-event-data"] = _reference(Event)
     names = [*good.headers, *(["ETag"] if route.revision else [])]
     response: dict[str, Any] = {"description": good.description, "content": {good.media_type: media}}
     if names:

@@ -143,7 +143,7 @@ class Problem(Exception):  # noqa: N818 - named by RFC 9457
 
     def body(self) -> bytes:
         """The problem document as JSON, one line."""
-        return self.document().model_dump_json(exclude_none=True, ensure_ascii=True).encode() + b"\n"
+        return self.document().model_dump_json(ensure_ascii=True).encode() + b"\n"
 
     def response(self) -> Response:
         """The whole answer."""

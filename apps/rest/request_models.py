@@ -52,7 +52,9 @@ MagId = Annotated[str, _name_field("id of a MAG")]
 class HandoverRequest(BaseModel):
     """Body of POST /v1/handovers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [{"mn_id": "mn1", "new_mag": "mag2"}]}
+    )
 
     mn_id: MnId
     new_mag: MagId
@@ -98,7 +100,7 @@ class HandoverQuery(PageQuery):
     mn_id: MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
     previous_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
     new_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
-    state: Annotated[list[HandoverState], BeforeValidator(_comma_separated)] | None = Field(
+    state: Annotated[list[HandoverState], BeforeValidator(_comma_separated), Field(min_length=1)] | None = Field(
         default=None, description=f"one or more of {', '.join(_STATES)}, separated by commas"
     )
     ended: Annotated[bool, BeforeValidator(_truth)] | None = Field(default=None, description="true or false")

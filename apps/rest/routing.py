@@ -38,7 +38,7 @@ class Good:
 
     description: str
     model: type[BaseModel] | None = None
-    """Shape of a JSON body."""
+    """Shape of a JSON body, or of each event of a stream."""
     status: int = 200
     media_type: str = JSON
     headers: tuple[str, ...] = ()

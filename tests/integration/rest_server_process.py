@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller's core and REST without switches and agents: `python rest_server_process.py [DESCRIPTOR]`.
+"""A controller's core and REST without switches and agents: `python rest_server_process.py [--fd N] [--topology FILE]`.
 
-Run by test_rest_live.py. Prints its URL; commands are JSON lines on standard input, each answered by a line.
+Prints its URL; commands are JSON lines on standard input, each answered by a line.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,19 @@ import eventlet
 from eventlet.hubs import trampoline
 
 from apps.executor import Executor
+from apps.rest.credentials import read_credentials
 from apps.rest.server import RestServer
 from controller.events import AgentConnected, MobilityPacketDropped, SwitchConnected
+from controller.handover import ENDED
 from controller.lma import LmaCore
 from southbound.openflow.rules import SwitchRules
+from southbound.rpc import methods
+from tests.support.domain_script import MN1, MN2, DomainScript
 from topology.load import load_topology
 
 ROOT = Path(__file__).resolve().parents[2]
 HEARTBEAT_S = 0.3
+ENDED_STATES = {state.value for state in ENDED}
 
 
 class NoRules:
@@ -36,13 +41,17 @@ class NoRules:
 
 
 class Process:
-    def __init__(self, descriptor: int | None) -> None:
-        domain = load_topology(ROOT / "topology.yaml")
+    def __init__(self, topology: Path, descriptor: int | None) -> None:
+        domain = load_topology(topology)
         domain = dataclasses.replace(domain, controller=dataclasses.replace(domain.controller, rest_port=0))
         self.domain = domain
         self.executor = Executor(LmaCore(domain))
-        self.rest = RestServer(domain=domain, executor=self.executor, switches=NoRules(), inherited_fd=descriptor)
+        self.rest = RestServer(
+            domain=domain, executor=self.executor, switches=NoRules(),
+            credentials=read_credentials(domain.rest, topology), inherited_fd=descriptor,
+        )
         self.rest.events.heartbeat_s = HEARTBEAT_S
+        self.script = DomainScript(domain, self.executor.post, wall=time.time())
         self.runner = eventlet.spawn(self.executor.run)
         self.rest.start()
 
@@ -50,6 +59,35 @@ class Process:
         for mag in self.domain.mags:
             self.executor.post(SwitchConnected(switch=mag.id))
             self.executor.post(AgentConnected(mag_id=mag.id))
+
+    def populate(self) -> None:
+        """All are connected, both mobile nodes are at mag1."""
+        self.script.connect_all()
+        for mn_id in (MN1, MN2):
+            self.script.attach("mag1", mn_id)
+        self.script.synchronise({"mag1": (MN1, MN2)})
+
+    def play(self) -> None:
+        """Agents that let every handover fail after a while, so that others can begin."""
+        eventlet.spawn(self._play)
+
+    def _play(self) -> None:
+        while True:
+            eventlet.sleep(0.05)
+            for view in self.executor.snapshot().handovers:
+                if view["state"] not in ENDED_STATES:
+                    self.fail(view["id"])
+
+    def fail(self, handover_id: str) -> None:
+        """The previous MAG gives it up."""
+        (view,) = [view for view in self.executor.snapshot().handovers if view["id"] == handover_id]
+        self.script.call(view["previous_mag"], methods.ReleaseForwarding(
+            handover_id=handover_id, mn_id=view["mn_id"], outcome="failed", reason="nobody came"
+        ))
+
+    def complete(self, handover_id: str) -> None:
+        """Everything that goes well in a handover of mn1 from mag1 to mag2."""
+        self.script.complete(handover_id)
 
     def events(self, count: int, octets: int) -> None:
         for _ in range(count):
@@ -68,7 +106,11 @@ class Process:
 
 
 def main() -> None:
-    process = Process(int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int)
+    parser.add_argument("--topology", type=Path, default=ROOT / "topology.yaml")
+    known = parser.parse_args()
+    process = Process(known.topology, known.fd)
     say(process.rest.url)
     waiting = b""
     while True:
@@ -88,4 +130,5 @@ def say(value: Any) -> None:
     print(json.dumps(value), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,81 +11,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PROCESS = Path(__file__).with_name("rest_server_process.py")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-WAIT_S = 10.0
+from tests.support.rest_server import ENVIRONMENT, PROCESS, ROOT, WAIT_S, Server
+
 START = json.dumps({"mn_id": "mn1", "new_mag": "mag2"}).encode()
 JSON_BODY = {"Content-Type": "application/json"}
-
-
-class Server:
-    """The process of rest_server_process.py."""
-
-    def __init__(self, descriptor: int | None = None, prefix: Sequence[str] = ()) -> None:
-        arguments = [] if descriptor is None else [str(descriptor)]
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, str(PROCESS), *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=ENVIRONMENT,
-            pass_fds=[] if descriptor is None else [descriptor],
-        )
-        self.url = self._answer()
-
-    def tell(self, do: str, **arguments: Any) -> Any:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(self.end())
-        return json.loads(line)
-
-    @property
-    def address(self) -> tuple[str, int]:
-        parts = urlsplit(self.url)
-        return str(parts.hostname), int(parts.port or 0)
-
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(*self.address, timeout=WAIT_S)
-
-    def get(self, path: str) -> tuple[int, Any]:
-        with contextlib.closing(self.connect()) as client:
-            client.request("GET", path)
-            response = client.getresponse()
-            return response.status, json.loads(response.read())
-
-    def send(self, octets: bytes) -> bytes:
-        """Everything that comes back for these octets until the server closes."""
-        with socket.create_connection(self.address, timeout=WAIT_S) as sock:
-            sock.sendall(octets)
-            received = b""
-            while data := sock.recv(65536):
-                received += data
-            return received
-
-    def end(self) -> str:
-        """What it wrote to standard error."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait(WAIT_S)
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.process.stdout.close()
-        with self.process.stderr as stream:
-            return stream.read()
 
 
 @pytest.fixture
@@ -115,7 +49,7 @@ class EventSource:
         self.heartbeats = 0
 
     def block(self) -> dict[str, str]:
-        """The fields of the next block that is not a comment."""
+        """The fields of the next block that says more than how far the stream is."""
         found: dict[str, str] = {}
         while True:
             line = self.response.readline().decode()
@@ -126,7 +60,7 @@ class EventSource:
             elif line:
                 name, _, value = line.partition(": ")
                 found[name] = value
-            elif found:
+            elif found.keys() - {"id"}:
                 return found
 
     def close(self) -> None:
@@ -399,6 +333,6 @@ def test_a_descriptor_that_is_no_listening_socket_is_named(make: Callable[[], An
 
 def test_a_descriptor_that_is_not_open_is_named() -> None:
     process = subprocess.run(
-        [sys.executable, str(PROCESS), "987"], capture_output=True, text=True, check=False, env=ENVIRONMENT
+        [sys.executable, str(PROCESS), "--fd", "987"], capture_output=True, text=True, check=False, env=ENVIRONMENT
     )
     assert "descriptor 987 for REST" in process.stderr

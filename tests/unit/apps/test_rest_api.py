@@ -21,7 +21,8 @@ from apps.rest.routing import Route, json_response
 from controller.commands import HandoverRefused
 from controller.events import AgentDisconnected, AgentRequested, SwitchDisconnected
 from southbound.rpc import methods
-from tests.support.rest_world import MN1, MN2, WALL, RestWorld
+from tests.support.domain_script import MN1, MN2, WALL
+from tests.support.rest_world import RestWorld
 
 
 @pytest.fixture

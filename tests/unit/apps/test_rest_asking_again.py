@@ -19,7 +19,8 @@ from apps.rest.routing import Call, json_response
 from controller.commands import HandoverAccepted
 from controller.events import AgentRequested
 from southbound.rpc import methods
-from tests.support.rest_world import MN1, MN2, Answer, RestWorld
+from tests.support.domain_script import MN1, MN2
+from tests.support.rest_world import Answer, RestWorld
 
 START = {"mn_id": "mn1", "new_mag": "mag2"}
 
@@ -242,7 +243,7 @@ def test_a_batch_begins_all_that_can_begin_and_says_of_each_what_became_of_it(re
     results = mixed.json["results"]
     assert [result["index"] for result in results] == [0, 1, 2, 3]
     assert [result["status"] for result in results] == [202, 409, 404, 202]
-    assert [bool(result["handover"]) for result in results] == [True, False, False, True]
+    assert ["handover" in result for result in results] == [True, False, False, True]
     assert results[0]["handover"]["id"] in results[1]["problem"]["detail"]
     assert results[2]["problem"]["errors"][0]["field"] == "mn_id"
     assert [call.call.mn_id for call in rest.executor.calls] == [MN1, MN2]

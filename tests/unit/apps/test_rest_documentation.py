@@ -11,7 +11,8 @@ from pathlib import Path
 from apps.rest.problems import PROBLEM_TYPES
 from apps.rest.request_models import EventQuery, HandoverQuery
 from controller.handover import HandoverState
-from tests.support.rest_world import MN2, Answer, RestWorld
+from tests.support.domain_script import MN2
+from tests.support.rest_world import Answer, RestWorld
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)

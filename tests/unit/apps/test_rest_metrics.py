@@ -12,7 +12,8 @@ from apps.metrics import HANDOVERS_TIMED_MAX
 from controller.commands import RecordEvent
 from controller.events import AgentDisconnected, MobilityPacketDropped, SwitchDisconnected
 from southbound.rpc import methods
-from tests.support.rest_world import MN1, WALL, RestWorld
+from tests.support.domain_script import MN1, WALL
+from tests.support.rest_world import RestWorld
 
 
 def read(world: RestWorld) -> dict[tuple[str, ...], float]:
