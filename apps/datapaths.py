@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.counter_reader import ConnectedSwitch, CounterReader
 from apps.mobility_packets import acknowledgement_frame
 from controller.commands import SendProxyBindingAcknowledgement, SetForwarding
 from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
 from southbound.openflow import ofp15, ofp15_stats
+from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
 from topology.model import MAG_ACCESS_MAC, Domain
@@ -53,6 +55,7 @@ class Datapaths:
         self._post = post
         self._by_id: dict[int, _Switch] = {}
         self._by_name: dict[str, _Switch] = {}
+        self._counters = CounterReader(self._connected)
         self._add(domain.lma.id, "lma", domain.lma.datapath_id)
         self._add(f"{domain.lma.id}-transport", "lma-transport", domain.lma.transport_datapath_id)
         for mag in domain.mags:
@@ -97,6 +100,10 @@ class Datapaths:
         """What the switch is known to have (southbound.openflow.rules.SwitchRules)."""
         return self._by_name[name].reconciler.installed
 
+    def readings(self) -> Mapping[str, Sequence[SwitchCounters]]:
+        """The latest counters by switch, oldest first; asking begins the reading of them."""
+        return self._counters.look()
+
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
         deadlines = (switch.reconciler.next_deadline() for switch in self._by_name.values())
@@ -134,10 +141,13 @@ class Datapaths:
             self._lost(switch)
 
     def stats_reply(self, kind: str, message: Any) -> None:
-        """A part of a switch's answer; `kind` is 'ports', 'flows' or 'groups'."""
+        """A part of a switch's answer; `kind` is 'ports', 'flows', 'groups', 'group_stats' or 'port_stats'."""
         switch = self._of(message)
-        reading = switch.reading if switch is not None else None
-        if switch is None or reading is None or message.xid not in reading.waiting:
+        if switch is None:
+            return
+        reading = switch.reading
+        if reading is None or message.xid not in reading.waiting:
+            self._counters.take(switch.name, kind, message)
             return
         reading.parts.setdefault(kind, []).extend(message.body)
         if not message.flags & message.datapath.ofproto.OFPMPF_REPLY_MORE:
@@ -175,6 +185,13 @@ class Datapaths:
     def _of(self, message: Any) -> _Switch | None:
         switch = self._by_id.get(message.datapath.id)
         return switch if switch is not None and switch.datapath is message.datapath else None
+
+    def _connected(self) -> list[ConnectedSwitch]:
+        return [
+            ConnectedSwitch(switch.name, switch.datapath, switch.reconciler.ports)
+            for switch in self._by_name.values()
+            if switch.datapath is not None and switch.announced
+        ]
 
     # --- steps ------------------------------------------------------------------------------------------------------
 

@@ -130,6 +130,16 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
     def _groups(self, event: Any) -> None:
         self.datapaths.stats_reply("groups", event.msg)
 
+    @set_ev_cls(ofp_event.EventOFPGroupStatsReply, MAIN_DISPATCHER)
+    @_stop_on_fault
+    def _group_counters(self, event: Any) -> None:
+        self.datapaths.stats_reply("group_stats", event.msg)
+
+    @set_ev_cls(ofp_event.EventOFPPortStatsReply, MAIN_DISPATCHER)
+    @_stop_on_fault
+    def _port_counters(self, event: Any) -> None:
+        self.datapaths.stats_reply("port_stats", event.msg)
+
     @set_ev_cls(ofp_event.EventOFPPortStatus, MAIN_DISPATCHER)
     @_stop_on_fault
     def _port_status(self, event: Any) -> None:

@@ -256,6 +256,54 @@ class RuleList(Answer):
     total: int
 
 
+class Rate(Answer):
+    """How much, a second."""
+
+    packets_per_s: float
+    bits_per_s: Annotated[float, Field(description="Of the frames as the switch counts them")]
+
+
+class PortRates(Answer):
+    """One port of a switch."""
+
+    port: str
+    received: Rate
+    sent: Rate
+
+
+class CopyRate(Answer):
+    """One copy of a stream: a bucket of its group."""
+
+    receiver: Annotated[str, Field(description="A MAG, an MN-ID, or 'handover-buffer'")]
+    rate: Rate
+
+
+class StreamRates(Answer):
+    """One stream that a switch replicates: a group of packets from one side."""
+
+    sender: Annotated[str, Field(description="Where the switch gets it from: 'sources', the LMA, or a MAG")]
+    group: str
+    source: Annotated[str | None, Field(description="null: any source")]
+    rate: Annotated[Rate, Field(description="What came in")]
+    copies: list[CopyRate]
+
+
+class SwitchRates(Answer):
+    """What one switch carries."""
+
+    name: str
+    over_s: Annotated[float, Field(description="The time that the rates are over; 0 when none has been measured yet")]
+    ports: list[PortRates]
+    streams: list[StreamRates]
+
+
+class RateList(Answer):
+    """The rates of a page of switches."""
+
+    switches: list[SwitchRates]
+    total: int
+
+
 # --- events and the process ------------------------------------------------------------------------------------------
 
 

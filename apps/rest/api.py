@@ -63,7 +63,7 @@ class Api:
         self.routes: tuple[Route, ...] = (
             *handovers.routes(),
             *DomainResources(domain=domain, pictures=pictures, lookup=lookup, event_cursor=cursor).routes(),
-            *SwitchResources(pictures=pictures, switches=switches, lookup=lookup, run_id=events.run_id).routes(),
+            *SwitchResources(domain=domain, pictures=pictures, switches=switches, run_id=events.run_id).routes(),
             *EventResources(events, lookup).routes(),
             *process.routes(),
         )

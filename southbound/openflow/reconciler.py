@@ -126,6 +126,11 @@ class Reconciler:
         self._deadline: float | None = None
 
     @property
+    def ports(self) -> Mapping[str, int]:
+        """Number by name of the ports that the switch had when it was last read."""
+        return self._ports
+
+    @property
     def installed(self) -> SwitchRules:
         """What the switch is known to have, as of the last confirmation or reading."""
         return self._installed

@@ -23,6 +23,7 @@ from apps.rest.server import RestServer
 from controller.events import AgentConnected, MobilityPacketDropped, SwitchConnected
 from controller.handover import ENDED
 from controller.lma import LmaCore
+from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.rules import SwitchRules
 from southbound.rpc import methods
 from tests.support.domain_script import MN1, MN2, DomainScript
@@ -38,6 +39,9 @@ class NoRules:
 
     def rules(self, name: str) -> SwitchRules:
         return SwitchRules()
+
+    def readings(self) -> dict[str, list[SwitchCounters]]:
+        return {}
 
 
 class Process:

@@ -101,30 +101,36 @@ class DomainScript:
     def call(self, mag_id: str, call: Any) -> None:
         self.post_event(AgentRequested(mag_id=mag_id, token=1, call=call))
 
-    def complete(self, handover_id: str) -> None:
-        """Everything that the agents of mag1 and mag2 say of a handover of mn1 that goes well."""
+    def prepare_and_clone(self, handover_id: str) -> None:
+        """What the agents of mag1 and mag2 say of a handover of mn1 until the mobile node may leave."""
         groups = (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE),)
         known = {"handover_id": handover_id, "mn_id": MN1}
-        self.step(handover_id, 1, "HO-Initiate", "mag1", WALL + 0.001, "REST")
-        self.step(handover_id, 2, "HI", "mag1", WALL + 0.001, "1 group(s)")
-        self.step(handover_id, 3, "HAck", "mag2", WALL + 0.002)
+        self.step(handover_id, 1, "HO-Initiate", "mag1", self.wall + 0.001, "REST")
+        self.step(handover_id, 2, "HI", "mag1", self.wall + 0.001, "1 group(s)")
+        self.step(handover_id, 3, "HAck", "mag2", self.wall + 0.002)
         self.call("mag2", methods.PrepareForwarding(**known, previous_mag="mag1", memberships=groups))
-        self.step(handover_id, 4, "HI(F)", "mag2", WALL + 0.004)
+        self.step(handover_id, 4, "HI(F)", "mag2", self.wall + 0.004)
         self.call("mag1", methods.CloneGroups(**known, new_mag="mag2", memberships=groups))
-        self.step(handover_id, 4, "HAck to HI(F)", "mag1", WALL + 0.006, "clone confirmed")
-        self.step(handover_id, 5, "tunnel data", "mag2", WALL + 0.007)
-        self.step(handover_id, 6, "MN left", "mag1", WALL + 0.05, "last packet of 1 stream(s) named")
+        self.step(handover_id, 4, "HAck to HI(F)", "mag1", self.wall + 0.006, "clone confirmed")
+        self.step(handover_id, 5, "tunnel data", "mag2", self.wall + 0.007)
+
+    def complete(self, handover_id: str) -> None:
+        """Everything that they say of one that goes well."""
+        groups = (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE),)
+        known = {"handover_id": handover_id, "mn_id": MN1}
+        self.prepare_and_clone(handover_id)
+        self.step(handover_id, 6, "MN left", "mag1", self.wall + 0.05, "last packet of 1 stream(s) named")
         self.notify("mag1", methods.MobileNodeDetached(mn_id=MN1))
         self.notify("mag2", methods.MobileNodeAttached(mn_id=MN1, access_port="mn1"))
         self.notify("mag2", methods.MembershipReported(mn_id=MN1, memberships=groups))
-        self.step(handover_id, 8, "PBU-M", "mag2", WALL + 0.1, "1 group(s)")
-        self.step(handover_id, 7, "delivery", "mag2", WALL + 0.101, "48 buffered")
+        self.step(handover_id, 8, "PBU-M", "mag2", self.wall + 0.1, "1 group(s)")
+        self.step(handover_id, 7, "delivery", "mag2", self.wall + 0.101, "48 buffered")
         self.bind("mag2", MN1, sequence=2)
-        self.step(handover_id, 9, "PBA", "mag2", WALL + 0.103, "status 0")
-        self.step(handover_id, 10, "native data", "mag2", WALL + 0.104)
+        self.step(handover_id, 9, "PBA", "mag2", self.wall + 0.103, "status 0")
+        self.step(handover_id, 10, "native data", "mag2", self.wall + 0.104)
         self.call("mag2", methods.DeliverDirectly(**known))
-        self.step(handover_id, 11, "HI completed", "mag1", WALL + 0.108, "completed")
-        self.step(handover_id, 11, "HAck completed", "mag2", WALL + 0.109)
+        self.step(handover_id, 11, "HI completed", "mag1", self.wall + 0.108, "completed")
+        self.step(handover_id, 11, "HAck completed", "mag2", self.wall + 0.109)
         for mag_id in ("mag1", "mag2"):
             self.call(mag_id, methods.ReleaseForwarding(**known, outcome="completed"))
         counters = {"received_tunnel": 98, "received_native": 7, "delivered": 100, "duplicates_dropped": 5}

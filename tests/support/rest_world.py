@@ -21,6 +21,7 @@ from controller.events import Event, ForwardingConfirmed
 from controller.lma import ANCHOR_S, LmaCore
 from controller.snapshot import Snapshot
 from southbound.openflow.compiler import compile_intent
+from southbound.openflow.counters import Count, SwitchCounters
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.rules import SwitchRules
 from tests.support.domain_script import MN1, WALL, DomainScript, switch_kinds
@@ -40,6 +41,7 @@ class SynchronousExecutor:
         self.calls: list[CallAgent] = []
         self.listeners: list[Any] = []
         self.installed = {name: SwitchRules() for name in switch_kinds(self.domain)}
+        self.counters: dict[str, list[SwitchCounters]] = {}
         self.dropped_events = 0
         self.now = 100.0
         self.failure: BaseException | None = None
@@ -73,6 +75,9 @@ class SynchronousExecutor:
     def rules(self, name: str) -> SwitchRules:
         return self.installed[name]
 
+    def readings(self) -> dict[str, list[SwitchCounters]]:
+        return self.counters
+
     def _carry_out(self, commands: list[Command]) -> None:
         for command in commands:
             match command:
@@ -91,6 +96,16 @@ class SynchronousExecutor:
             name=name, kind=switch_kinds(self.domain)[name], lma_gre_key=self.domain.lma_gre_key,
             mag_gre_key=self.domain.mag_gre_key, access_mac=MAG_ACCESS_MAC,
         )
+
+
+def reading(rules: SwitchRules, at: float, packets: int) -> SwitchCounters:
+    """Everything has counted so many packets of 100 octets."""
+    count = Count(packets, 100 * packets)
+    return SwitchCounters(
+        at=at, received={"lma0": count}, sent={"lma0": Count(0, 0), "mn1": count},
+        groups={group.group_id: count for group in rules.groups},
+        buckets={(group.group_id, bucket.bucket_id): count for group in rules.groups for bucket in group.buckets},
+    )
 
 
 @dataclass

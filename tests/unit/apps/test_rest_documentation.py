@@ -12,7 +12,7 @@ from apps.rest.problems import PROBLEM_TYPES
 from apps.rest.request_models import EventQuery, HandoverQuery
 from controller.handover import HandoverState
 from tests.support.domain_script import MN2
-from tests.support.rest_world import Answer, RestWorld
+from tests.support.rest_world import Answer, RestWorld, reading
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -60,6 +60,9 @@ def prepare(world: RestWorld, command: str) -> None:
         world.complete(FIRST)
     if "-X DELETE" in command and SECOND in command:
         world.post({"mn_id": "mn1", "new_mag": "mag1"})
+    if "/v1/rates" in command:
+        rules = world.executor.rules("mag2")
+        world.executor.counters["mag2"] = [reading(rules, 10.0, 100), reading(rules, 12.0, 2100)]
     if "/batch" in command:
         world.attach("mag1", MN2)
 

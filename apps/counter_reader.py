@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the counters of the switches again and again, as long as somebody looks at them and no longer."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import eventlet
+
+from apps.counter_messages import counter_requests, switch_counters
+from southbound.openflow.counters import SwitchCounters
+
+INTERVAL_S = 0.5
+"""Open vSwitch brings the counters of groups and tunnels up to date about as often."""
+READINGS_KEPT = 5
+"""Rates are over the time of these: two seconds, so that what comes in lumps of half a second is no zigzag."""
+INTEREST_S = 10.0
+"""How long after the last look the reading goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedSwitch:
+    """A switch that can be asked."""
+
+    name: str
+    datapath: Any
+    ports: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Reading:
+    ports: Mapping[str, int]
+    waiting: set[int]
+    """xids of the requests without a complete answer."""
+    parts: dict[str, list[Any]] = field(default_factory=dict)
+
+
+class CounterReader:
+    """`connected` tells who can be asked now."""
+
+    def __init__(
+        self, connected: Callable[[], Iterable[ConnectedSwitch]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connected = connected
+        self._clock = clock
+        self._wanted_until = 0.0
+        self._running = False
+        self._under_way: dict[str, _Reading] = {}
+        self._kept: dict[str, deque[SwitchCounters]] = {}
+
+    def look(self) -> Mapping[str, Sequence[SwitchCounters]]:
+        """The latest readings by switch, oldest first; the first look only begins the reading."""
+        self._wanted_until = self._clock() + INTEREST_S
+        if not self._running:
+            self._running = True
+            eventlet.spawn(self._run)
+        return self._kept
+
+    def take(self, switch: str, kind: str, message: Any) -> None:
+        """A part of a switch's answer; `kind` is 'groups' (descriptions), 'group_stats' or 'port_stats'."""
+        reading = self._under_way.get(switch)
+        if reading is None or message.xid not in reading.waiting:
+            return
+        reading.parts.setdefault(kind, []).extend(message.body)
+        if not message.flags & message.datapath.ofproto.OFPMPF_REPLY_MORE:
+            reading.waiting.discard(message.xid)
+        if not reading.waiting:
+            del self._under_way[switch]
+            parts = (reading.parts.get(kind, []) for kind in ("groups", "group_stats", "port_stats"))
+            counters = switch_counters(*parts, reading.ports, self._clock())
+            self._kept.setdefault(switch, deque(maxlen=READINGS_KEPT)).append(counters)
+
+    def _run(self) -> None:
+        while self._clock() < self._wanted_until:
+            self.read()
+            eventlet.sleep(INTERVAL_S)
+        # What is old by the next look would be taken for what is.
+        self._running = False
+        self._kept.clear()
+        self._under_way.clear()
+
+    def read(self) -> None:
+        """Ask every switch that is there; what one has not answered by now is given up."""
+        switches = list(self._connected())
+        for name in self._kept.keys() - {switch.name for switch in switches}:
+            del self._kept[name]
+        self._under_way.clear()
+        for switch in switches:
+            requests = counter_requests(switch.datapath)
+            for request in requests:
+                switch.datapath.set_xid(request)
+            self._under_way[switch.name] = _Reading(switch.ports, {request.xid for request in requests})
+            for request in requests:
+                switch.datapath.send_msg(request)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much flows where: the switches' counters, told as streams between nodes of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv6Address
+from typing import Any
+
+from southbound.openflow.counters import NOTHING, Rate, SwitchCounters, rate_between
+from southbound.openflow.pipeline import INGRESS, REPLICATION
+from southbound.openflow.rules import Bucket, FlowRule, OutputIngressPort, OutputPort, SetTunnelDestination, SwitchRules
+from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, Domain
+
+SOURCES = "sources"
+"""The network of the sources, as an end of a stream."""
+HANDOVER_BUFFER = "handover-buffer"
+"""The agent beside a MAG's switch, which delivers from there."""
+
+
+def rates_view(
+    domain: Domain, name: str, rules: SwitchRules, readings: Sequence[SwitchCounters]
+) -> dict[str, Any]:
+    """As `apps.rest.answer_models.SwitchRates` has it; over the time between the first and the last reading."""
+    first, last = (readings[0], readings[-1]) if len(readings) > 1 else (None, None)
+    over_s = last.at - first.at if first is not None and last is not None else 0.0
+
+    def grown(counters: str, key: Any) -> Rate:
+        if first is None or last is None:
+            return NOTHING
+        return rate_between(getattr(first, counters).get(key), getattr(last, counters).get(key), over_s)
+
+    known = last.sent.keys() if last is not None else ()
+    return {
+        "name": name,
+        "over_s": over_s,
+        "ports": [
+            {"port": port, "received": _view(grown("received", port)), "sent": _view(grown("sent", port))}
+            for port in sorted(known)
+        ],
+        "streams": [
+            {
+                "sender": sender,
+                "group": str(flow.match.ipv6_destination),
+                "source": None if flow.match.ipv6_source is None else str(flow.match.ipv6_source),
+                "rate": _view(grown("groups", group_id)),
+                "copies": [
+                    {"receiver": _receiver(domain, bucket, sender),
+                     "rate": _view(grown("buckets", (group_id, bucket.bucket_id)))}
+                    for bucket in sorted(buckets, key=lambda bucket: bucket.bucket_id)
+                ],
+            }
+            for sender, flow, group_id, buckets in _streams(domain, rules)
+        ],
+    }
+
+
+def _streams(domain: Domain, rules: SwitchRules) -> Iterator[tuple[str, FlowRule, int, frozenset[Bucket]]]:
+    senders: Mapping[int, str] = {
+        flow.write_metadata: _sender(domain, flow)
+        for flow in rules.flows if flow.table_id == INGRESS and flow.write_metadata is not None
+    }
+    flows = [flow for flow in rules.flows if flow.table_id == REPLICATION and flow.match.metadata is not None]
+    for flow in sorted(flows, key=lambda flow: (flow.match.metadata, str(flow.match.ipv6_destination), str(flow.match))):
+        for group_id in flow.groups():
+            group = rules.group(group_id)
+            if group is not None and flow.match.metadata in senders:
+                yield senders[flow.match.metadata], flow, group_id, group.buckets
+
+
+def _sender(domain: Domain, flow: FlowRule) -> str:
+    if flow.match.in_port == LMA_SOURCE_PORT:
+        return SOURCES
+    if flow.match.in_port == MAG_LMA_PORT:
+        return domain.lma.id
+    return _mag(domain, flow.match.tunnel_source)
+
+
+def _receiver(domain: Domain, bucket: Bucket, sender: str) -> str:
+    for action in bucket.actions:
+        if isinstance(action, SetTunnelDestination):
+            return _mag(domain, action.address)
+        if isinstance(action, OutputPort):
+            if action.port == MAG_BUFFER_PORT:
+                return HANDOVER_BUFFER
+            return next((node.id for node in domain.mobile_nodes if node.access_port() == action.port), action.port)
+        if isinstance(action, OutputIngressPort):
+            return sender
+    return ""
+
+
+def _mag(domain: Domain, address: IPv6Address | None) -> str:
+    mag = None if address is None else domain.mag_by_address(address)
+    return mag.id if mag is not None else str(address)
+
+
+def _view(rate: Rate) -> dict[str, float]:
+    return {"packets_per_s": round(rate.packets, 1), "bits_per_s": round(rate.octets * 8, 1)}

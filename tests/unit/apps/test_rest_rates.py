@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rates: counters of two readings as streams between nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from southbound.openflow.counters import NOTHING, Count, Rate, rate_between
+from tests.support.domain_script import MN1
+from tests.support.rest_world import RestWorld, reading
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds", "rate"),
+    [
+        (Count(10, 1000), Count(30, 5000), 2.0, Rate(10.0, 2000.0)), (None, Count(5, 5), 1.0, NOTHING),
+        (Count(5, 5), None, 1.0, NOTHING), (Count(5, 5), Count(1, 1), 1.0, NOTHING), (Count(1, 1), Count(2, 2), 0, NOTHING),
+    ],
+)
+def test_a_rate_is_growth_in_time(before: Count | None, after: Count | None, seconds: float, rate: Rate) -> None:
+    assert rate_between(before, after, seconds) == rate
+
+
+def test_streams_and_their_copies_are_named_by_nodes() -> None:
+    rest = RestWorld()
+    assert rest.get("/v1/rates?switch=mag1").json["switches"][0]["over_s"] == 0
+    for name in ("lma", "mag1"):
+        rules = rest.executor.rules(name)
+        rest.executor.counters[name] = [reading(rules, 10.0, 100), reading(rules, 11.0, 400), reading(rules, 12.0, 2100)]
+    found = {switch["name"]: switch for switch in rest.get("/v1/rates").json["switches"]}
+    rate = {"packets_per_s": 1000.0, "bits_per_s": 800_000.0}
+    assert found["mag1"] == {
+        "name": "mag1",
+        "over_s": 2.0,
+        "ports": [
+            {"port": "lma0", "received": rate, "sent": {"packets_per_s": 0, "bits_per_s": 0}},
+            {"port": "mn1", "received": {"packets_per_s": 0, "bits_per_s": 0}, "sent": rate},
+        ],
+        "streams": [
+            {"sender": "lma", "group": "ff1e::101", "source": None, "rate": rate,
+             "copies": [{"receiver": MN1, "rate": rate}]},
+        ],
+    }
+    (stream,) = found["lma"]["streams"]
+    assert (stream["sender"], [copy["receiver"] for copy in stream["copies"]]) == ("sources", ["mag1"])
+    assert found["mag2"]["streams"] == found["mag2"]["ports"] == []
+
+
+def test_the_clone_and_the_handover_buffer_are_seen_during_a_handover() -> None:
+    rest = RestWorld()
+    handover_id = rest.hand_over()
+    rest.prepare_and_clone(handover_id)
+    streams = {
+        switch["name"]: [(stream["sender"], sorted(copy["receiver"] for copy in stream["copies"]))
+                         for stream in switch["streams"]]
+        for switch in rest.get("/v1/rates").json["switches"]
+    }
+    assert streams["mag1"] == [("lma", ["mag2", MN1])]
+    assert ("mag1", ["handover-buffer"]) in streams["mag2"]
+
+
+def test_a_switch_that_is_not_there() -> None:
+    assert RestWorld().get("/v1/rates?switch=mag9").status == 404
