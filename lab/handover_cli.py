@@ -6,14 +6,14 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
+from castover_client import Castover, Handover, HandoverTimeout, Step
 from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
-from lab.rest_client import HandoverTimeoutError, RestClient, follow_handover, get_handover, start_handover
+from lab.rest_client import lab_errors
 from lab.state import load_state
 from lab.typed import typed
 from topology.policy_store import PolicyStore
@@ -42,48 +42,48 @@ def handover(
 ) -> None:
     """Prepare the move of the mobile node MN (MN-ID, or its short name) to MAG.
 
+    With tokens: CASTOVER_TOKEN holds one that may trigger. For https: CASTOVER_CA_FILE names certificates to trust.
+
     \b
     Exit code 0: taken (with --wait: completed); 1: refused, or no controller; 3: it did not complete.
     """
     mn_id, url = _where(topology, mobile_node, rest)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    with RestClient(url) as client:
-        handover_id = start_handover(client, mn_id, mag, mode)
-        said = f"handover {handover_id} of {mn_id} to {mag}"
+    with lab_errors(), Castover.from_environment(url) as castover:
+        begun = castover.start_handover(mn_id, mag, mode=mode)
+        said = f"handover {begun.id} of {begun.mn_id} to {begun.new_mag}"
         if not wait:
-            console.print(f"{said}: {get_handover(client, handover_id)['state']}")
-            console.print(f"watch it: curl {url}/v1/handovers/{handover_id}")
+            console.print(f"{said}: {castover.handover(begun.id).state}")
+            console.print(f"watch it: curl {url}/v1/handovers/{begun.id}")
             return
         console.print(said)
-        last = _watch(client, handover_id, timeout_s, console)
-    console.print(last["state"] + (f": {last['error']}" if last.get("error") else ""))
-    if last["state"] != "completed":
+        last = _watch(castover, begun, timeout_s, console)
+    console.print(last.state + (f": {last.error}" if last.error else ""))
+    if last.state != "completed":
         sys.exit(EXIT_NOT_COMPLETED)
 
 
-def _watch(client: RestClient, handover_id: str, timeout_s: float, console: Console) -> dict[str, Any]:
+def _watch(castover: Castover, begun: Handover, timeout_s: float, console: Console) -> Handover:
     """Print each step as it is told; the handover as it ended."""
-    shown: set[tuple[Any, ...]] = set()
-    last: dict[str, Any] = {}
+    shown: set[Step] = set()
+    last = begun
     try:
-        for last in follow_handover(client, handover_id, timeout_s=timeout_s):
-            for step in last["steps"]:
-                # Two nodes report: a step may arrive after one that happened later.
-                identity = (step["at"], step["node"], step["step"], step["name"])
-                if identity not in shown:
-                    shown.add(identity)
+        for last in castover.follow(begun.id, timeout_s=timeout_s):
+            # Two nodes report: a step may arrive after one that happened later.
+            for step in last.steps:
+                if step not in shown:
+                    shown.add(step)
                     console.print(step_line(step))
-    except HandoverTimeoutError as error:
+    except HandoverTimeout as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_NOT_COMPLETED)
     return last
 
 
-def step_line(step: dict[str, Any]) -> str:
+def step_line(step: Step) -> str:
     """One step as a line: time of day (UTC), number, node, name, detail."""
-    at = datetime.fromtimestamp(step["at"], UTC).strftime("%H:%M:%S.%f")
-    detail = f"  {step['detail']}" if step.get("detail") else ""
-    return f"{at}  {step['step']:>2}  {step['node']:<10}  {step['name']}{detail}"
+    at = datetime.fromtimestamp(step.at, UTC).strftime("%H:%M:%S.%f")
+    return f"{at}  {step.step:>2}  {step.node:<10}  {step.name}" + (f"  {step.detail}" if step.detail else "")
 
 
 def _where(topology: Path, mobile_node: str, rest: str | None) -> tuple[str, str]:

@@ -51,9 +51,10 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
     def __init__(self, conn_state: Any, server: Any) -> None:
         try:
             super().__init__(conn_state, server)
-        except HandshakeError as error:
-            self.counts["tls_handshake"] += 1
-            _log.debug("event=rest_handshake_failed error=%s", error)
+        except (HandshakeError, ssl.SSLError) as error:
+            # TLS 1.3: that the client does not trust the certificate is heard only after the handshake.
+            self.counts["tls"] += 1
+            _log.debug("event=rest_tls_failed error=%s", error)
 
     def setup(self) -> None:
         """The handshake happens here, in the connection's own green thread: a client that is slow holds up nobody."""

@@ -1,146 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The REST client and `castover handover` against a stand-in of the API on the loopback interface."""
+"""The lab's face of the REST client, and `castover handover`, against a stand-in of the API."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from lab.__main__ import castover
 from lab.errors import LabError
-from lab.rest_client import RestClient, RestError, follow_handover, items, problem_line, start_handover
+from lab.rest_client import RestClient, RestError, follow_handover, get_handover, items, start_handover
+from tests.support.stand_in import StandIn, handover, stand_in, step
 
-STEP_1 = {"step": 1, "name": "HO-Initiate", "node": "mag1", "at": 100.5, "detail": "rest"}
-STEP_2 = {"step": 2, "name": "HI", "node": "mag1", "at": 100.6, "detail": ""}
-STEP_3 = {"step": 3, "name": "HAck", "node": "mag2", "at": 100.55, "detail": ""}
-
-
-class StandIn(ThreadingHTTPServer):
-    """Answers from a script: (status, document) for each request to a path, the last one for ever."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.script: dict[str, list[tuple[int, Any]]] = {}
-        self.bodies: list[Any] = []
-        self.close_after_answer = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: StandIn
-
-    def do_GET(self) -> None:
-        answers = self.server.script.get(f"{self.command} {self.path}") or [(404, None)]
-        status, document = answers.pop(0) if len(answers) > 1 else answers[0]
-        content = b"" if document is None else json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        if status == 202:
-            self.send_header("Location", "/v1/handovers/ho-1")
-        self.end_headers()
-        self.wfile.write(content)
-        # Closed without having said so, as a server does with a connection that was idle for too long.
-        self.close_connection = self.server.close_after_answer
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on standard error."""
+STEP_1 = step(1, "HO-Initiate", "mag1", 100.5, "rest")
+STEP_2 = step(2, "HI", "mag1", 100.6)
+STEP_3 = step(3, "HAck", "mag2", 100.55)
 
 
 @pytest.fixture
 def server() -> Iterator[StandIn]:
-    stand_in = StandIn()
-    thread = threading.Thread(target=stand_in.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield stand_in
-    stand_in.shutdown()
-    thread.join()
-    stand_in.server_close()
+    with stand_in() as found:
+        yield found
 
 
 @pytest.fixture
 def client(server: StandIn) -> Iterator[RestClient]:
-    made = RestClient(server.url)
-    yield made
-    made.close()
+    with RestClient(server.url) as made:
+        yield made
 
 
-def handover(state: str, *steps: dict[str, Any], error: str | None = None) -> dict[str, Any]:
-    return {"id": "ho-1", "mn_id": "mn1@example.net", "state": state, "steps": list(steps), "error": error}
-
-
-def test_a_handover_is_followed_to_its_end(server: StandIn, client: RestClient) -> None:
+def test_a_handover_is_followed_as_documents(server: StandIn, client: RestClient) -> None:
     server.script["POST /v1/handovers"] = [(202, handover("requested"))]
-    server.script["GET /v1/handovers/ho-1"] = [
-        (200, handover("requested")), (200, handover("requested")), (200, handover("forwarding", STEP_1)),
-        (200, handover("completed", STEP_1, STEP_2)),
-    ]
+    told = [handover("requested"), handover("forwarding", STEP_1), handover("completed", STEP_1, STEP_2)]
+    server.script["GET /v1/handovers/ho-1"] = [(200, document) for document in told]
     assert start_handover(client, "mn1@example.net", "mag2") == "ho-1"
-    assert server.bodies == [{"mn_id": "mn1@example.net", "new_mag": "mag2"}]
-    states = [seen["state"] for seen in follow_handover(client, "ho-1", timeout_s=5, poll_s=0)]
-    assert states == ["requested", "forwarding", "completed"]
+    assert server.bodies == [{"mn_id": "mn1@example.net", "new_mag": "mag2", "mode": "predictive"}]
+    seen = list(follow_handover(client, "ho-1", timeout_s=5, poll_s=0))
+    assert [document["state"] for document in seen] == ["requested", "forwarding", "completed"]
+    assert seen[-1]["steps"] == told[-1]["steps"]
+    assert get_handover(client, "ho-1")["id"] == "ho-1"
 
 
-def test_without_a_document_the_location_names_the_handover(server: StandIn, client: RestClient) -> None:
-    server.script["POST /v1/handovers"] = [(202, None)]
-    assert start_handover(client, "mn1@example.net", "mag2") == "ho-1"
-
-
-def test_a_handover_that_does_not_end_is_given_up(server: StandIn, client: RestClient) -> None:
+def test_faults_are_the_labs_and_say_what_mends_them(server: StandIn, client: RestClient) -> None:
     server.script["GET /v1/handovers/ho-1"] = [(200, handover("prepared"))]
     with pytest.raises(LabError, match=r"handover ho-1 is still prepared after 0\.01 s"):
         list(follow_handover(client, "ho-1", timeout_s=0.01, poll_s=0))
-
-
-def test_a_kept_connection_that_was_closed_is_opened_again(server: StandIn, client: RestClient) -> None:
-    server.script["GET /v1/bindings"] = [(200, {"bindings": []})]
-    server.close_after_answer = True
-    for _ in range(3):
-        assert items(client.get("/v1/bindings"), "bindings") == []
-
-
-def test_readiness(server: StandIn, client: RestClient) -> None:
-    server.script["GET /readyz"] = [(503, {"title": "Unavailable"}), (200, {"status": "ready"})]
-    assert [client.ready(), client.ready()] == [False, True]
+    server.script["GET /v1/mags"] = [(401, {"title": "Token needed", "detail": "The token is not known."})]
+    with pytest.raises(RestError, match=r"401 Token needed: .*; put a token .* into CASTOVER_TOKEN") as raised:
+        client.get("/v1/mags")
+    assert raised.value.status == 401
+    with pytest.raises(RestError, match="404"):
+        client.get("/nowhere")
+    with pytest.raises(LabError, match="is not the URL of a REST API"):
+        RestClient("ftp://h")
 
 
 def test_nobody_at_home_is_said_in_one_line() -> None:
-    with pytest.raises(RestError, match=r"no controller answers on http://127\.0\.0\.1:1: Conn.* refused") as raised:
+    with pytest.raises(RestError, match=r"no controller answers on http://127\.0\.0\.1:1: Conn.* refused; is the lab up"):
         RestClient("http://127.0.0.1:1").get("/readyz")
-    assert raised.value.status == 0
-    assert "\n" not in str(raised.value)
+    assert RestClient("http://127.0.0.1:1").ready() is False
 
 
-@pytest.mark.parametrize("url", ["", "ftp://h", "http://", "127.0.0.1:80", "http://h:x"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(LabError, match="is not the URL of a REST API"):
-        RestClient(url)
+def test_lists(client: RestClient) -> None:
+    assert items({"bindings": [{"mn_id": "mn1"}]}, "bindings") == [{"mn_id": "mn1"}]
+    with pytest.raises(RestError, match="list of bindings is no list"):
+        items({"problem": 1}, "bindings")
 
 
-def test_a_problem_document_becomes_one_line() -> None:
-    # RFC 9457 section 3: type, status, title, detail, and extensions of the API's own.
-    document = {
-        "type": "/problems/not-valid", "status": 422, "title": "Not valid", "detail": "The body is not valid: new_mag",
-        "errors": [{"field": "new_mag", "detail": "found nothing; allowed: id of a MAG"}],
-    }
-    assert problem_line(422, "Unprocessable Entity", document) == (
-        "422 Not valid: The body is not valid: new_mag (new_mag: found nothing; allowed: id of a MAG)"
-    )
-    assert problem_line(502, "Bad Gateway", None) == "502 Bad Gateway"
+# --- castover handover -----------------------------------------------------------------------------------------------
 
 
 def castover_handover(server: StandIn | None, *words: str) -> Result:
@@ -195,6 +124,14 @@ def test_the_command_tells_a_refusal_in_one_line(server: StandIn) -> None:
     done = castover_handover(server, "mn1@example.net", "mag2")
     assert done.exit_code == 1
     assert done.output == "Error: 409 Conflict: a handover is under way\n"
+
+
+def test_the_command_sends_the_token_of_the_environment(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASTOVER_TOKEN", "secret")
+    server.script["POST /v1/handovers"] = [(202, handover("requested"))]
+    server.script["GET /v1/handovers/ho-1"] = [(200, handover("initiated"))]
+    assert castover_handover(server, "mn1@example.net", "mag2").exit_code == 0
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer secret"}
 
 
 def test_the_command_needs_a_controller_to_ask(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of Castover's REST API: synchronous, typed, standard library only. docs/client.md shows how it is used."""
+
+from castover_client.client import Castover
+from castover_client.errors import (
+    CastoverError,
+    Conflict,
+    Forbidden,
+    HandoverTimeout,
+    NotFound,
+    NotValid,
+    Refused,
+    TokenNeeded,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from castover_client.events import Event, EventStream
+from castover_client.models import (
+    ENDED,
+    MAY_LEAVE,
+    Batch,
+    BatchItem,
+    Binding,
+    Handover,
+    HandoverRequest,
+    Listener,
+    Mag,
+    Membership,
+    Step,
+    Switch,
+    SwitchRates,
+    SwitchRules,
+    Topology,
+)
+
+__all__ = [
+    "ENDED",
+    "MAY_LEAVE",
+    "Batch",
+    "BatchItem",
+    "Binding",
+    "Castover",
+    "CastoverError",
+    "Conflict",
+    "Event",
+    "EventStream",
+    "Forbidden",
+    "Handover",
+    "HandoverRequest",
+    "HandoverTimeout",
+    "Listener",
+    "Mag",
+    "Membership",
+    "NotFound",
+    "NotValid",
+    "Refused",
+    "Step",
+    "Switch",
+    "SwitchRates",
+    "SwitchRules",
+    "TokenNeeded",
+    "Topology",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unreachable",
+]
