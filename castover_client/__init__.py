@@ -32,6 +32,7 @@ from castover_client.models import (
     SwitchRates,
     SwitchRules,
     Topology,
+    WebhookState,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "Unavailable",
     "UnexpectedAnswer",
     "Unreachable",
+    "WebhookState",
 ]

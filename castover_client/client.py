@@ -29,6 +29,7 @@ from castover_client.models import (
     SwitchRates,
     SwitchRules,
     Topology,
+    WebhookState,
 )
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -193,6 +194,10 @@ class Castover:
         """What happens from now on, or after the event with the id `after`; connected when this returns."""
         query = _query({"handover_id": handover_id, "mn_id": mn_id})
         return EventStream(self._connection, f"/v1/events{query}", after=after, patience_s=patience_s)
+
+    def webhooks(self) -> Iterator[WebhookState]:
+        """Who is told of handovers by HTTP POST, and what became of it."""
+        return self._all(WebhookState, "/v1/webhooks", "webhooks", {})
 
     def is_ready(self) -> bool:
         """Whether all agents and switches are connected; False also when nobody answers yet."""

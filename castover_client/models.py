@@ -211,6 +211,21 @@ class Topology:
     links: tuple[TopologyLink, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookState:
+    """Somebody who is told of handovers, and what became of the messages."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    waiting: int
+    delivered: int
+    failed: int
+    given_up: int
+    dropped: int
+    last_problem: str | None
+
+
 # --- switches --------------------------------------------------------------------------------------------------------
 
 

@@ -23,10 +23,12 @@ try:
     from lab.config_cli import config
     from lab.demo_cli import demo
     from lab.handover_cli import handover
+    from lab.token_cli import token
     from lab.typed import castover_command
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
-    if (error.name or "").partition(".")[0] in ("apps", "bench", "controller", "lab", "southbound", "topology"):
+    ours = ("apps", "bench", "castover_client", "controller", "lab", "southbound", "topology")
+    if (error.name or "").partition(".")[0] in ours:
         raise
     sys.exit(f"castover is not installed yet ({error.name} is missing): run make install")
 
@@ -41,6 +43,7 @@ castover.add_command(config)
 castover.add_command(demo)
 castover.add_command(lab)
 castover.add_command(handover)
+castover.add_command(token)
 
 if __name__ == "__main__":
     if _loading:

@@ -316,6 +316,42 @@ class Event(Answer):
     too_long: Annotated[bool, Field(description="true when the fields were too long to be told")] = False
 
 
+class WebhookMessage(Answer):
+    """Body of a POST to a webhook."""
+
+    type: Annotated[str, Field(description="Name of the event, such as handover_ended")]
+    timestamp: Annotated[str, Field(description="When it happened, RFC 3339")]
+    data: WebhookData
+
+
+class WebhookData(Answer):
+    """What is told."""
+
+    fields: Annotated[dict[str, Any], Field(description="Those of the event")]
+    handover: Annotated[Handover | None, Field(description="As it was when this was first sent")]
+
+
+class WebhookState(Answer):
+    """Somebody who is told of handovers."""
+
+    name: str
+    url: Annotated[str, Field(description="Without its query")]
+    events: list[str]
+    waiting: Annotated[int, Field(description="Messages that wait")]
+    delivered: int
+    failed: Annotated[int, Field(description="Tries that failed")]
+    given_up: Annotated[int, Field(description="Messages that were tried too often")]
+    dropped: Annotated[int, Field(description="Messages that were too many")]
+    last_problem: Annotated[str | None, Field(description="Of the last try; null when it went well, or there was none")]
+
+
+class WebhookList(Answer):
+    """A page of webhooks, in the order of topology.yaml."""
+
+    webhooks: list[WebhookState]
+    total: int
+
+
 class Gap(Answer):
     """`data` of a server-sent event of type `gap`: what comes next is not what came next."""
 
@@ -397,3 +433,4 @@ class ProblemDocument(Sparse):
 
 
 BatchResult.model_rebuild()
+WebhookMessage.model_rebuild()

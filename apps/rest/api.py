@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from apps.metrics import Metrics
@@ -18,11 +18,12 @@ from apps.rest.events import EventCursor, EventResources
 from apps.rest.handovers import Core as HandoverCore
 from apps.rest.handovers import HandoverResources
 from apps.rest.idempotency import IdempotencyStore
-from apps.rest.lookup import Lookup
+from apps.rest.lookup import Lookup, find
 from apps.rest.openapi import document
 from apps.rest.process import ProcessResources
 from apps.rest.routing import Route
 from apps.rest.switches import Switches, SwitchResources
+from apps.rest.webhooks import Webhooks
 from topology.model import Domain
 
 
@@ -41,6 +42,7 @@ class Api:
         switches: Switches,
         metrics: Metrics,
         events: EventStream,
+        webhook_secrets: Mapping[str, bytes] | None = None,
         access: Access | None = None,
         hosts: Hosts | None = None,
         new_id: Callable[[], str] = lambda: f"ho-{secrets.token_hex(6)}",
@@ -60,11 +62,18 @@ class Api:
             core=core, pictures=pictures, lookup=lookup, event_cursor=cursor, idempotency=keys,
             batch_max=limits.handovers_per_request, new_id=new_id, clock=clock,
         )
+        self.webhooks = Webhooks(
+            domain.rest.webhooks, webhook_secrets or {}, queue_limit=limits.webhook_queue,
+            event_id=lambda: events.last_id,
+            handover=lambda handover_id: find(pictures.current().handovers, "id", handover_id),
+        )
+        metrics.registry.register(self.webhooks)
         self.routes: tuple[Route, ...] = (
             *handovers.routes(),
             *DomainResources(domain=domain, pictures=pictures, lookup=lookup, event_cursor=cursor).routes(),
             *SwitchResources(domain=domain, pictures=pictures, switches=switches, run_id=events.run_id).routes(),
             *EventResources(events, lookup).routes(),
+            *self.webhooks.routes(),
             *process.routes(),
         )
         self.application = RestApi(self.routes, metrics.answered, access, hosts)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from apps.rest.access import Access, Role
-from apps.rest.answer_models import ProblemDocument
+from apps.rest.answer_models import ProblemDocument, WebhookMessage
 from apps.rest.openapi_parts import (
     DESCRIPTION,
     LINKS,
@@ -23,6 +23,7 @@ from apps.rest.openapi_parts import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
     TAGS,
+    WEBHOOK_HEADERS,
 )
 from apps.rest.problems import (
     FORBIDDEN,
@@ -57,6 +58,7 @@ def document(routes: Sequence[Route], access: Access) -> bytes:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS],
         "paths": dict(paths),
+        "webhooks": {"handover": {"post": _WEBHOOK}},
         "components": {
             "schemas": _schemas(routes),
             "securitySchemes": {
@@ -71,11 +73,26 @@ def document(routes: Sequence[Route], access: Access) -> bytes:
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Any]:
     models = {good.model for route in routes for good in route.answers if good.model}
-    models |= {route.body for route in routes if route.body} | {ProblemDocument}
+    models |= {route.body for route in routes if route.body} | {ProblemDocument, WebhookMessage}
     in_order = sorted(models, key=lambda model: model.__name__)
     _, definitions = models_json_schema([(model, "validation") for model in in_order], ref_template=_REFERENCE)
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas
+
+
+_WEBHOOK = {
+    "operationId": "handover_webhook",
+    "summary": "what each webhook of topology.yaml is sent for a handover's events (Standard Webhooks 1.0)",
+    "tags": ["events"],
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
+        for name, text in WEBHOOK_HEADERS.items()
+    ],
+    "requestBody": {
+        "required": True, "content": {JSON: {"schema": {"$ref": _REFERENCE.format(model=WebhookMessage.__name__)}}}
+    },
+    "responses": {"2XX": {"description": "Taken. Anything else is tried again."}},
+}
 
 
 def _operation(route: Route, access: Access) -> dict[str, Any]:

@@ -62,6 +62,12 @@ REQUEST_HEADERS: Mapping[str, dict[str, Any]] = {
     },
 }
 
+WEBHOOK_HEADERS: Mapping[str, str] = {
+    "webhook-id": "Id of the event, the same for every try",
+    "webhook-timestamp": "Seconds since 1970 of this try",
+    "webhook-signature": "v1 and the HMAC-SHA256 of id, timestamp and body, joined by dots, in Base64",
+}
+
 PATH_PARAMETERS: Mapping[str, str] = {
     "handover_id": "Id of a handover",
     "mn_id": "MN-ID or short name of a mobile node",

@@ -61,15 +61,20 @@ class RestServer:
         executor.listen(metrics.observe)
         open_to_all = self._access.required or domain.rest.insecure
         self.api = Api(
-            domain=domain, core=executor, switches=switches, metrics=metrics, events=self.events, access=self._access,
+            domain=domain, core=executor, switches=switches, metrics=metrics, events=self.events,
+            webhook_secrets=credentials.webhook_secrets, access=self._access,
             hosts=None if open_to_all else Hosts([domain.controller.rest_host]),
         )
+
+        # After the event stream, whose ids its messages have.
+        executor.listen(self.api.webhooks.observe)
 
     def start(self) -> None:
         """Listen and serve. Raises RestSocketError: address or inherited descriptor are of no use, or too many reach it."""
         self._listener = listen(*self._where) if self._inherited_fd is None else inherit(self._inherited_fd)
         if not is_loopback(self._listener):
             self._judge_reach()
+        self.api.webhooks.start()
         self._server = eventlet.spawn(
             wsgi.server, Listener(self._listener), self.api.application,
             protocol=connection_type(self._tls, self._lost), custom_pool=self._pool, keepalive=IDLE_S,
@@ -81,6 +86,7 @@ class RestServer:
         if self._server is None:
             return
         self.events.close()
+        self.api.webhooks.stop()
         server, self._server = self._server, None
         server.kill()
         # wsgi.server waits for its connections before it ends.

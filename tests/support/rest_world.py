@@ -135,8 +135,10 @@ class RestWorld(DomainScript):
         names = iter(ids or (f"ho-{number:012x}" for number in itertools.count(1)))
         self.api = Api(
             domain=self.domain, core=self.executor, switches=self.executor, metrics=self.metrics, events=self.events,
-            access=access, hosts=hosts, new_id=lambda: next(names), clock=lambda: WALL,
+            webhook_secrets={hook.name: b"" for hook in self.domain.rest.webhooks}, access=access, hosts=hosts,
+            new_id=lambda: next(names), clock=lambda: WALL,
         )
+        self.executor.listen(self.api.webhooks.observe)
         self.application = self.api.application
         if connected:
             self.connect_all()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -12,7 +13,9 @@ from apps.rest.problems import PROBLEM_TYPES
 from apps.rest.request_models import EventQuery, HandoverQuery
 from controller.handover import HandoverState
 from tests.support.domain_script import MN2
-from tests.support.rest_world import Answer, RestWorld, reading
+from tests.support.rest_world import TOPOLOGY, Answer, RestWorld, reading
+from topology.load import load_topology
+from topology.model import Rest, Webhook
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
@@ -30,7 +33,11 @@ def examples() -> list[tuple[str, str]]:
 
 
 def new_world() -> RestWorld:
-    return RestWorld(ids=[FIRST, SECOND, THIRD, FOURTH])
+    """With one webhook, to which nothing is sent."""
+    domain = load_topology(TOPOLOGY)
+    hook = Webhook(name="billing", url="https://billing.example.net/castover", secret_file="", events=("handover_ended",))
+    domain = dataclasses.replace(domain, rest=Rest(webhooks=(hook,)))
+    return RestWorld(domain=domain, ids=[FIRST, SECOND, THIRD, FOURTH])
 
 
 def carry_out(world: RestWorld, command: str) -> Answer:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from lab.plan import Node
 from lab.processes import process_start_time
 from lab.state import LabState, claim_lab_folder, save_state
 from lab.typed import COMMAND_VARIABLE, typed
+from topology.load import parse_topology
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NOBODY = 2**22 + 1
@@ -126,3 +128,15 @@ def test_a_fresh_clone_says_what_to_do(tmp_path: Path) -> None:
         ["./castover", "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=20, check=False,
     )
     assert (done.returncode, done.stderr) == (1, "castover is not installed yet: run make install\n")
+
+
+def test_a_token_is_made_for_a_topology_and_said_once() -> None:
+    done = CliRunner().invoke(castover, ["token", "predictor", "--role", "trigger"])
+    assert done.exit_code == 0
+    made = done.stderr.split(": ")[1].strip()
+    # What is printed goes to the end of a topology as it is, and lets this token in.
+    domain = parse_topology((REPOSITORY / "topology.yaml").read_text() + "\n" + done.stdout, "topology.yaml")
+    (found,) = domain.rest.tokens
+    assert (found.name, found.role, found.sha256) == ("predictor", "trigger", hashlib.sha256(made.encode()).digest())
+    assert made not in done.stdout
+    assert CliRunner().invoke(castover, ["token", "predictor"]).stderr != done.stderr
