@@ -94,6 +94,9 @@ def write_demo_topology(original: Path, folder: Path, dialect: str, attach_mode:
         document["domain"]["attach_mode"] = attach_mode
     for mag in document["mags"]:
         mag.pop("dialect", None)
+    # The demo asks its own controller on this machine: nobody else is let in, and nobody is told.
+    document.pop("rest", None)
+    document["controller"].pop("rest", None)
     path = folder / f"topology-{dialect}.yaml"
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")  # YAML 1.2 contains JSON
     return path

@@ -41,7 +41,8 @@ def start_controller(lab: Lab, topology: Path, say: Callable[[str], None] = lamb
             env={REST_SOCKET_VARIABLE: str(listener.fileno())}, pass_fds=[listener.fileno()], name="controller",
         )
     host = f"[{rest.rest_host}]" if ":" in rest.rest_host else rest.rest_host
-    save_state(dataclasses.replace(lab.state, rest_url=f"http://{host}:{port}"))
+    scheme = "http" if lab.domain.rest.tls is None else "https"
+    save_state(dataclasses.replace(lab.state, rest_url=f"{scheme}://{host}:{port}"))
     return process
 
 

@@ -27,4 +27,4 @@ def token(name: str, role: str) -> None:
     made = secrets.token_urlsafe(TOKEN_OCTETS)
     click.echo(f"the token of {name}, shown only now: {made}", err=True)
     click.echo("rest:\n  tokens:")
-    click.echo(f"    - name: {name}\n      role: {role}\n      sha256: {hashlib.sha256(made.encode()).hexdigest()}")
+    click.echo(f"    - name: {name}\n      role: {role}\n      sha256: \"{hashlib.sha256(made.encode()).hexdigest()}\"")

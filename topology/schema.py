@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from topology import values
+from topology import rest_values, values
 from topology.model import HANDOVER_EVENTS
 from topology.values import Rule, Shape, number, one_of, whole_number
 
@@ -106,7 +106,7 @@ class ControllerSection(Section):
     address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
     openflow_port: Annotated[int | None, whole_number(1, 65535)] = None
     rpc_port: Annotated[int | None, whole_number(1, 65535)] = None
-    rest: Annotated[tuple[str, int] | None, values.HOST_AND_PORT] = None
+    rest: Annotated[tuple[str, int] | None, rest_values.HOST_AND_PORT] = None
 
 
 class LmaSection(Section):
@@ -197,15 +197,15 @@ class TokenSection(Section):
 
     name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
     role: Annotated[str | None, one_of(*ROLES).needed()] = None
-    sha256: Annotated[bytes | None, values.SHA256] = None
-    file: Annotated[str | None, values.FILE_NAME] = None
+    sha256: Annotated[bytes | None, rest_values.SHA256] = None
+    file: Annotated[str | None, rest_values.FILE_NAME] = None
 
 
 class TlsSection(Section):
     """`rest.tls`: both files, or no section."""
 
-    certificate: Annotated[str | None, values.FILE_NAME.needed()] = None
-    key: Annotated[str | None, values.FILE_NAME.needed()] = None
+    certificate: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
+    key: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
 
 
 EventNameItem = Annotated[str | None, one_of(*HANDOVER_EVENTS)]
@@ -215,8 +215,8 @@ class WebhookSection(Section):
     """One item of `rest.webhooks`."""
 
     name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
-    url: Annotated[str | None, values.HTTP_URL.needed()] = None
-    secret_file: Annotated[str | None, values.FILE_NAME.needed()] = None
+    url: Annotated[str | None, rest_values.HTTP_URL.needed()] = None
+    secret_file: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
     events: Annotated[
         list[EventNameItem] | None,
         Field(max_length=len(HANDOVER_EVENTS)),
@@ -227,7 +227,7 @@ class WebhookSection(Section):
 class RestSection(Section):
     """`rest`: who may use the REST API, and whom it tells."""
 
-    insecure: Annotated[bool | None, values.TRUTH] = None
+    insecure: Annotated[bool | None, rest_values.TRUTH] = None
     tokens: Annotated[
         list[TokenSection] | None,
         Field(max_length=TOKENS_MAX),

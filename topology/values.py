@@ -11,9 +11,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -26,8 +25,6 @@ MOBILE_NODE_NAME_CHARACTERS_MAX = 10
 """Leaves five characters for what is put before or after it in interface names."""
 NAI_CHARACTERS_MAX = 253
 """RFC 4282 section 2.2; also fits the one-octet length of the MN-ID option (RFC 4283 section 3)."""
-FILE_NAME_CHARACTERS_MAX = 1024
-URL_CHARACTERS_MAX = 2048
 DATAPATH_ID_MAX = 2**64 - 1
 GRE_KEY_MAX = 2**32 - 1
 OWN_LINK_LAYER_PREFIX = bytes.fromhex("02ca57")
@@ -38,9 +35,6 @@ _NODE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MOBILE_NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _REALM_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _LINK_LAYER_ID = re.compile(r"[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})")
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 class RefusedValueError(ValueError):
@@ -138,7 +132,8 @@ def did_you_mean(value: object, choices: tuple[str, ...]) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def _text(value: object) -> str:
+def plain_text(value: object) -> str:
+    """The value as text. Raises RefusedValueError."""
     if not isinstance(value, str):
         raise RefusedValueError
     return value
@@ -152,7 +147,7 @@ def _version(value: object) -> int:
 
 def _name(characters_max: int) -> Callable[[object], str]:
     def parse(value: object) -> str:
-        name = _text(value)
+        name = plain_text(value)
         if not _NODE_NAME.fullmatch(name):
             raise RefusedValueError
         if len(name) > characters_max:
@@ -172,7 +167,7 @@ def _datapath_id(value: object) -> int:
 
 def _address(value: object) -> IPv6Address:
     try:
-        address = IPv6Address(_text(value))
+        address = IPv6Address(plain_text(value))
     except ValueError as error:
         raise RefusedValueError from error
     if address.scope_id is not None:
@@ -206,7 +201,7 @@ def _group(value: object) -> IPv6Address:
 
 
 def _network(value: object) -> IPv6Network:
-    text = _text(value)
+    text = plain_text(value)
     if "/" not in text:
         raise RefusedValueError("without a prefix length")
     try:
@@ -240,7 +235,7 @@ def _group_network(value: object) -> IPv6Network:
 
 
 def _nai(value: object) -> str:
-    nai = _text(value)
+    nai = plain_text(value)
     if len(nai) > NAI_CHARACTERS_MAX:
         raise RefusedValueError
     user, at, realm = nai.partition("@")
@@ -256,7 +251,7 @@ def _nai(value: object) -> str:
 
 
 def _link_layer_id(value: object) -> bytes:
-    text = _text(value)
+    text = plain_text(value)
     if not _LINK_LAYER_ID.fullmatch(text):
         raise RefusedValueError
     octets = bytes.fromhex(text.replace(":", "").replace("-", ""))
@@ -267,55 +262,6 @@ def _link_layer_id(value: object) -> bytes:
     if octets.startswith(OWN_LINK_LAYER_PREFIX):
         raise RefusedValueError("one of Castover's own")
     return octets
-
-
-def _host_and_port(value: object) -> tuple[str, int]:
-    host, colon, port_text = _text(value).rpartition(":")
-    if not colon or not _PORT.fullmatch(port_text) or int(port_text) > 65535:
-        raise RefusedValueError
-    try:
-        if host.startswith("[") and host.endswith("]"):
-            return str(IPv6Address(host[1:-1])), int(port_text)
-        if re.fullmatch(r"[0-9.]+", host):
-            return str(IPv4Address(host)), int(port_text)
-    except ValueError as error:
-        raise RefusedValueError from error
-    if not _HOST_NAME.fullmatch(host):
-        raise RefusedValueError
-    return host, int(port_text)
-
-
-def _sha256(value: object) -> bytes:
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise RefusedValueError
-    return bytes.fromhex(value)
-
-
-def _truth(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise RefusedValueError
-    return value
-
-
-def _file_name(value: object) -> str:
-    name = _text(value)
-    if not name or len(name) > FILE_NAME_CHARACTERS_MAX or "\0" in name:
-        raise RefusedValueError
-    return name
-
-
-def _http_url(value: object) -> str:
-    url = _text(value)
-    try:
-        parts = urlsplit(url)
-        well_formed = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        raise RefusedValueError from error
-    if not well_formed or not url.isascii() or not url.isprintable() or " " in url or len(url) > URL_CHARACTERS_MAX:
-        raise RefusedValueError
-    if parts.username is not None or parts.fragment:
-        raise RefusedValueError("with a user or a fragment")
-    return url
 
 
 VERSION = Rule("1, the version of this format", _version)
@@ -339,16 +285,9 @@ NAI = Rule(
     _nai,
 )
 LINK_LAYER_ID = Rule("six octets of a unicast MAC address, such as 02:00:00:00:00:11, not 02:ca:57:...", _link_layer_id)
-HOST_AND_PORT = Rule('host:port, such as 127.0.0.1:8080 or "[::1]:8080", port 1 to 65535', _host_and_port)
 CLIENT_NAME = Rule(
     f"a name of 1 to {DOMAIN_NAME_CHARACTERS_MAX} characters a-z, 0-9 and '-', starting with a letter",
     _name(DOMAIN_NAME_CHARACTERS_MAX),
 )
-SHA256 = Rule("64 hexadecimal digits, such as `castover token` prints", _sha256)
-FILE_NAME = Rule(f"the name of a file, at most {FILE_NAME_CHARACTERS_MAX} characters", _file_name)
-HTTP_URL = Rule(
-    f"an http or https URL without user and fragment, at most {URL_CHARACTERS_MAX} characters", _http_url
-)
-TRUTH = Rule("true or false", _truth)
-NAME_OF_MAG = Rule("the id of a MAG", _text)
-NAME_OF_NODE = Rule("the id of the LMA or of a MAG", _text)
+NAME_OF_MAG = Rule("the id of a MAG", plain_text)
+NAME_OF_NODE = Rule("the id of the LMA or of a MAG", plain_text)

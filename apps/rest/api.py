@@ -32,7 +32,7 @@ class Core(HandoverCore, SnapshotSource, Protocol):
 
 
 class Api:
-    """`routes` is the table of the API, `application` serves it."""
+    """`routes` is the table of the API, `application` serves it. `page` is what browsers get at /, None: the list."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Api:
         metrics: Metrics,
         events: EventStream,
         webhook_secrets: Mapping[str, bytes] | None = None,
+        page: bytes | None = None,
         access: Access | None = None,
         hosts: Hosts | None = None,
         new_id: Callable[[], str] = lambda: f"ho-{secrets.token_hex(6)}",
@@ -56,7 +57,7 @@ class Api:
         keys = IdempotencyStore(keys_max=limits.idempotency_keys, age_s=limits.idempotency_age_s)
         process = ProcessResources(
             domain_name=domain.name, pictures=pictures, metrics=metrics, access=access,
-            all_routes=lambda: self.routes, document=lambda: document(self.routes, access),
+            all_routes=lambda: self.routes, document=lambda: document(self.routes, access), page=page,
         )
         handovers = HandoverResources(
             core=core, pictures=pictures, lookup=lookup, event_cursor=cursor, idempotency=keys,

@@ -7,14 +7,7 @@ from typing import Any
 
 from webob import Response
 
-from apps.rest.answer_models import (
-    Binding,
-    BindingList,
-    ListenerList,
-    Mag,
-    MagList,
-    Topology,
-)
+from apps.rest.answers.domain import Binding, BindingList, ListenerList, Mag, MagList, Topology
 from apps.rest.conditional import Pictures
 from apps.rest.events import EventCursor
 from apps.rest.lookup import Lookup, find, none_of, not_found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from webob import Response
 
-from apps.rest.answer_models import ServerSentEvent
+from apps.rest.answers.events import ServerSentEvent
 from apps.rest.event_stream import EventFilter, EventStream, TooManyReadersError
 from apps.rest.lookup import Lookup
 from apps.rest.problems import NOT_FOUND, UNAVAILABLE, Problem

@@ -12,7 +12,7 @@ import eventlet
 from webob import Response
 
 from apps.rest.access import Role
-from apps.rest.answer_models import BatchAnswer, BatchResult, Handover, HandoverList
+from apps.rest.answers.handovers import BatchAnswer, BatchResult, Handover, HandoverList
 from apps.rest.conditional import Pictures
 from apps.rest.events import EventCursor
 from apps.rest.idempotency import IdempotencyStore, Reservation

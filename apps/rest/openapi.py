@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from apps.rest.access import Access, Role
-from apps.rest.answer_models import ProblemDocument, WebhookMessage
+from apps.rest.answers.events import WebhookMessage
+from apps.rest.answers.problems import ProblemDocument
 from apps.rest.openapi_parts import (
     DESCRIPTION,
     LINKS,

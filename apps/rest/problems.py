@@ -9,7 +9,7 @@ from typing import Any
 
 from webob import Response
 
-from apps.rest.answer_models import ProblemDocument
+from apps.rest.answers.problems import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
 QUOTED_MAX = 100

@@ -11,7 +11,8 @@ from webob import Response
 from apps.metrics import CONTENT_TYPE as METRICS_TYPE
 from apps.metrics import Metrics
 from apps.rest.access import Access
-from apps.rest.answer_models import AwayPart, Health, Index, ProblemMeaning, Readiness, ResourceLine
+from apps.rest.answers.problems import AwayPart, ProblemMeaning
+from apps.rest.answers.process import Health, Index, Readiness, ResourceLine
 from apps.rest.conditional import Pictures
 from apps.rest.lookup import none_of, not_found
 from apps.rest.problems import NOT_FOUND, PROBLEM_TYPES, UNAVAILABLE, Problem

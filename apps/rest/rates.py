@@ -21,7 +21,7 @@ HANDOVER_BUFFER = "handover-buffer"
 def rates_view(
     domain: Domain, name: str, rules: SwitchRules, readings: Sequence[SwitchCounters]
 ) -> dict[str, Any]:
-    """As `apps.rest.answer_models.SwitchRates` has it; over the time between the first and the last reading."""
+    """As `apps.rest.answers.switches.SwitchRates` has it; over the time between the first and the last reading."""
     first, last = (readings[0], readings[-1]) if len(readings) > 1 else (None, None)
     over_s = last.at - first.at if first is not None and last is not None else 0.0
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from apps.rest.answer_models import Handover
+from apps.rest.answers.handovers import Handover
 
 KEPT_MAX = 4096
 """Written handovers that are kept, at about 2 KiB each."""

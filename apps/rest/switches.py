@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from webob import Response
 
-from apps.rest.answer_models import RateList, RuleList, SwitchList
+from apps.rest.answers.switches import RateList, RuleList, SwitchList
 from apps.rest.conditional import Pictures, Revised
 from apps.rest.lookup import none_of, not_found
 from apps.rest.paging import Page, by_place, page_of

@@ -15,7 +15,7 @@ _ENDED = frozenset(state.value for state in ENDED)
 
 
 def topology_view(domain: Domain, picture: Snapshot) -> dict[str, Any]:
-    """As `apps.rest.answer_models.Topology` has it."""
+    """As `apps.rest.answers.domain.Topology` has it."""
     known = {mag["id"]: mag for mag in picture.mags}
     attached = {mn_id: mag["id"] for mag in picture.mags for mn_id in mag["mobile_nodes"]}
     bound = {entry["mn_id"]: entry["mag"] for entry in picture.bindings if entry["state"] == "active"}

@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from webob import Response
 
-from apps.rest.answer_models import WebhookList
+from apps.rest.answers.events import WebhookList
 from apps.rest.paging import by_place, page_of
 from apps.rest.request_models import PageQuery
 from apps.rest.routing import Call, Good, Route, model_response

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from apps.rest.answer_models import ServerSentEvent
+from apps.rest.answers.events import ServerSentEvent
 from tests.support.rest_server import ROOT, Server
 
 HERE = Path(__file__).parent

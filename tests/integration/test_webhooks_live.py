@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook as Judge
 
-from apps.rest.answer_models import WebhookMessage
+from apps.rest.answers.events import WebhookMessage
 from castover_client import Castover
 from tests.support.rest_server import ROOT, WAIT_S, Server
 

@@ -163,5 +163,6 @@ def test_nothing_logged_holds_a_token(rest: RestWorld, caplog: pytest.LogCapture
     caplog.set_level(logging.DEBUG)
     start(rest, f"Bearer {TRIGGER}")
     start(rest, "Bearer something-else-0123456789")
+    assert "event=rest_trigger client=predictor method=POST route=/v1/handovers" in caplog.text
     assert "token-0123456789" not in caplog.text
     assert "something-else" not in caplog.text

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webob import Request
 
+from apps.metrics import Metrics
 from apps.rest.api import Api
 from apps.rest.problems import PROBLEM_TYPES
 from apps.rest.requests import BODY_OCTETS_MAX
@@ -74,7 +75,10 @@ def test_the_mode_is_told_to_the_previous_mag_and_shown(rest: RestWorld) -> None
 
 def test_ids_are_ho_and_twelve_hexadecimal_digits() -> None:
     rest = RestWorld()
-    api = Api(domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=rest.metrics, events=rest.events)
+    api = Api(
+        domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=Metrics(rest.executor.snapshot),
+        events=rest.events,
+    )
     rest.application = api.application
     handover_id = rest.hand_over()
     assert handover_id.startswith("ho-")
@@ -299,6 +303,24 @@ def test_the_index_lists_every_route(rest: RestWorld) -> None:
     assert listed == [
         (route.method, route.path, None if route.role is None else route.role.value) for route in rest.api.routes
     ]
+
+
+@pytest.mark.parametrize(
+    ("accept", "html"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),  # what browsers send
+        ("*/*", False), ("application/json", False), ("application/json, text/html;q=0.5", False), ("image/png", False),
+    ],
+)
+def test_browsers_get_the_page_where_there_is_one(rest: RestWorld, accept: str, html: bool) -> None:
+    api = Api(
+        domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=Metrics(rest.executor.snapshot),
+        events=rest.events, page=b"<!doctype html>",
+    )
+    rest.application = api.application
+    answer = rest.get("/", Accept=accept)
+    assert (answer.response.content_type == "text/html", answer.response.headers["Vary"]) == (html, "Accept")
+    assert answer.response.body == b"<!doctype html>" if html else answer.json["name"] == "castover"
 
 
 def test_every_problem_type_explains_itself(rest: RestWorld) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook as Judge
 from standardwebhooks import WebhookVerificationError
 
-from apps.rest.answer_models import WebhookMessage
+from apps.rest.answers.events import WebhookMessage
 from apps.rest.webhook_queue import FIRST_PAUSE_S, PAUSE_MAX_S, TRIES, Message, Outcome, WebhookQueue, signed_headers
 from apps.rest.webhooks import Webhooks
 from controller.commands import RecordEvent
