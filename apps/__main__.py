@@ -21,6 +21,7 @@ from apps.rest.server import RestServer
 from apps.rest.sockets import RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
+from southbound.fact_log import configure_log
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -38,10 +39,7 @@ def main() -> int:
     except (SettingsError, TopologyError, CredentialsError) as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s",
-        datefmt="%H:%M:%S", stream=sys.stderr,
-    )
+    configure_log(settings.log_level, settings.log_format)
     logging.getLogger("ryu").setLevel(logging.WARNING)
     return _run(domain, settings, credentials)
 
@@ -57,8 +55,10 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     services = manager.instantiate_apps(domain=domain, executor=executor, **contexts)
     app: LmaApp = manager.applications["LmaApp"]
     rest = RestServer(
-        domain=domain, executor=executor, switches=app.datapaths, credentials=credentials, inherited_fd=settings.rest_fd
+        domain=domain, executor=executor, switches=app.datapaths, ask_agents=app.inquiries.ask, credentials=credentials,
+        inherited_fd=settings.rest_fd,
     )
+    app.agents.on_timed = rest.metrics.called
     runner = eventlet.spawn(executor.run)
     try:
         rest.start()

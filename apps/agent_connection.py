@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import eventlet
@@ -16,6 +17,27 @@ from southbound.rpc.session_events import SessionEvent, TimedOut
 from southbound.tcp_liveness import WRITE_BUFFER_MAX_OCTETS, notice_dead_peer
 
 _READ_OCTETS = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentCall:
+    """A request of the agent that has not been answered yet."""
+
+    wire_id: int
+    method: str
+    at: float
+    """When it came; time.monotonic()."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A call of ours that has not been answered yet."""
+
+    token: Hashable
+    """The caller's own."""
+    method: str
+    at: float
+    """When it went out; time.monotonic()."""
 
 
 class AgentConnection:
@@ -34,10 +56,10 @@ class AgentConnection:
         """Address and port of the other end, for logs."""
         self.mag_id: str | None = None
         """Whose connection it is, once its hello has been accepted."""
-        self.requests: dict[int, int] = {}
-        """AgentRequest.msgid -> id on the wire, of what the agent waits for."""
-        self.tokens: dict[int, Hashable] = {}
-        """Id on the wire -> caller's token, of what we wait for."""
+        self.requests: dict[int, AgentCall] = {}
+        """By AgentRequest.msgid: what the agent waits for."""
+        self.questions: dict[int, Question] = {}
+        """By id on the wire: what we wait for."""
         self.closed: str | None = None
         """Why it has ended, or None."""
         self.session = Session(accepts=accepts, limits=limits)
@@ -83,7 +105,7 @@ class AgentConnection:
     def request(self, call: Any, token: Hashable, timeout_s: float) -> None:
         """Call the agent. Raises TooManyOutstandingError or FrameError, and then nothing has been sent."""
         msgid, data = self.session.request(call, time.monotonic(), timeout_s)
-        self.tokens[msgid] = token
+        self.questions[msgid] = Question(token=token, method=call.method, at=time.monotonic())
         self.send(data)
         self._arm()
 

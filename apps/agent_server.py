@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import eventlet
 from eventlet.green import socket
 
-from apps.agent_connection import AgentConnection
+from apps.agent_connection import AgentCall, AgentConnection, Question
 from apps.agent_events import (
     AgentConnected,
     AgentDisconnected,
@@ -46,6 +47,8 @@ HELLO_TIMEOUT_S = 5.0
 UNIDENTIFIED_CONNECTIONS_MAX = 64
 """Connections that have not said hello yet; those of agents are bounded by the predicate `accepts`."""
 _ACCEPT_PAUSE_S = 0.1
+_OUTCOMES = frozenset({"ok", *(code.value for code in ErrorCode)})
+"""A peer may answer with any code; what is counted by it may not."""
 
 
 class AgentServer:
@@ -76,6 +79,8 @@ class AgentServer:
         self._agents: dict[str, AgentConnection] = {}
         self._request_ids = itertools.count(1)
         self._discarded: Counter[str] = Counter()
+        self.on_timed: Callable[[str, str, str, float], None] = lambda *_: None
+        """Told of every call that is over: ('to_agent' | 'from_agent', method, 'ok' or an error code, seconds)."""
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -121,12 +126,13 @@ class AgentServer:
         found = self._take_request(mag_id, msgid)
         if found is None:
             return False
-        connection, wire_id = found
+        connection, call = found
         try:
-            connection.send(connection.session.respond(wire_id, result))
+            connection.send(connection.session.respond(call.wire_id, result))
         except FrameError as error:
             _log.error("rpc=unsendable_result mag_id=%s error=%s", mag_id, error)
-            connection.send(connection.session.fail(wire_id, ErrorCode.INTERNAL, str(error)))
+            connection.send(connection.session.fail(call.wire_id, ErrorCode.INTERNAL, str(error)))
+        self._timed("from_agent", call, "ok")
         return True
 
     def reject(self, mag_id: str, msgid: int, code: str, message: str, field: str | None = None) -> bool:
@@ -134,8 +140,9 @@ class AgentServer:
         found = self._take_request(mag_id, msgid)
         if found is None:
             return False
-        connection, wire_id = found
-        connection.send(connection.session.fail(wire_id, code, message, field))
+        connection, call = found
+        connection.send(connection.session.fail(call.wire_id, code, message, field))
+        self._timed("from_agent", call, code)
         return True
 
     def call(self, mag_id: str, call: Any, token: Hashable, timeout_s: float) -> None:
@@ -151,13 +158,17 @@ class AgentServer:
         except FrameError as error:
             self._fail_later(mag_id, token, ErrorCode.INTERNAL, str(error))
 
-    def _take_request(self, mag_id: str, msgid: int) -> tuple[AgentConnection, int] | None:
+    def _take_request(self, mag_id: str, msgid: int) -> tuple[AgentConnection, AgentCall] | None:
         connection = self._agents.get(mag_id)
-        wire_id = None if connection is None else connection.requests.pop(msgid, None)
-        if connection is None or wire_id is None:
+        call = None if connection is None else connection.requests.pop(msgid, None)
+        if connection is None or call is None:
             self._discarded["answer_to_nobody"] += 1
             return None
-        return connection, wire_id
+        return connection, call
+
+    def _timed(self, direction: str, call: AgentCall | Question, outcome: str) -> None:
+        known = outcome if outcome in _OUTCOMES else "other"
+        self.on_timed(direction, call.method, known, time.monotonic() - call.at)
 
     def _fail_later(self, mag_id: str, token: Hashable, code: ErrorCode, message: str) -> None:
         failure = Failure(code=code, message=message)
@@ -214,10 +225,11 @@ class AgentServer:
             return
         if self._agents.get(mag_id) is connection:
             del self._agents[mag_id]
-        tokens, connection.tokens = connection.tokens, {}
+        questions, connection.questions = connection.questions, {}
         failure = Failure(code=ErrorCode.UNAVAILABLE, message=f"connection lost: {reason}")
-        for token in tokens.values():
-            self._on_event(AgentResponse(mag_id=mag_id, token=token, error=failure))
+        for question in questions.values():
+            self._timed("to_agent", question, failure.code)
+            self._on_event(AgentResponse(mag_id=mag_id, token=question.token, error=failure))
         self._on_event(AgentDisconnected(mag_id=mag_id, reason=reason))
 
     # --- events of a session ---------------------------------------------------------------------------------------
@@ -267,16 +279,24 @@ class AgentServer:
                 connection.send(refusal)
             case RequestReceived():
                 msgid = next(self._request_ids)
-                connection.requests[msgid] = event.msgid
+                connection.requests[msgid] = AgentCall(
+                    wire_id=event.msgid, method=event.call.method, at=time.monotonic()
+                )
                 self._on_event(AgentRequest(mag_id=mag_id, msgid=msgid, call=event.call))
             case NotificationReceived():
                 self._on_event(AgentNotification(mag_id=mag_id, call=event.call))
             case ResponseReceived():
-                token = connection.tokens.pop(event.msgid)
-                self._on_event(AgentResponse(mag_id=mag_id, token=token, result=event.result))
+                question = connection.questions.pop(event.msgid)
+                self._timed("to_agent", question, "ok")
+                self._on_event(AgentResponse(mag_id=mag_id, token=question.token, result=event.result))
             case ErrorReceived():
-                failure = Failure(code=event.code, message=event.message, field=event.field)
-                self._on_event(AgentResponse(mag_id=mag_id, token=connection.tokens.pop(event.msgid), error=failure))
+                self._failed(connection.questions.pop(event.msgid), mag_id, Failure(
+                    code=event.code, message=event.message, field=event.field
+                ))
             case TimedOut():
                 failure = Failure(code=ErrorCode.TIMEOUT, message="no answer in time")
-                self._on_event(AgentResponse(mag_id=mag_id, token=connection.tokens.pop(event.msgid), error=failure))
+                self._failed(connection.questions.pop(event.msgid), mag_id, failure)
+
+    def _failed(self, question: Question, mag_id: str, failure: Failure) -> None:
+        self._timed("to_agent", question, failure.code)
+        self._on_event(AgentResponse(mag_id=mag_id, token=question.token, error=failure))

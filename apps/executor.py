@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import eventlet
 from eventlet.event import Event as Reply
@@ -29,6 +29,7 @@ from controller.events import Event
 from controller.lma import LmaCore
 from controller.snapshot import Snapshot
 from southbound.drop_log import DropLog
+from southbound.fact_log import log_fact
 
 _log = logging.getLogger("castover.lma")
 _IDLE_S = 3600.0
@@ -138,10 +139,11 @@ class Executor:
         agents, switches = self._agents, self._switches
         match command:
             case RecordEvent():
+                at = time.time()
                 if command.name != _RATIONED or self._drops.drop(str(command.fields["reason"]), time.monotonic()):
-                    _log.info("%s", _line(command))
+                    log_fact(_log, command.name, command.fields, at)
                 for listener in self._listeners:
-                    listener(command, time.time())
+                    listener(command, at)
             case SetForwarding() if switches is not None:
                 switches.set_forwarding(command)
             case SendProxyBindingAcknowledgement() if switches is not None:
@@ -154,12 +156,3 @@ class Executor:
                 agents.call(command.mag_id, command.call, command.token, command.timeout_s)
             case HandoverAccepted() | HandoverRefused():
                 pass  # the answer of an `ask`
-
-
-def _line(fact: RecordEvent) -> str:
-    return " ".join([f"event={fact.name}", *(f"{name}={_value(value)}" for name, value in fact.fields.items())])
-
-
-def _value(value: Any) -> str:
-    text = str(value)
-    return repr(text) if " " in text or not text else text

@@ -25,6 +25,7 @@ from apps.agent_events import (
     AgentRequest,
     AgentResponse,
 )
+from apps.agent_inquiries import AgentInquiries
 from apps.agent_server import AgentServer
 from apps.datapaths import Datapaths
 from apps.executor import Executor
@@ -65,6 +66,7 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
             accepts=lambda mag_id: domain.mag(mag_id) is not None,
             on_event=self._agent_event,
         )
+        self.inquiries = AgentInquiries(self.agents.call)
         executor.connect(self.agents, self.datapaths)
 
     def start(self) -> Any:
@@ -83,6 +85,8 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
                 post(events.AgentRequested(mag_id=mag_id, token=msgid, call=call))
             case AgentNotification(mag_id=mag_id, call=call):
                 post(events.AgentNotified(mag_id=mag_id, call=call))
+            case AgentResponse() if self.inquiries.answered(event):
+                pass
             case AgentResponse(mag_id=mag_id, token=token, error=error):
                 reason = None if error is None else error.message
                 post(events.AgentAnswered(mag_id=mag_id, token=str(token), error=reason))

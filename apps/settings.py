@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from southbound.fact_log import LOG_FORMATS, LOG_LEVELS
+
 REST_FD_VARIABLE = "CASTOVER_REST_FD"
 """Number of an inherited listening socket for REST, so that it can be reached from another network namespace."""
 
@@ -19,6 +21,7 @@ class Settings:
 
     topology: Path
     log_level: str
+    log_format: str
     rest_fd: int | None
 
 
@@ -33,12 +36,16 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     )
     parser.add_argument("--topology", type=Path, default=Path("topology.yaml"), help="the domain (default: %(default)s)")
     parser.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: %(default)s"
+        "--log-level", default="info", choices=LOG_LEVELS, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--log-format", default="text", choices=LOG_FORMATS, help="json: one object a line (default: %(default)s)"
     )
     known = parser.parse_args(arguments)
     found = os.environ.get(REST_FD_VARIABLE)
     if found is not None and not found.isdigit():
         raise SettingsError(f"{REST_FD_VARIABLE}: found {found!r}, allowed: the number of an inherited socket")
     return Settings(
-        topology=known.topology, log_level=known.log_level, rest_fd=int(found) if found is not None else None
+        topology=known.topology, log_level=known.log_level, log_format=known.log_format,
+        rest_fd=int(found) if found is not None else None
     )

@@ -32,6 +32,8 @@ from castover_client.models import (
     SwitchRates,
     SwitchRules,
     Topology,
+    Trace,
+    TraceFact,
     WebhookState,
 )
 
@@ -62,6 +64,8 @@ __all__ = [
     "SwitchRules",
     "TokenNeeded",
     "Topology",
+    "Trace",
+    "TraceFact",
     "Unavailable",
     "UnexpectedAnswer",
     "Unreachable",

@@ -29,6 +29,7 @@ from castover_client.models import (
     SwitchRates,
     SwitchRules,
     Topology,
+    Trace,
     WebhookState,
 )
 
@@ -96,6 +97,11 @@ class Castover:
     def handover(self, handover_id: str) -> Handover:
         """One handover."""
         return self._one(Handover, "/v1/handovers", handover_id)
+
+    def trace(self, handover_id: str) -> Trace:
+        """What controller and agents heard, said and saw of it; `missing` names whom nobody could ask."""
+        path = f"/v1/handovers/{quote(handover_id, safe='')}/trace"
+        return decode(Trace, self._connection.request("GET", path).document)
 
     def handovers(
         self,

@@ -119,6 +119,33 @@ class Batch:
     results: tuple[BatchItem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFact:
+    """One thing that a node heard, said, saw or decided; `at` is on that node's clock."""
+
+    at: float
+    node: str
+    name: str
+    fields: dict[str, str | int | float | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPart:
+    """A node that could not be asked."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The story of one handover, by time."""
+
+    handover_id: str
+    facts: tuple[TraceFact, ...]
+    missing: tuple[MissingPart, ...]
+
+
 # --- the domain ------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +174,7 @@ class Mag:
     switch_connected: bool
     mobile_nodes: tuple[str, ...]
     counters: dict[str, int]
+    messages: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,8 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             if handover is None or handover.new_mag != mag_id:
                 return ignored(state, mag_id, "buffer_report_of_unknown_handover")
             handover.counters = dict(counters)
-            return Reaction([RecordEvent(name="buffer_report", fields={**counters, "handover_id": handover_id})])
+            fields = {**counters, **facts_of(handover), "mag_id": mag_id}
+            return Reaction([RecordEvent(name="buffer_report", fields=fields)])
         case (
             methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MobileNodeRetained()
             | methods.MembershipReported()
@@ -57,17 +58,19 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             return _listener(state, mag_id, call)
         case methods.Synchronised(attached=attached):
             return _synchronised(state, mag_id, attached)
-        case methods.AgentCounters(counters=counters):
-            return _counters(state, mag_id, counters)
+        case methods.AgentCounters():
+            return _counters(state, mag_id, call)
         case _:
             return ignored(state, mag_id, "notification_of_a_request")
 
 
-def _counters(state: LmaState, mag_id: str, counters: dict[str, int]) -> Reaction:
+def _counters(state: LmaState, mag_id: str, report: methods.AgentCounters) -> Reaction:
     """Kept for REST and metrics only: no event, or a flood at a MAG would be one here."""
-    if any(methods.COUNTER_NAME.fullmatch(name) is None or count < 0 for name, count in counters.items()):
+    told = (*report.counters.items(), *report.messages.items())
+    if any(methods.COUNTER_NAME.fullmatch(name) is None or count < 0 for name, count in told):
         return ignored(state, mag_id, "counters_malformed")
-    state.agent_counters[mag_id] = dict(counters)
+    state.agent_counters[mag_id] = dict(report.counters)
+    state.agent_messages[mag_id] = dict(report.messages)
     return Reaction()
 
 

@@ -52,6 +52,7 @@ def take_snapshot(state: LmaState) -> Snapshot:
                     listener.mn_id for listener in state.listeners.at(mag.id) if listener.access_port is not None
                 ),
                 "counters": dict(state.agent_counters.get(mag.id, {})),
+                "messages": dict(state.agent_messages.get(mag.id, {})),
             }
             for mag in state.domain.mags
         ),

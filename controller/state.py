@@ -30,6 +30,8 @@ class LmaState:
     """MAG ids whose agent has told everything at least once since the start."""
     agent_counters: dict[str, dict[str, int]] = field(default_factory=dict)
     """By MAG id: what its agent has dropped since its start, as it told last. Stays when the agent is away."""
+    agent_messages: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By MAG id: what Mobility Header messages its agent has sent and received."""
     counters: Counter[str] = field(default_factory=Counter)
 
     @classmethod

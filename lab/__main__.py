@@ -24,6 +24,7 @@ try:
     from lab.demo_cli import demo
     from lab.handover_cli import handover
     from lab.token_cli import token
+    from lab.trace_cli import trace
     from lab.typed import castover_command
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
@@ -44,6 +45,7 @@ castover.add_command(demo)
 castover.add_command(lab)
 castover.add_command(handover)
 castover.add_command(token)
+castover.add_command(trace)
 
 if __name__ == "__main__":
     if _loading:

@@ -23,7 +23,9 @@ from apps.rest.openapi import document
 from apps.rest.process import ProcessResources
 from apps.rest.routing import Route
 from apps.rest.switches import Switches, SwitchResources
+from apps.rest.trace import AskAgents, TraceResources
 from apps.rest.webhooks import Webhooks
+from southbound.facts import FactMemory
 from topology.model import Domain
 
 
@@ -42,6 +44,8 @@ class Api:
         switches: Switches,
         metrics: Metrics,
         events: EventStream,
+        memory: FactMemory,
+        ask_agents: AskAgents,
         webhook_secrets: Mapping[str, bytes] | None = None,
         page: bytes | None = None,
         access: Access | None = None,
@@ -71,6 +75,7 @@ class Api:
         metrics.registry.register(self.webhooks)
         self.routes: tuple[Route, ...] = (
             *handovers.routes(),
+            *TraceResources(pictures=pictures, memory=memory, ask_agents=ask_agents).routes(),
             *DomainResources(domain=domain, pictures=pictures, lookup=lookup, event_cursor=cursor).routes(),
             *SwitchResources(domain=domain, pictures=pictures, switches=switches, run_id=events.run_id).routes(),
             *EventResources(events, lookup).routes(),

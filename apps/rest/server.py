@@ -20,6 +20,8 @@ from apps.rest.credentials import Credentials
 from apps.rest.event_stream import EventStream
 from apps.rest.sockets import Listener, RestSocketError, inherit, is_loopback, listen
 from apps.rest.switches import Switches
+from apps.rest.trace import AskAgents, remember
+from southbound.facts import FactMemory
 from topology.model import Domain
 
 _log = logging.getLogger("castover.rest")
@@ -41,6 +43,7 @@ class RestServer:
         domain: Domain,
         executor: Executor,
         switches: Switches,
+        ask_agents: AskAgents,
         credentials: Credentials | None = None,
         inherited_fd: int | None = None,
     ) -> None:
@@ -56,13 +59,15 @@ class RestServer:
         self._lost: Counter[str] = Counter()
         self.events = EventStream(secrets.token_hex(4))
         self._executor = executor
-        metrics = Metrics(executor.snapshot, self._dropped)
+        self.metrics = Metrics(executor.snapshot, self._dropped, switches)
+        memory = FactMemory()
         executor.listen(self.events.publish)
-        executor.listen(metrics.observe)
+        executor.listen(self.metrics.observe)
+        executor.listen(remember(memory))
         open_to_all = self._access.required or domain.rest.insecure
         self.api = Api(
-            domain=domain, core=executor, switches=switches, metrics=metrics, events=self.events,
-            webhook_secrets=credentials.webhook_secrets, access=self._access,
+            domain=domain, core=executor, switches=switches, metrics=self.metrics, events=self.events, memory=memory,
+            ask_agents=ask_agents, webhook_secrets=credentials.webhook_secrets, access=self._access,
             hosts=None if open_to_all else Hosts([domain.controller.rest_host]),
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
+from southbound.fact_log import LOG_FORMATS, LOG_LEVELS, configure_log
 from topology.load import load_topology
 from topology.model import Domain, Mag
 from topology.problem import TopologyError
@@ -31,13 +32,13 @@ def main() -> int:
     parser.add_argument("--topology", type=Path, default=Path("topology.yaml"), help="the domain (default: %(default)s)")
     parser.add_argument("--mag", required=True, help="id of this MAG in the topology")
     parser.add_argument(
-        "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: %(default)s"
+        "--log-level", default="info", choices=LOG_LEVELS, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--log-format", default="text", choices=LOG_FORMATS, help="json: one object a line (default: %(default)s)"
     )
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=arguments.log_level.upper(), stream=sys.stderr, datefmt="%H:%M:%S",
-        format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s",
-    )
+    configure_log(arguments.log_level, arguments.log_format)
     try:
         domain = load_topology(arguments.topology)
     except TopologyError as error:

@@ -28,23 +28,25 @@ class CounterReport:
 
     def __init__(self) -> None:
         self._names: set[str] = set()
-        self._told: dict[str, int] | None = None
+        self._told: AgentCounters | None = None
 
     def connected(self) -> None:
         """Another controller, perhaps: the next report is due even without a change."""
         self._told = None
 
-    def due(self, parts: Mapping[str, Mapping[str, int]]) -> AgentCounters | None:
+    def due(
+        self, parts: Mapping[str, Mapping[str, int]], messages: Mapping[str, int] | None = None
+    ) -> AgentCounters | None:
         """The report when it differs from the last one, else None.
 
         `parts`: counters since the agent's start, by part; a name becomes `<part>_<name>`, and stays as it is in the
-        part ''.
+        part ''. `messages`: how many of each kind went in and out (journal.Journal.messages).
         """
-        counters = self._sum(parts)
-        if counters == self._told:
+        report = AgentCounters(counters=self._sum(parts), messages=_bounded(messages or {}))
+        if report == self._told:
             return None
-        self._told = counters
-        return AgentCounters(counters=dict(counters))
+        self._told = report
+        return report
 
     def _sum(self, parts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -63,3 +65,11 @@ class CounterReport:
                 return OTHERS
             self._names.add(name)
         return name
+
+
+def _bounded(messages: Mapping[str, int]) -> dict[str, int]:
+    """Codes come from peers, so there may be many: the first kinds have a place each, the sum of the rest one."""
+    kinds = list(messages.items())
+    kept = dict(kinds[: COUNTERS_MAX - 1])
+    rest = sum(count for _, count in kinds[COUNTERS_MAX - 1 :])
+    return kept | ({OTHERS: rest} if rest else {})

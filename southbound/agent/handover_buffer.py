@@ -158,7 +158,8 @@ class HandoverBuffer:
         already_delivered, duplicates_dropped, late_dropped, overflow_dropped, expired_dropped, left_to_native,
         tunnel_after_join, no_longer_wanted, released_undelivered. Not of packets, or of packets not received for it:
         after_takeover (native, delivered although handed over to the switch), cut_missing, cut_unmatched,
-        hold_timeout, join_without_common, joined_idle, not_wanted, too_many_streams.
+        hold_timeout, join_without_common, joined_idle, not_wanted, too_many_streams. first_delivery_waited_us is the age
+        of the packet with which delivery began.
         """
         mobile_node = self._mobile_nodes.get(mn_id)
         return {} if mobile_node is None else dict(mobile_node.account.counters)

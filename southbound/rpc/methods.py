@@ -8,16 +8,19 @@ has the two ways in and out. Times are seconds since 1970. docs/rpc.md lists all
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from southbound.facts import FACTS_MAX, Fact
 from southbound.rpc.parameters import Memberships, RpcParameterError, decode_params, encode_params
 
 __all__ = [
     "AGENT_METHODS", "CONTROLLER_METHODS", "COUNTER_NAME", "AgentCounters", "BufferReport", "CancelHandover",
     "CloneGroups", "DeliverDirectly", "FinishForwarding", "Hello", "JoinGroups", "MembershipReported", "Memberships",
     "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding", "ReleaseForwarding",
-    "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "decode_params", "encode_params",
+    "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "TraceHandover", "decode_params",
+    "encode_params", "facts_from_wire", "facts_to_wire",
 ]
 
 COUNTER_NAME = re.compile(r"[a-z0-9_]{1,100}")
@@ -175,6 +178,8 @@ class AgentCounters:
 
     method: ClassVar[str] = "agent.counters"
     counters: dict[str, int]
+    messages: dict[str, int] = field(default_factory=dict)
+    """How many Mobility Header messages went in and out: '<sent|received>_<message>_<code or kind>'."""
 
 
 # --- controller -> agent -------------------------------------------------------------------------------------------
@@ -210,6 +215,34 @@ class CancelHandover:
     mn_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceHandover:
+    """Either MAG: what it has heard, said and seen of a handover. Answered with {"facts": [[at, name, {fields}], ...]}."""
+
+    method: ClassVar[str] = "handover.trace"
+    handover_id: str
+
+
+def facts_to_wire(facts: Iterable[Fact]) -> dict[str, Any]:
+    """The answer to TraceHandover."""
+    return {"facts": [[fact.at, fact.name, dict(fact.fields)] for fact in facts]}
+
+
+def facts_from_wire(result: Any) -> list[Fact]:
+    """The same read back. Raises RpcParameterError: an agent of another version may answer anything."""
+    rows = result.get("facts") if isinstance(result, dict) else None
+    if not isinstance(rows, list) or len(rows) > FACTS_MAX:
+        raise RpcParameterError("facts", f"allowed: a list of at most {FACTS_MAX}")
+    facts = []
+    for row in rows:
+        match row:
+            case [int() | float() as at, str() as name, dict() as fields] if all(isinstance(key, str) for key in fields):
+                facts.append(Fact(at=float(at), name=name, fields=fields))
+            case _:
+                raise RpcParameterError("facts", "allowed: [time, name, {fields}]")
+    return facts
+
+
 CONTROLLER_METHODS: dict[str, type[Any]] = {
     cls.method: cls
     for cls in (
@@ -221,6 +254,6 @@ CONTROLLER_METHODS: dict[str, type[Any]] = {
 """What an agent may call on the controller."""
 
 AGENT_METHODS: dict[str, type[Any]] = {
-    cls.method: cls for cls in (StartHandover, FinishForwarding, CancelHandover)
+    cls.method: cls for cls in (StartHandover, FinishForwarding, CancelHandover, TraceHandover)
 }
 """What the controller may call on an agent."""

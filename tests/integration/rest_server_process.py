@@ -11,12 +11,14 @@ import dataclasses
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import eventlet
 from eventlet.hubs import trampoline
 
+from apps.agent_events import AgentResponse
 from apps.executor import Executor
 from apps.rest.credentials import read_credentials
 from apps.rest.server import RestServer
@@ -26,6 +28,7 @@ from controller.lma import LmaCore
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.rules import SwitchRules
 from southbound.rpc import methods
+from southbound.rpc.errors import ErrorCode, Failure
 from tests.support.domain_script import MN1, MN2, DomainScript
 from topology.load import load_topology
 
@@ -44,6 +47,11 @@ class NoRules:
         return {}
 
 
+def nobody_answers(mag_ids: Iterable[str], call: Any, timeout_s: float) -> dict[str, AgentResponse]:
+    failure = Failure(code=ErrorCode.UNAVAILABLE, message="the agent is not connected")
+    return {mag_id: AgentResponse(mag_id=mag_id, token=None, error=failure) for mag_id in mag_ids}
+
+
 class Process:
     def __init__(self, topology: Path, descriptor: int | None) -> None:
         domain = load_topology(topology)
@@ -51,7 +59,7 @@ class Process:
         self.domain = domain
         self.executor = Executor(LmaCore(domain))
         self.rest = RestServer(
-            domain=domain, executor=self.executor, switches=NoRules(),
+            domain=domain, executor=self.executor, switches=NoRules(), ask_agents=nobody_answers,
             credentials=read_credentials(domain.rest, topology), inherited_fd=descriptor,
         )
         self.rest.events.heartbeat_s = HEARTBEAT_S

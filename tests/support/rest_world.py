@@ -12,18 +12,22 @@ from typing import Any
 
 from webob import Request, Response
 
+from apps.agent_events import AgentResponse
 from apps.metrics import Metrics
 from apps.rest.access import Access, Hosts
 from apps.rest.api import Api
 from apps.rest.event_stream import EventStream
+from apps.rest.trace import remember
 from controller.commands import CallAgent, Command, RecordEvent, SetForwarding
 from controller.events import Event, ForwardingConfirmed
 from controller.lma import ANCHOR_S, LmaCore
 from controller.snapshot import Snapshot
+from southbound.facts import FactMemory
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.counters import Count, SwitchCounters
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.rules import SwitchRules
+from southbound.rpc.errors import ErrorCode, Failure
 from tests.support.domain_script import MN1, WALL, DomainScript, switch_kinds
 from topology.load import load_topology
 from topology.model import MAG_ACCESS_MAC, Domain
@@ -129,13 +133,19 @@ class RestWorld(DomainScript):
         self.executor = SynchronousExecutor(domain)
         super().__init__(domain, self.executor.post)
         self.events = EventStream("0a1b2c3d")
-        self.metrics = Metrics(self.executor.snapshot, lambda: {("event_queue", "full"): self.executor.dropped_events})
+        self.metrics = Metrics(
+            self.executor.snapshot, lambda: {("event_queue", "full"): self.executor.dropped_events}, self.executor
+        )
         self.executor.listen(self.events.publish)
         self.executor.listen(self.metrics.observe)
+        self.memory = FactMemory()
+        self.executor.listen(remember(self.memory))
+        self.told: dict[str, AgentResponse] = {}
         names = iter(ids or (f"ho-{number:012x}" for number in itertools.count(1)))
         self.api = Api(
             domain=self.domain, core=self.executor, switches=self.executor, metrics=self.metrics, events=self.events,
             webhook_secrets={hook.name: b"" for hook in self.domain.rest.webhooks}, access=access, hosts=hosts,
+            memory=self.memory, ask_agents=self.ask_agents,
             new_id=lambda: next(names), clock=lambda: WALL,
         )
         self.executor.listen(self.api.webhooks.observe)
@@ -145,6 +155,12 @@ class RestWorld(DomainScript):
             self.attach("mag1", MN1)
             self.synchronise({"mag1": (MN1,)})
             self.executor.settle()
+
+    def ask_agents(self, mag_ids: Iterable[str], call: Any, timeout_s: float) -> dict[str, AgentResponse]:
+        silent = Failure(code=ErrorCode.UNAVAILABLE, message="the agent is not connected")
+        return {
+            mag_id: self.told.get(mag_id, AgentResponse(mag_id=mag_id, token=None, error=silent)) for mag_id in mag_ids
+        }
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

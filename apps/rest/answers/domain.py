@@ -41,6 +41,8 @@ class Mag(Answer):
     switch_connected: bool
     mobile_nodes: Annotated[list[str], Field(description="MN-IDs on its links")]
     counters: Annotated[dict[str, int], Field(description="What its agent has dropped since its start, by reason")]
+    messages: Annotated[dict[str, int], Field(description="Mobility Header messages since its agent's start: "
+                                                          "'<sent|received>_<message>_<code or kind>'")]
 
 
 class MagList(Answer):

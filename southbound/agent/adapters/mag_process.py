@@ -20,6 +20,7 @@ from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
+from southbound.agent.adapters.storyteller import Storyteller
 from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import (
     PACKET_DROPPED,
@@ -57,10 +58,18 @@ from southbound.agent.events import (
     LinkUp,
     MobilityHeaderReceived,
 )
+from southbound.agent.journal import Journal
 from southbound.agent.mag import MagCore
 from southbound.drop_log import DropLog, DropSummary
+from southbound.fact_log import log_fact
 from southbound.rpc.errors import ErrorCode, RpcError
-from southbound.rpc.methods import DeliverDirectly, Hello, PrepareForwarding, ReleaseForwarding
+from southbound.rpc.methods import (
+    DeliverDirectly,
+    Hello,
+    PrepareForwarding,
+    ReleaseForwarding,
+    TraceHandover,
+)
 from southbound.rpc.session import SessionLimits
 from topology.model import MAG_BUFFER_PORT, Domain, Mag
 
@@ -108,6 +117,7 @@ class MagProcess:
         )
         self._timer: asyncio.TimerHandle | None = None
         self._drops, self._report = DropLog(), CounterReport()
+        self._story = Storyteller(Journal(domain, mag), _log)
         self._reporter: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Future[Any]] = set()
 
@@ -133,6 +143,7 @@ class MagProcess:
             self._timer.cancel()
         if self._reporter is not None:
             self._reporter.cancel()
+        self._story.close()
         self._log_drops(self._drops.rest())
         await self._rpc.close()
         self._links.close()
@@ -148,23 +159,25 @@ class MagProcess:
 
     # --- events in ------------------------------------------------------------------------------------------------
 
-    def _handle(self, event: Event) -> None:
-        now = time.monotonic()
-        self._core.set_clock(time.time() - now)
-        self._execute(self._core.handle(event, now))
+    def _handle(self, event: Event, now: float | None = None) -> None:
+        """`now` when the event's own time is known better than by looking at the clock."""
+        clock = time.monotonic()
+        self._core.set_clock(time.time() - clock)
+        self._story.note(event)
+        self._execute(self._core.handle(event, clock if now is None else now))
 
     def _link_changed(self, name: str, up: bool, now: float) -> None:
         port = self._ports[name]
         if up:
             port.open()
-            self._execute(self._core.handle(LinkUp(port=name), now))
+            self._handle(LinkUp(port=name), now)
             return
         log = self._sent.get(name)
         undelivered = port.settle_sent() if log is not None else None
         known = log is not None and undelivered is not None
         last = log.last_delivered(undelivered or 0) if log is not None and known else {}
         self._buffer.gone(name)
-        self._execute(self._core.handle(LinkDown(port=name, last_delivered=last), now))
+        self._handle(LinkDown(port=name, last_delivered=last), now)
 
     def _frame_handler(self, name: str) -> Any:
         return lambda frame, now: self._execute(self._core.handle(AccessFrameReceived(port=name, frame=frame), now))
@@ -190,7 +203,11 @@ class MagProcess:
         self._handle(ControllerDisconnected())
 
     async def _controller_called(self, call: Any) -> dict[str, Any]:
-        commands = self._core.handle(ControllerCalled(call=call), time.monotonic())
+        if isinstance(call, TraceHandover):
+            return await self._story.trace(call.handover_id)
+        event = ControllerCalled(call=call)
+        self._story.note(event)
+        commands = self._core.handle(event, time.monotonic())
         self._execute(commands)
         for command in commands:
             if isinstance(command, AnswerController) and command.error is not None:
@@ -205,6 +222,7 @@ class MagProcess:
         self._arm()
 
     def _carry_out(self, command: Command) -> None:
+        self._story.note(command)
         match command:
             case SendMobilityHeader(header=header, destination=destination):
                 reason = self._mobility.send(header, destination)
@@ -238,10 +256,11 @@ class MagProcess:
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 report = self._buffer.release(mn_id, handover_id, time.monotonic())
                 if report is not None:
+                    self._story.note(report)
                     self._rpc.notify(report)
             case RecordFact(name=name, fields=fields):
-                if name != PACKET_DROPPED or self._drops.drop(str(fields["reason"]), time.monotonic()):
-                    _log.info("event=%s %s", name, " ".join(f"{key}={value!r}" for key, value in fields.items()))
+                if name == PACKET_DROPPED and self._drops.drop(str(fields["reason"]), time.monotonic()):
+                    log_fact(_log, name, fields, time.time())
             case AnswerController():
                 pass  # the return of _controller_called
 
@@ -300,7 +319,8 @@ class MagProcess:
             "switch": self._buffer.takeovers.counters,
             "links": self._links.counters,
             "rpc": self._rpc.discarded(),
-        })
+            "journal": {"left_out": self._story.journal.left_out},
+        }, self._story.journal.messages)
         if report is not None:
             self._rpc.notify(report)
 

@@ -76,8 +76,9 @@ def test_the_mode_is_told_to_the_previous_mag_and_shown(rest: RestWorld) -> None
 def test_ids_are_ho_and_twelve_hexadecimal_digits() -> None:
     rest = RestWorld()
     api = Api(
-        domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=Metrics(rest.executor.snapshot),
-        events=rest.events,
+        domain=rest.domain, core=rest.executor, switches=rest.executor,
+        metrics=Metrics(rest.executor.snapshot, dict, rest.executor), events=rest.events, memory=rest.memory,
+        ask_agents=rest.ask_agents,
     )
     rest.application = api.application
     handover_id = rest.hand_over()
@@ -314,7 +315,8 @@ def test_the_index_lists_every_route(rest: RestWorld) -> None:
 )
 def test_browsers_get_the_page_where_there_is_one(rest: RestWorld, accept: str, html: bool) -> None:
     api = Api(
-        domain=rest.domain, core=rest.executor, switches=rest.executor, metrics=Metrics(rest.executor.snapshot),
+        domain=rest.domain, core=rest.executor, switches=rest.executor, memory=rest.memory, ask_agents=rest.ask_agents,
+        metrics=Metrics(rest.executor.snapshot, dict, rest.executor),
         events=rest.events, page=b"<!doctype html>",
     )
     rest.application = api.application

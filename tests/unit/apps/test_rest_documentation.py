@@ -91,8 +91,8 @@ def test_the_examples_are_what_the_api_answers() -> None:
                 name, _, value = line.partition(": ")
                 assert answer.response.headers[name] == value.replace(BASE, "http://localhost"), command
         if "..." in output and "json" in answer.response.content_type:
-            begin = output.partition("...")[0].replace(" ", "")
-            assert answer.response.text.replace(" ", "").startswith(begin), command
+            begin = "".join(output.partition("...")[0].split())
+            assert "".join(answer.response.text.split()).startswith(begin), command
         elif not answer.response.body:
             assert output == "", command
         elif answer.response.content_type.endswith("json"):

@@ -141,3 +141,43 @@ def test_what_clients_send_does_not_make_labels(world: RestWorld) -> None:
         ("castover_rest_requests_total", "GET", "none", "404"): 50,
         ("castover_rest_requests_total", "other", "/healthz", "405"): 50,
     }
+
+
+def test_a_buffer_report_counts_its_packets_incidents_and_the_interruption(world: RestWorld) -> None:
+    handover_id = world.hand_over()
+    world.complete(handover_id)
+    before = read(world)
+    counters = {"received_tunnel": 60, "delivered": 58, "already_delivered": 2, "cut_missing": 1,
+                "first_delivery_waited_us": 52_500, "a_name_of_the_future": 9}
+    world.notify("mag2", methods.BufferReport(handover_id=handover_id, mn_id=MN1, counters=counters))
+    found = read(world)
+
+    def grown(outcome: str) -> float:
+        key = ("castover_buffer_packets_total", "mag2", outcome)
+        return found[key] - before[key]
+
+    assert [grown(name) for name in ("received_tunnel", "delivered", "already_delivered", "late_dropped")] == [60, 58, 2, 0]
+    assert found["castover_buffer_incidents_total", "cut_missing", "mag2"] == 1
+    assert found["castover_buffer_interruption_seconds_sum", "mag2"] == pytest.approx(0.0525)
+
+
+def test_messages_of_agents_are_counted_by_kind(world: RestWorld) -> None:
+    messages = {"sent_handover_initiate_context": 3, "received_handover_acknowledge_5": 2, "others": 7,
+                "received_proxy_binding_acknowledgement_156": 1}
+    world.notify("mag1", methods.AgentCounters(counters={}, messages=messages))
+    found = read(world)
+    name = "castover_mobility_messages_total"
+    # Labels in the order of their names: code, direction, mag, message.
+    assert found[name, "context", "sent", "mag1", "handover_initiate"] == 3
+    assert found[name, "5", "received", "mag1", "handover_acknowledge"] == 2
+    assert found[name, "156", "received", "mag1", "proxy_binding_acknowledgement"] == 1
+    assert len([key for key in found if key[0] == name]) == 3
+
+
+def test_calls_and_switches(world: RestWorld) -> None:
+    world.metrics.called("from_agent", "handover.clone", "ok", 0.0015)
+    found = read(world)
+    assert found["castover_rpc_seconds_count", "from_agent", "handover.clone", "ok"] == 1
+    assert found["castover_rpc_seconds_bucket", "from_agent", "0.002", "handover.clone", "ok"] == 1
+    assert found["castover_switch_generations_behind", "mag1"] == 0
+    assert found["castover_switch_rules", "flow", "mag1"] == len(world.executor.rules("mag1").flows)

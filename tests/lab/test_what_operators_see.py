@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mobile node that sends junk: the operator reads it in /metrics, and the agent's log does not grow with it."""
+"""What an operator reads of a real lab: junk in /metrics and hardly in the log, a handover whole in trace and logs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +20,7 @@ from lab.network import Lab, running_lab
 from lab.processes import LabProcess
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
-from lab.rest_client import RestClient
+from lab.rest_client import MAY_LEAVE, RestClient, follow_handover, start_handover
 from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
@@ -41,9 +42,9 @@ def mldv2_report_of(mac: bytes) -> bytes:
     return bytes.fromhex("333300000016") + mac + bytes.fromhex("86dd") + header + ICMPV6_REPORT
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[Lab, dict[str, LabProcess]]]:
-    topology = write_demo_topology(REPOSITORY / "topology.yaml", tmp_path, "draft")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, dict[str, LabProcess]]]:
+    topology = write_demo_topology(REPOSITORY / "topology.yaml", tmp_path_factory.mktemp("operator"), "draft")
     with running_lab(load_topology(topology), topology=topology, attach=False) as lab:
         programs = start_programs(lab, topology)
         lab.attach_mobile_nodes()
@@ -94,3 +95,50 @@ def test_junk_from_a_mobile_node_is_counted_and_hardly_logged(running: tuple[Lab
         time.sleep(0.1)
     lines = [line for line in Path(agents["mag1"].log).read_text(encoding="utf-8").splitlines() if reason in line]
     assert 1 <= len(lines) <= 3
+
+
+def test_the_trace_of_a_handover_is_whole_and_in_all_logs(running: tuple[Lab, dict[str, LabProcess]]) -> None:
+    lab, agents = running
+    with RestClient(lab.state.rest_url) as client:
+        handover_id = start_handover(client, "mn1", "mag2")
+        for view in follow_handover(client, handover_id, timeout_s=20):
+            if view["state"] in MAY_LEAVE:
+                break
+        with lab.mobile_node("mn1") as host:
+            host.move("mag2", 20)
+        *_, last = follow_handover(client, handover_id, timeout_s=20)
+        assert last["state"] == "completed", last
+        story = until_told(client, handover_id)
+    assert story["missing"] == []
+    told = [(fact["node"], fact["name"], fact["fields"].get("purpose")) for fact in story["facts"]]
+    sent = [what for what in told if what[1].endswith("_sent")]
+    # Figure 2 from its messages: 2, 3, 4, its answer, the word on the last packets and its answer, PBU-M, 11, its answer.
+    assert [what for what in sent if not what[1].startswith("proxy_binding_update") or what[0] == "mag2"] == [
+        ("mag1", "handover_initiate_sent", "context"),
+        ("mag2", "handover_acknowledge_sent", None),
+        ("mag2", "handover_initiate_sent", "forwarding_request"),
+        ("mag1", "handover_acknowledge_sent", None),
+        ("mag1", "handover_initiate_sent", "last_delivered"),
+        ("mag2", "handover_acknowledge_sent", None),
+        ("mag2", "proxy_binding_update_sent", None),
+        ("mag1", "handover_initiate_sent", "completed"),
+        ("mag2", "handover_acknowledge_sent", None),
+    ]
+    for what in (("mag1", "link_down"), ("mag2", "link_up"), ("mag2", "proxy_binding_acknowledgement_received"),
+                 ("controller", "handover_ended"), ("mag2", "buffer_report")):
+        assert what in [(node, name) for node, name, _ in told]
+    for mag_id in ("mag1", "mag2"):
+        lines = Path(agents[mag_id].log).read_text(encoding="utf-8").splitlines()
+        ours = [line for line in lines if f" handover_id={handover_id} " in line]
+        assert len(ours) >= sum(node == mag_id for node, _, _ in told)
+
+
+def until_told(client: RestClient, handover_id: str) -> dict[str, Any]:
+    """The trace with its last fact, the buffer's report, which follows the end."""
+    deadline = time.monotonic() + 15
+    while True:
+        story: dict[str, Any] = client.get(f"/v1/handovers/{handover_id}/trace")
+        if any(fact["name"] == "buffer_report" and fact["node"] == "mag2" for fact in story["facts"]):
+            return story
+        assert time.monotonic() < deadline, story
+        time.sleep(0.05)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`castover trace HANDOVER_ID`: the story of one handover, from the controller and both MAGs' agents."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from castover_client import Castover, Trace
+from lab.cli import load_domain, said_plainly, topology_option
+from lab.errors import LabError
+from lab.rest_client import lab_errors
+from lab.state import load_state, write_json
+from lab.typed import typed
+
+EXIT_INCOMPLETE = 3
+"""A node could not be asked."""
+LAST = "last"
+_COLOURS = ("cyan", "magenta", "green", "yellow")
+
+
+@click.command("trace")
+@topology_option
+@click.argument("handover_id", metavar="HANDOVER_ID|last")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write what was told as JSON; - for standard output.")
+@click.option("--rest", "rest", metavar="URL", help="The controller's REST API (default: the running lab's).")
+@said_plainly
+def trace(topology: Path, handover_id: str, file: Path | None, rest: str | None) -> None:
+    """Tell the story of one handover: what controller and agents heard, said and saw, by time.
+
+    \b
+    `last` is the newest handover. Times are milliseconds after the first fact, each on its node's own clock.
+    Exit code 0: everybody has told; 1: no such handover, or no controller; 3: a node could not be asked.
+    """
+    with lab_errors(), Castover.from_environment(rest or _running(topology)) as castover:
+        if handover_id == LAST:
+            newest = next(castover.handovers(page=1), None)
+            if newest is None:
+                raise LabError("there has been no handover yet", f"begin one: {typed('handover', 'MN', 'MAG')}")
+            handover_id = newest.id
+        story = castover.trace(handover_id)
+    if file is not None and str(file) == "-":
+        click.echo(json.dumps(dataclasses.asdict(story), indent=2))
+    else:
+        if file is not None:
+            write_json(file, dataclasses.asdict(story))
+        console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+        console.print(story_table(story))
+    for part in story.missing:
+        click.echo(f"{part.node} could not be asked: {part.reason}", err=True)
+    if story.missing:
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def story_table(story: Trace) -> Table:
+    """One row a fact: ms, node, name, the rest as key=value."""
+    table = Table(title=f"handover {story.handover_id}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("ms", justify="right")
+    for name in ("node", "fact", "with"):
+        table.add_column(name, overflow="fold")
+    nodes = list(dict.fromkeys(fact.node for fact in story.facts))
+    colours = {node: _COLOURS[index % len(_COLOURS)] for index, node in enumerate(nodes)}
+    first = story.facts[0].at if story.facts else 0.0
+    for fact in story.facts:
+        told = " ".join(f"{key}={value}" for key, value in fact.fields.items() if key not in ("mn_id", "node", "at"))
+        table.add_row(f"{(fact.at - first) * 1000:.2f}", Text(fact.node, style=colours[fact.node]), fact.name, told)
+    return table
+
+
+def _running(topology: Path) -> str:
+    state = load_state(load_domain(topology).name)
+    if state is None or not state.rest_url:
+        raise LabError("no lab with a controller is running", f"{typed('lab', 'up')}, or name the API: --rest URL")
+    return state.rest_url
