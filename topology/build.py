@@ -68,6 +68,7 @@ def build(document: Document) -> Domain:
         timers=derive.timers(document),
         limits=derive.limits(document),
         attach_mode=domain.attach_mode or derive.ATTACH_MODE,
+        mld_fast_leave=bool(domain.mld_fast_leave),
         rest=_rest(document.rest),
     )
 

@@ -56,6 +56,7 @@ class Timers:
     mld_query_interval_s: float = 125.0
     mld_query_response_interval_s: float = 10.0
     mld_robustness: int = 2
+    mld_last_listener_query_interval_s: float = 1.0
     switch_confirmation_timeout_ms: int = 2_000
     """How long a request waits for a switch's barrier before it is refused."""
 
@@ -243,6 +244,9 @@ class Domain:
     attach_mode: str = "policy-store"
     """How a MAG learns the multicast state of an MN that attaches without a context: 'policy-store', 'query' (its own
     MLD answer), 'context-transfer' (CXTP, RFC 4067) or 'reactive' (RFC 5949)."""
+
+    mld_fast_leave: bool = False
+    """Whether a MAG stops a group as soon as its MN reports that it has left, without a last-listener query."""
 
     def mag(self, mag_id: str) -> Mag | None:
         """The MAG with this id, or None."""

@@ -39,12 +39,6 @@ def _sha256(value: object) -> bytes:
     return bytes.fromhex(value)
 
 
-def _truth(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise RefusedValueError
-    return value
-
-
 def _file_name(value: object) -> str:
     name = plain_text(value)
     if not name or len(name) > FILE_NAME_CHARACTERS_MAX or "\0" in name:
@@ -72,4 +66,3 @@ FILE_NAME = Rule(f"the name of a file, at most {FILE_NAME_CHARACTERS_MAX} charac
 HTTP_URL = Rule(
     f"an http or https URL without user and fragment, at most {URL_CHARACTERS_MAX} characters", _http_url
 )
-TRUTH = Rule("true or false", _truth)

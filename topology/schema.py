@@ -52,6 +52,7 @@ TIMER_RULES: dict[str, Rule] = {
     "mld_query_response_interval_s": number(0.1, 8_387),
     # QRV has three bits; zero is forbidden (RFC 3810 sections 5.1.8 and 9.1).
     "mld_robustness": whole_number(1, 7),
+    "mld_last_listener_query_interval_s": number(0.1, 8_387),
     "switch_confirmation_timeout_ms": whole_number(10, 60_000),
 }
 """One rule per field of `topology.model.Timers`."""
@@ -94,6 +95,7 @@ class DomainSection(Section):
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
     attach_mode: Annotated[str | None, one_of(*ATTACH_MODES)] = None
+    mld_fast_leave: Annotated[bool | None, values.TRUTH] = None
     lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
@@ -227,7 +229,7 @@ class WebhookSection(Section):
 class RestSection(Section):
     """`rest`: who may use the REST API, and whom it tells."""
 
-    insecure: Annotated[bool | None, rest_values.TRUTH] = None
+    insecure: Annotated[bool | None, values.TRUTH] = None
     tokens: Annotated[
         list[TokenSection] | None,
         Field(max_length=TOKENS_MAX),

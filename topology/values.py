@@ -145,6 +145,12 @@ def _version(value: object) -> int:
     return 1
 
 
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise RefusedValueError
+    return value
+
+
 def _name(characters_max: int) -> Callable[[object], str]:
     def parse(value: object) -> str:
         name = plain_text(value)
@@ -265,6 +271,7 @@ def _link_layer_id(value: object) -> bytes:
 
 
 VERSION = Rule("1, the version of this format", _version)
+TRUTH = Rule("true or false", _truth)
 DOMAIN_NAME = Rule(
     f"a name of 1 to {DOMAIN_NAME_CHARACTERS_MAX} characters a-z, 0-9 and '-', starting with a letter",
     _name(DOMAIN_NAME_CHARACTERS_MAX),

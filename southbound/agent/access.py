@@ -6,26 +6,24 @@ One point-to-point link an MN (RFC 5213 section 6.9, RFC 6224 section 4.2), so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from southbound.agent.commands import Command, NotifyController, SendAccessFrame
 from southbound.agent.context import MagContext
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import ETHERTYPE_IPV6, EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
 from southbound.codec.handover import Dialect, HandoverIndication
-from southbound.codec.iana import NEXT_HEADER_ICMPV6, NEXT_HEADER_MOBILITY, MldType
+from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
-from southbound.codec.mld import MldMessage, Mldv1Done, Mldv1Report, Mldv2Query, Mldv2Report
 from southbound.codec.mld_packet import decode_mld_packet, default_destination, encode_mld_packet
 from southbound.codec.mobility import decode_mobility
 from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
-from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import GroupMembership
-from southbound.mld.parameters import ListenerParameters
+from southbound.mld.messages import hear, is_mld, query_message
+from southbound.mld.parameters import MldParameters
+from southbound.mld.router import RouterLink
 from southbound.rpc.methods import MembershipReported
 from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, MobileNode
-
-_MLD_TYPES = frozenset(MldType)
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Heard:
 class _Link:
     profile: MobileNode
     attached: bool = False
-    membership: MobileNodeMembership | None = None
+    membership: RouterLink | None = None
 
 
 class AccessLinks:
@@ -52,7 +50,7 @@ class AccessLinks:
 
     def __init__(self, context: MagContext) -> None:
         self._context = context
-        self._parameters = ListenerParameters.of(context.domain.timers, context.domain.limits)
+        self._parameters = MldParameters.of_access_link(context.domain)
         self._by_port = {profile.access_port(): _Link(profile) for profile in context.domain.mobile_nodes}
         self._by_mn = {link.profile.id: link for link in self._by_port.values()}
 
@@ -94,7 +92,7 @@ class AccessLinks:
     def install(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Start tracking with a context that came ahead, or with the policy store's word."""
         link = self._by_mn[profile.id]
-        link.membership = MobileNodeMembership(self._parameters)
+        link.membership = RouterLink(self._parameters)
         return self._commands(link, link.membership.install(memberships, now))
 
     def merge(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
@@ -105,7 +103,7 @@ class AccessLinks:
     def query(self, profile: MobileNode, now: float) -> list[Command]:
         """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""
         link = self._by_mn[profile.id]
-        return self._commands(link, link.membership.on_attach(now)) if link.membership is not None else []
+        return self._commands(link, link.membership.start(now)) if link.membership is not None else []
 
     def frame(self, port: str, frame: bytes, now: float) -> Heard:
         """Take one frame: MLD and HO-Initiate are understood, anything else is not for us."""
@@ -149,9 +147,11 @@ class AccessLinks:
         packet = decode_ipv6(octets)
         if packet.next_header == NEXT_HEADER_MOBILITY:
             heard.indication = self._indication(packet)
-        elif _is_mld(packet) and link.membership is not None:
-            message = decode_mld_packet(octets).message
-            heard.effects = self._commands(link, _listen(link.membership, message, now))
+        elif is_mld(packet) and link.membership is not None:
+            effects = hear(link.membership, decode_mld_packet(octets).message, now)
+            if effects is None:
+                raise DecodeError("mld_query_of_mobile_node", 0, "icmp_type")
+            heard.effects = self._commands(link, effects)
 
     def _indication(self, packet: Ipv6Packet) -> HandoverIndication:
         message = decode_mobility(packet.payload, packet.source, packet.destination, Dialect.RFC)
@@ -174,16 +174,7 @@ class AccessLinks:
         return commands
 
     def _query_frame(self, effect: SendGeneralQuery | SendGroupQuery) -> bytes:
-        timers = self._context.domain.timers
-        message = Mldv2Query(
-            maximum_response_delay_ms=effect.max_response_ms,
-            robustness=timers.mld_robustness,
-            query_interval_s=int(timers.mld_query_interval_s),
-        )
-        if isinstance(effect, SendGroupQuery):
-            message = replace(
-                message, group=effect.group, sources=effect.sources, suppress_router_processing=effect.suppress
-            )
+        message = query_message(effect, self._parameters)
         destination = default_destination(message)
         return encode_ethernet(
             EthernetFrame(
@@ -196,18 +187,3 @@ class AccessLinks:
     def _dropped(self, reason: str) -> Heard:
         self._context.counters[reason] += 1
         return Heard(dropped=reason)
-
-
-def _is_mld(packet: Ipv6Packet) -> bool:
-    return packet.next_header == NEXT_HEADER_ICMPV6 and packet.payload[:1] != b"" and packet.payload[0] in _MLD_TYPES
-
-
-def _listen(membership: MobileNodeMembership, message: MldMessage, now: float) -> list[Effect]:
-    match message:
-        case Mldv2Report(records=records):
-            return membership.on_report(records, now)
-        case Mldv1Report(group=group):
-            return membership.on_mldv1_report(group, now)
-        case Mldv1Done(group=group):
-            return membership.on_mldv1_done(group, now)
-    return []  # a query of an MN: it is no querier here

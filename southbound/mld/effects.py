@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `southbound.mld.listener` asks its owner to do: send a query, pass on a changed membership, count a discard."""
+"""What `southbound.mld.router` asks its owner to do: send a query, pass on a changed membership, count a discard."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class IgnoreReason(Enum):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the mobile node did not get something it asked for, or sent something no host should send.
+        """Whether the listener did not get something it asked for, or sent something no host should send.
 
         False for what a correct host sends all the time and the RFC has the router pass over.
         """
@@ -49,7 +49,7 @@ _ORDINARY = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendGeneralQuery:
-    """Send a General Query (RFC 3810 section 5.1.13) on the mobile node's link."""
+    """Send a General Query (RFC 3810 section 5.1.13) on the link."""
 
     max_response_ms: int
 
@@ -68,7 +68,7 @@ class SendGroupQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipChanged:
-    """What the mobile node listens to is now this; replaces what was said before."""
+    """What is listened to on the link is now this; replaces what was said before."""
 
     memberships: tuple[GroupMembership, ...]
     """Sorted by group."""

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.effects import SendGroupQuery
 from southbound.mld.membership import FilterMode, GroupMembership
-from southbound.mld.parameters import ListenerParameters
+from southbound.mld.parameters import MldParameters
 from southbound.mld.transitions import Sources, Transition, transition
 
 
@@ -31,7 +31,7 @@ class GroupRecord:
         "group",
     )
 
-    def __init__(self, group: IPv6Address, parameters: ListenerParameters) -> None:
+    def __init__(self, group: IPv6Address, parameters: MldParameters) -> None:
         self.group = group
         self._parameters = parameters
         self._filter_timer: float | None = None
@@ -91,6 +91,9 @@ class GroupRecord:
         """Carry out the row of the table for this record; the queries that have to leave at once are returned."""
         row = transition(self.filter_mode, self.requested, self._excluded, record_type, sources)
         self._set_timers(row, now)
+        if self._parameters.fast_leave and not self.in_mldv1_mode:
+            self._believe(row, now)
+            return []
         sources_due = self._schedule_source_query(row.query_sources, now)
         if row.query_group:
             self._schedule_group_query(now)
@@ -111,6 +114,18 @@ class GroupRecord:
         if row.restart_filter_timer:
             self._filter_timer = listening_until
         self._drop_stale_queries()
+
+    def _believe(self, row: Transition, now: float) -> None:
+        """Fast leave: what the table would ask for is not listened to, because the only listener has said so.
+
+        Not in MLDv1 mode: there a host keeps silent when it has heard another one report (RFC 2710 section 4), so one
+        that leaves may not be the last.
+        """
+        for source in row.query_sources:
+            self._source_timers[source] = now
+        if row.query_group and self._filter_timer is not None:
+            self._filter_timer = now
+        self.expire(now)
 
     def _schedule_group_query(self, now: float) -> None:
         """Section 7.6.3.1: lower the filter timer to LLQT and (re)start the series of queries."""

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The variables of RFC 3810 section 9 for the router side, and the caps on what one mobile node can make us keep."""
+"""The variables of RFC 3810 section 9, for both sides of a link, and the caps on what one link can make us keep."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
-from topology.model import Limits, Timers
+from topology.model import Domain, Timers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerParameters:
+class MldParameters:
     """Defaults are those of RFC 3810 section 9; times in seconds."""
 
     robustness: int = 2
@@ -21,22 +21,33 @@ class ListenerParameters:
     """9.3"""
     last_listener_query_interval_s: float = 1.0
     """9.8"""
-    attach_query_response_s: float = 1.0
-    """Maximum Response Delay of the query at attachment: what changed while detached shall not take 10 s to show."""
+    unsolicited_report_interval_s: float = 1.0
+    """9.11, host side."""
+    fast_leave: bool = False
+    """Router side: believe at once what a listener says it does not want, instead of asking who else does (LLQT)."""
+    start_query_response_s: float = 1.0
+    """Maximum Response Delay of the first query: what changed while nobody asked shall not take 10 s to show."""
     groups_max: int = 50
-    """Groups tracked for one mobile node: as many as fit one option 60 (RFC 7411 section 5.3) without sources."""
+    """Groups tracked on one link: as many as fit one option 60 (RFC 7411 section 5.3) without sources."""
     sources_max: int = 62
     """Sources tracked for one group: as many as fit one option 60 in one record."""
 
     @classmethod
-    def of(cls, timers: Timers, limits: Limits) -> Self:
-        """The parameters that a domain's topology.yaml asks for."""
+    def of_access_link(cls, domain: Domain) -> Self:
+        """What topology.yaml asks for on the link of a mobile node."""
+        limits = domain.limits
+        return replace(
+            cls._timed(domain.timers), fast_leave=domain.mld_fast_leave,
+            groups_max=limits.groups_per_mobile_node, sources_max=limits.sources_per_group,
+        )
+
+    @classmethod
+    def _timed(cls, timers: Timers) -> Self:
         return cls(
             robustness=timers.mld_robustness,
             query_interval_s=timers.mld_query_interval_s,
             query_response_interval_s=timers.mld_query_response_interval_s,
-            groups_max=limits.groups_per_mobile_node,
-            sources_max=limits.sources_per_group,
+            last_listener_query_interval_s=timers.mld_last_listener_query_interval_s,
         )
 
     @property

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
-from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mld.proxy import merge, state_change_records
+from southbound.mld.router import RouterLink
 
 GROUPS = tuple(IPv6Address(f"ff1e::10{n}") for n in range(3))
 G = GROUPS[0]
@@ -115,7 +115,7 @@ def test_a_router_that_heard_the_old_state_knows_the_new_one_from_the_records(
     before: list[list[GroupMembership]], after: list[list[GroupMembership]]
 ) -> None:
     """Also after a lost first transmission: repeating the records changes nothing (RFC 3810 section 6.1)."""
-    router = MobileNodeMembership()
+    router = RouterLink()
     router.install(merge(before), 0.0)
     records = state_change_records(merge(before), merge(after))
     router.on_report(records, 10.0)

@@ -15,7 +15,7 @@ import pytest
 from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.group_record import GroupRecord
 from southbound.mld.membership import FilterMode
-from southbound.mld.parameters import ListenerParameters
+from southbound.mld.parameters import MldParameters
 from southbound.mld.transitions import TABLE
 
 IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK = (
@@ -99,7 +99,7 @@ ROWS = [
 
 
 def state_before(row: Row) -> GroupRecord:
-    record = GroupRecord(GROUP, ListenerParameters())
+    record = GroupRecord(GROUP, MldParameters())
     if row.mode == "EXCLUDE":
         record.apply(IS_EX, addresses(row.excluded), 0.0)
     record.apply(IS_IN, addresses(row.requested), 0.0)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The multicast router side of MLDv2 on the point-to-point link of one mobile node (RFC 3810 section 7, RFC 9777).
+"""The multicast router side of MLDv2 on one point-to-point link (RFC 3810 section 7, RFC 9777).
 
-With one node on the link, the state of the interface is the state of the node (RFC 6224 section 4.2), and this router
-is always the Querier. No socket and no clock: what was heard comes in with the time, what is to be done comes out as
-`southbound.mld.effects`. The caller checks what section 7.4 asks of the packet (link-local source, hop limit 1).
+The link of one mobile node at its MAG, or the tunnel of one MAG at the LMA. With one listener on the link, the state of
+the interface is the state of the listener (RFC 6224 section 4.2), and this router is always the Querier: there is no
+other router to elect. No socket and no clock: what was heard comes in with the time, what is to be done comes out as
+`southbound.mld.effects`. `southbound.mld.messages` turns packets into calls and queries into packets.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from southbound.mld.context import group_refusal, is_source_specific
 from southbound.mld.effects import Effect, IgnoreReason, MembershipChanged, RecordIgnored, SendGeneralQuery
 from southbound.mld.group_record import GroupRecord
 from southbound.mld.membership import FilterMode, GroupMembership
-from southbound.mld.parameters import ListenerParameters
+from southbound.mld.parameters import MldParameters
 from southbound.mld.transitions import REPLACING
 
 _RECORD_TYPES = frozenset(Mldv2RecordType)
@@ -31,25 +32,25 @@ _IGNORED_GROUPS = {
 
 
 class CompatibilityMode(Enum):
-    """Which MLD the mobile node speaks (RFC 3810 section 8.3.2; Option-Code 2 and 4 of RFC 7411 section 5.3)."""
+    """Which MLD the listener speaks (RFC 3810 section 8.3.2; Option-Code 2 and 4 of RFC 7411 section 5.3)."""
 
     MLDV1 = 1
     MLDV2 = 2
 
 
-class MobileNodeMembership:
-    """What one mobile node listens to. `now` is in seconds, of any clock that does not go back.
+class RouterLink:
+    """What is listened to on one link. `now` is in seconds, of any clock that does not go back.
 
     Every method that takes `now` first lets pass what was due until then, and returns effects in the order in which
     they are to be carried out; of `MembershipChanged` there is at most one, the last.
     """
 
-    def __init__(self, parameters: ListenerParameters | None = None) -> None:
-        self._parameters = parameters or ListenerParameters()
+    def __init__(self, parameters: MldParameters | None = None) -> None:
+        self._parameters = parameters or MldParameters()
         self._records: dict[IPv6Address, GroupRecord] = {}
         self._memberships: tuple[GroupMembership, ...] = ()
         self._next_general_query: float | None = None
-        """None while the node is not on the link."""
+        """None while nobody is asked."""
         self._startup_queries_left = 0
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -75,20 +76,20 @@ class MobileNodeMembership:
                 record.note_mldv1_host(now)
         return self._finish(effects)
 
-    def on_attach(self, now: float) -> list[Effect]:
-        """The node is on the link and delivery has started: ask at once for what changed while it was away.
+    def start(self, now: float) -> list[Effect]:
+        """There is somebody on the link now: ask at once, for what has changed while there was nobody.
 
         The rest of the startup queries (RFC 3810 section 9.7) and the periodic ones follow. What is installed stays
         valid meanwhile.
         """
         effects = self._advance(now)
         self._startup_queries_left = self._parameters.startup_query_count - 1
-        effects.append(SendGeneralQuery(max_response_ms=round(self._parameters.attach_query_response_s * 1000)))
+        effects.append(SendGeneralQuery(max_response_ms=round(self._parameters.start_query_response_s * 1000)))
         self._schedule_general_query(now)
         return self._finish(effects)
 
-    def on_detach(self, now: float) -> list[Effect]:
-        """The node has left the link: no more queries. Its state stays, and its timers run on."""
+    def stop(self, now: float) -> list[Effect]:
+        """Nobody can be asked any more: no more queries. The state stays, and its timers run on."""
         effects = self._advance(now)
         self._next_general_query = None
         for record in self._records.values():
@@ -126,7 +127,7 @@ class MobileNodeMembership:
     # --- what is -----------------------------------------------------------------------------------------------------
 
     def memberships(self) -> tuple[GroupMembership, ...]:
-        """What the node listens to, sorted by group: INCLUDE(A) as INCLUDE(A), EXCLUDE(X,Y) as EXCLUDE(Y)."""
+        """What is listened to, sorted by group: INCLUDE(A) as INCLUDE(A), EXCLUDE(X,Y) as EXCLUDE(Y)."""
         return self._memberships
 
     def compatibility_mode(self) -> CompatibilityMode:

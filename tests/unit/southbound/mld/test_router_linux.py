@@ -14,8 +14,8 @@ from ipaddress import IPv6Address
 from southbound.codec.cursor import Cursor
 from southbound.codec.records import decode_records
 from southbound.mld.effects import Effect, IgnoreReason, RecordIgnored
-from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
+from southbound.mld.router import RouterLink
 
 CAPTURE: list[tuple[float, str]] = [
     (2.74, "8f0071e70000000104000000ff0200000000000000000001ff000011"),
@@ -87,7 +87,7 @@ WANTED_AT: list[tuple[float, tuple[GroupMembership, ...]]] = [
 """What the host's sockets wanted together, just before the program's next step."""
 
 
-def hear(node: MobileNodeMembership, octets: bytes, now: float) -> list[Effect]:
+def hear(node: RouterLink, octets: bytes, now: float) -> list[Effect]:
     if octets[0] == 143:
         return node.on_report(decode_records(Cursor(octets[4:]), records_max=50, sources_max=62), now)
     group = IPv6Address(octets[8:24])
@@ -95,7 +95,7 @@ def hear(node: MobileNodeMembership, octets: bytes, now: float) -> list[Effect]:
 
 
 def test_router_follows_the_host() -> None:
-    node = MobileNodeMembership()
+    node = RouterLink()
     effects: list[Effect] = []
     waiting = list(CAPTURE)
     for until, wanted in WANTED_AT:

@@ -13,10 +13,10 @@ from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.context import memberships_from_records, records_from_memberships
 from southbound.mld.effects import MembershipChanged
-from southbound.mld.listener import MobileNodeMembership
 from southbound.mld.membership import FilterMode, GroupMembership
-from southbound.mld.parameters import ListenerParameters
+from southbound.mld.parameters import MldParameters
 from southbound.mld.proxy import merge, state_change_records
+from southbound.mld.router import RouterLink
 
 GROUPS = tuple(IPv6Address(f"ff1e::10{n}") for n in range(3))
 SOURCES = tuple(IPv6Address(f"2001:db8::{n}") for n in range(1, 6))
@@ -69,7 +69,7 @@ class SetOracle:
 
 @given(st.lists(st.lists(TAME_RECORDS, max_size=4), max_size=12))
 def test_in_zero_time_the_state_is_that_of_the_sets(reports: list[list[MulticastAddressRecord]]) -> None:
-    node = MobileNodeMembership()
+    node = RouterLink()
     oracle = {group: SetOracle() for group in GROUPS}
     for report in reports:
         node.on_report(report, 0.0)
@@ -97,9 +97,9 @@ def test_router_follows_a_host_that_answers_and_misses_nothing_it_wants(
 ) -> None:
     """A host that reports changes and answers every query at once is never without what it wants, and after LLQT
     the router has exactly the host's state."""
-    node = MobileNodeMembership()
+    node = RouterLink()
     now, state = 0.0, ()
-    node.on_attach(now)
+    node.start(now)
     for wanted, pause in changes:
         target = merge([wanted])
         node.on_report(state_change_records(state, target), now)
@@ -143,13 +143,13 @@ INPUTS = st.one_of(
 def test_any_input_leaves_a_state_within_its_bounds_that_a_context_can_carry(
     steps: list[tuple[tuple[str, object], float]],
 ) -> None:
-    parameters = ListenerParameters(groups_max=3, sources_max=4)
-    node = MobileNodeMembership(parameters)
+    parameters = MldParameters(groups_max=3, sources_max=4)
+    node = RouterLink(parameters)
     call = {
         "report": node.on_report, "install": node.install, "v1_report": node.on_mldv1_report,
         "v1_done": node.on_mldv1_done,
     }
-    bare = {"attach": node.on_attach, "detach": node.on_detach, "tick": node.tick}
+    bare = {"attach": node.start, "detach": node.stop, "tick": node.tick}
     now = 0.0
     for (kind, what), pause in steps:
         now += pause
