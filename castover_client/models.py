@@ -211,7 +211,7 @@ class TopologyMobileNode:
 
     id: str
     name: str
-    home_network_prefix: str
+    home_network_prefixes: tuple[str, ...]
     mags: tuple[str, ...]
     attached_to: str | None
     bound_to: str | None

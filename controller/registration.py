@@ -119,7 +119,7 @@ def _judge(
     technology = find_option(update, AccessTechnologyTypeOption)
     if technology is None:
         raise _Refusal(BindingStatus.MISSING_ACCESS_TECH_TYPE_OPTION, "no Access Technology Type option")
-    granted = _prefixes(mn_id, prefixes, profile.home_network_prefix, present, policy)
+    granted = _prefixes(mn_id, prefixes, profile.home_network_prefixes, present, policy)
     link_layer = find_option(update, MobileNodeLinkLayerIdentifier)
     lifetime_s = min(update.lifetime_s, domain.timers.binding_lifetime_s)
     acknowledgement = _acknowledgement(update, BindingStatus.ACCEPTED, lifetime_s, granted)
@@ -211,13 +211,13 @@ def _check_order(
 def _prefixes(
     mn_id: str,
     asked: tuple[IPv6Network, ...],
-    own: IPv6Network,
+    own: tuple[IPv6Network, ...],
     present: BindingCacheEntry | None,
     policy: PolicyStore,
 ) -> tuple[IPv6Network, ...]:
     """The prefixes to grant: an all-zero prefix asks the LMA to assign one (RFC 5213 section 5.3.2)."""
     if all(prefix.network_address == ALL_ZERO_PREFIX for prefix in asked):
-        return (own,)
+        return present.home_network_prefixes if present is not None else own
     for prefix in asked:
         if not policy.owns_prefix(mn_id, prefix):
             raise _Refusal(

@@ -17,7 +17,7 @@ from lab import links
 from lab.errors import LabError
 from lab.links import VethPair
 from lab.namespaces import run_inside
-from lab.plan import RADIO_BRIDGE, Node, home_address
+from lab.plan import RADIO_BRIDGE, Node, home_addresses
 from topology.model import MobileNode
 
 
@@ -80,7 +80,8 @@ def build_mobile_node(node: Node, mobile_node: MobileNode, mags: tuple[Node, ...
                 netlink.link("set", index=links.interface_index(mag.name), master=radio)
             links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
             links.bring_up(netlink, "lo", RADIO_BRIDGE)
-            links.add_address(netlink, RADIO_BRIDGE, home_address(mobile_node))
+            for address in home_addresses(mobile_node):
+                links.add_address(netlink, RADIO_BRIDGE, address)
             links.add_default_route(netlink, RADIO_BRIDGE)
 
     run_inside(node.namespace, build)

@@ -71,11 +71,12 @@ def plan_nodes(domain: Domain) -> tuple[Node, ...]:
                 f"access port {mobile_node.access_port()!r} has the name of another port of a MAG",
                 "rename the mobile node",
             )
-        if mobile_node.home_network_prefix.prefixlen > 64:
-            raise LabError(
-                f"mobile node {mobile_node.name}: {mobile_node.home_network_prefix} leaves no interface identifier",
-                "allowed: a prefix of at most 64 bits",
-            )
+        for prefix in mobile_node.home_network_prefixes:
+            if prefix.prefixlen > 64:
+                raise LabError(
+                    f"mobile node {mobile_node.name}: {prefix} leaves no interface identifier",
+                    "allowed: a prefix of at most 64 bits",
+                )
     for mag in domain.mags:
         if mag.id in ("lo", RADIO_BRIDGE):
             raise LabError(f"mag {mag.id!r} has the name of an interface of the mobile nodes", "rename the MAG")
@@ -96,11 +97,13 @@ def interface_identifier(link_layer_id: bytes) -> int:
     return int.from_bytes(bytes([first]) + link_layer_id[1:3] + b"\xff\xfe" + link_layer_id[3:6], "big")
 
 
-def home_address(mobile_node: MobileNode) -> IPv6Interface:
-    """The address that a mobile node forms by SLAAC from its home network prefix (RFC 4862 section 5.5.3)."""
-    prefix = mobile_node.home_network_prefix
-    address = int(prefix.network_address) | interface_identifier(mobile_node.link_layer_id)
-    return IPv6Interface((address, prefix.prefixlen))
+def home_addresses(mobile_node: MobileNode) -> tuple[IPv6Interface, ...]:
+    """What a mobile node forms by SLAAC from those home network prefixes that it has for good (RFC 4862 section 5.5.3)."""
+    identifier = interface_identifier(mobile_node.link_layer_id)
+    return tuple(
+        IPv6Interface((int(prefix.network_address) | identifier, prefix.prefixlen))
+        for prefix in mobile_node.home_network_prefixes
+    )
 
 
 def on_network(address: IPv6Address, network: IPv6Network) -> IPv6Interface:

@@ -106,6 +106,7 @@ def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> L
         management_address=_there(section.management_address),
         datapath_id=datapath_id,
         transport_datapath_id=transport_datapath_id,
+        home_network_prefix_pool=tuple(_there(network) for network in section.home_network_prefix_pool or ()),
     )
 
 
@@ -116,7 +117,7 @@ def _mobile_node(section: MobileNodeSection, mag_ids: tuple[str, ...]) -> Mobile
         id=mn_id,
         name=derive.mobile_node_name(mn_id),
         link_layer_id=_there(section.link_layer_id),
-        home_network_prefix=_there(section.home_network_prefix),
+        home_network_prefixes=derive.home_network_prefixes(section),
         attached_to=_there(section.attached_to),
         mags=mag_ids if section.mags is None else named,
         allowed_groups=derive.ALLOWED_GROUPS

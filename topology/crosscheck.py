@@ -6,15 +6,16 @@ Works on documents with faults: what is None was refused already and is passed o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
 from topology import derive, model
 from topology.crosscheck_links import check_links
+from topology.crosscheck_networks import check_networks
 from topology.crosscheck_rest import check_rest
 from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
 from topology.locate import Fault, Located
-from topology.problem import Location, show_location, show_value
+from topology.problem import Location, show_value
 from topology.refer import known_mags, refer
 from topology.schema import MAGS_MIN, Document
 from topology.unique import Report, owner_of, unique, unique_items
@@ -44,7 +45,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _mag_references(document, report)
     check_links(document, report)
     _addresses(document, report)
-    _networks(document, report)
+    check_networks(document, report)
     _datapath_ids(document, report)
     check_tunnels_and_ports(document, report)
     for position, profile in enumerate(document.mobile_nodes or ()):
@@ -135,51 +136,6 @@ def _inside(
         elif address == network.network_address:
             # RFC 4291 section 2.6.1.
             report(location, f"{address}, the subnet-router anycast address", allowed)
-
-
-def _networks(document: Document, report: Report) -> None:
-    """Home network prefixes, transport, management and source networks must be apart; sources may share theirs."""
-    fixed = list(_fixed_networks(document))
-    for position, (location, network) in enumerate(fixed):
-        _apart(location, network, fixed[:position], report)
-    prefixes: list[tuple[Location, IPv6Network | None]] = []
-    for position, profile in enumerate(document.mobile_nodes or ()):
-        where: Location = ("mobile_nodes", position, "home_network_prefix")
-        prefixes.append((where, profile.home_network_prefix))
-        if profile.home_network_prefix is not None:
-            _apart(where, profile.home_network_prefix, fixed, report)
-    # All are /64, so to overlap is to be the same.
-    unique(prefixes, "a prefix that no other mobile node has", report, show=str)
-    links = [
-        (("mobile_nodes", position, "link_layer_id"), profile.link_layer_id)
-        for position, profile in enumerate(document.mobile_nodes or ())
-    ]
-    unique(links, "a link-layer id that no other mobile node has", report, show=lambda octets: octets.hex(":"))
-
-
-def _fixed_networks(document: Document) -> Iterator[tuple[Location, IPv6Network]]:
-    domain = document.domain
-    if domain is not None and domain.transport_network is not None:
-        yield ("domain", "transport_network"), domain.transport_network
-    if domain is not None and domain.management_network is not None:
-        yield ("domain", "management_network"), domain.management_network
-    seen = set()
-    for position, source in enumerate(document.sources or ()):
-        if source.address is None:
-            continue
-        network = IPv6Network((int(source.address), derive.source_prefix_length(source)), strict=False)
-        if network not in seen:
-            seen.add(network)
-            yield ("sources", position, "address"), network
-
-
-def _apart(
-    location: Location, network: IPv6Network, others: Iterable[tuple[Location, IPv6Network]], report: Report
-) -> None:
-    for other_location, other in others:
-        if network.overlaps(other):
-            found = f"{network}, which overlaps {show_location(other_location)} ({other})"
-            report(location, found, "a network apart from all others")
 
 
 def _datapath_ids(document: Document, report: Report) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from topology.model import Controller, Limits, Source, Timers
 from topology.problem import Location
-from topology.schema import ControllerSection, Document, Section, SourceSection
+from topology.schema import ControllerSection, Document, MobileNodeSection, Section, SourceSection
 from topology.values import ALL_MULTICAST
 
 DIALECT = "draft"
@@ -55,6 +55,13 @@ def datapath_ids(document: Document) -> list[DatapathId]:
 def mobile_node_name(mn_id: str) -> str:
     """The short name of an MN-ID: the part before '@'."""
     return mn_id.partition("@")[0]
+
+
+def home_network_prefixes(profile: MobileNodeSection) -> tuple[IPv6Network, ...]:
+    """The MN's own prefixes, whichever of the two keys gives them; empty when it is to have one from the pool."""
+    if profile.home_network_prefix is not None:
+        return (profile.home_network_prefix,)
+    return tuple(prefix for prefix in profile.home_network_prefixes or () if prefix is not None)
 
 
 def gre_keys(document: Document) -> tuple[int, int]:

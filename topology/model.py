@@ -22,6 +22,8 @@ MAG_BUFFER_PORT = "hob0"
 INTEGRATION_BRIDGE = "br-int"
 TRANSPORT_BRIDGE = "br-phy"
 
+HOME_NETWORK_PREFIX_LENGTH = 64
+"""Of every home network prefix: hosts form their addresses in it (RFC 4862)."""
 MAG_ACCESS_MAC = bytes.fromhex("02ca57ffff01")
 """Link-layer address of every MAG on its access links: the MN sees one router everywhere (RFC 5213 section 6.9.3)."""
 MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
@@ -147,6 +149,8 @@ class Lma:
     """Integration bridge (br-int)."""
     transport_datapath_id: int
     """Transport bridge (br-phy), where Mobility Header packets for `address` are taken."""
+    home_network_prefix_pool: tuple[IPv6Network, ...] = ()
+    """Networks that home network prefixes (/64) of MNs without one of their own are taken from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +186,8 @@ class MobileNode:
     """Short name: the part before '@'; namespace and access-port name in the lab."""
     link_layer_id: bytes
     """MN-LLI: the six octets of its MAC address."""
-    home_network_prefix: IPv6Network
+    home_network_prefixes: tuple[IPv6Network, ...]
+    """Its own, assigned for good; empty: the LMA assigns one from Lma.home_network_prefix_pool (RFC 5213 section 5.3.2)."""
     attached_to: str
     """MAG id where the lab first attaches it."""
     mags: tuple[str, ...]

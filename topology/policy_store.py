@@ -33,9 +33,9 @@ class PolicyStore:
         return profile is not None and mag_id in profile.mags
 
     def owns_prefix(self, mn_id: str, prefix: IPv6Network) -> bool:
-        """Whether the prefix is this MN's home network prefix."""
+        """Whether the prefix is one of this MN's own home network prefixes."""
         profile = self._by_id.get(mn_id)
-        return profile is not None and profile.home_network_prefix == prefix
+        return profile is not None and prefix in profile.home_network_prefixes
 
     def may_join(self, mn_id: str, group: IPv6Address) -> bool:
         """Whether this MN may receive the group."""

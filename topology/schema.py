@@ -22,6 +22,9 @@ MOBILE_NODES_MAX = 256
 SOURCES_MAX = 64
 LINKS_MAX = (MAGS_MAX + 1) * (MAGS_MAX + 2) // 2
 """Every node and every pair of nodes once."""
+HOME_NETWORK_PREFIXES_MAX = 8
+"""24 octets each in PBU, PBA and HI, which carry much else."""
+POOL_NETWORKS_MAX = 64
 ALLOWED_GROUPS_MAX = 64
 SUBSCRIPTIONS_MAX = 50
 """What one Multicast Mobility option carries: 255 words, 50 records without sources (RFC 7411 section 5.3)."""
@@ -111,6 +114,9 @@ class ControllerSection(Section):
     rest: Annotated[tuple[str, int] | None, rest_values.HOST_AND_PORT] = None
 
 
+PoolItem = Annotated[IPv6Network | None, values.POOL_NETWORK]
+
+
 class LmaSection(Section):
     """`lma`: the anchor's switch node."""
 
@@ -119,6 +125,11 @@ class LmaSection(Section):
     management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
     datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     transport_datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
+    home_network_prefix_pool: Annotated[
+        list[PoolItem] | None,
+        Field(max_length=POOL_NETWORKS_MAX),
+        Shape(f"a list of at most {POOL_NETWORKS_MAX} IPv6 unicast networks of /16 to /64"),
+    ] = None
 
 
 class MagSection(Section):
@@ -133,6 +144,7 @@ class MagSection(Section):
 
 AddressItem = Annotated[IPv6Address | None, values.UNICAST_ADDRESS]
 GroupNetworkItem = Annotated[IPv6Network | None, values.GROUP_NETWORK]
+PrefixItem = Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX]
 MagNameItem = Annotated[str | None, values.NAME_OF_MAG]
 
 
@@ -152,7 +164,12 @@ class MobileNodeSection(Section):
 
     id: Annotated[str | None, values.NAI.needed()] = None
     link_layer_id: Annotated[bytes | None, values.LINK_LAYER_ID.needed()] = None
-    home_network_prefix: Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX.needed()] = None
+    home_network_prefix: Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX] = None
+    home_network_prefixes: Annotated[
+        list[PrefixItem] | None,
+        Field(max_length=HOME_NETWORK_PREFIXES_MAX),
+        Shape(f"a list of at most {HOME_NETWORK_PREFIXES_MAX} IPv6 unicast /64"),
+    ] = None
     attached_to: Annotated[str | None, values.NAME_OF_MAG.needed()] = None
     mags: Annotated[
         list[MagNameItem] | None,

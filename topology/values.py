@@ -225,6 +225,14 @@ def _unicast_network(value: object) -> IPv6Network:
     return network
 
 
+def _pool_network(value: object) -> IPv6Network:
+    network = _network(value)
+    _unicast(str(network.network_address + 1) if network.prefixlen < 128 else str(network.network_address))
+    if not 16 <= network.prefixlen <= 64:
+        raise RefusedValueError(f"a /{network.prefixlen}")
+    return network
+
+
 def _home_network_prefix(value: object) -> IPv6Network:
     network = _network(value)
     if network.prefixlen != 64:
@@ -285,6 +293,7 @@ UNICAST_ADDRESS = Rule("an IPv6 unicast address that is not link-local", _unicas
 GROUP = Rule("an IPv6 multicast address of scope 3 to e (RFC 7346)", _group)
 UNICAST_NETWORK = Rule("an IPv6 unicast network of /16 to /120", _unicast_network)
 HOME_NETWORK_PREFIX = Rule("an IPv6 unicast /64", _home_network_prefix)
+POOL_NETWORK = Rule("an IPv6 unicast network of /16 to /64", _pool_network)
 GROUP_NETWORK = Rule("an IPv6 network within ff00::/8", _group_network)
 NAI = Rule(
     f"user@realm (RFC 4283): a user of 1 to {MOBILE_NODE_NAME_CHARACTERS_MAX} characters A-Z, a-z, 0-9, '_', '.' and "

@@ -36,7 +36,7 @@ def topology_view(domain: Domain, picture: Snapshot) -> dict[str, Any]:
             {
                 "id": node.id,
                 "name": node.name,
-                "home_network_prefix": str(node.home_network_prefix),
+                "home_network_prefixes": [str(prefix) for prefix in node.home_network_prefixes],
                 "mags": list(node.mags),
                 "attached_to": attached.get(node.id),
                 "bound_to": bound.get(node.id),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from ipaddress import IPv6Network
 
 from southbound.agent.commands import Command, SendMobilityHeader
 from southbound.agent.context import MagContext
@@ -30,6 +31,8 @@ from southbound.mld.context import active_multicast_subscriptions
 from southbound.mld.membership import GroupMembership
 from topology.model import MobileNode
 
+ALL_ZERO = IPv6Network("::/0")
+"""Asks the LMA to choose (RFC 5213 section 6.9.1.1)."""
 OCTETS_MAX = 1152
 """Of one PBU: fits the smallest IPv6 path, with room for ESP."""
 _SUBSCRIPTION_OCTETS = 24
@@ -217,7 +220,7 @@ class BindingUpdateList:
         profile, domain = entry.profile, self._context.domain
         options: list[MobilityOption] = [
             MobileNodeIdentifier(identifier=profile.id),
-            HomeNetworkPrefix(prefix=profile.home_network_prefix),
+            *(HomeNetworkPrefix(prefix=prefix) for prefix in self._context.home_networks.of(profile) or (ALL_ZERO,)),
             HandoffIndicatorOption(indicator=entry.indicator),
             AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
             MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 from southbound.agent.commands import Command, NotifyController
 from southbound.agent.handover_exchange import HandoverExchange
+from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.releases import Releases
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import encode_mobility
@@ -27,6 +28,7 @@ class MagContext:
     policy: PolicyStore
     exchange: HandoverExchange
     new_handover_id: Callable[[], str]
+    home_networks: HomeNetworks
     releases: Releases = field(default_factory=Releases)
     wall_offset: float = 0.0
     """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""

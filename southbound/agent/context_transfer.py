@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.access import AccessLinks
 from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact, SendContextTransfer
 from southbound.agent.context import MagContext
 from southbound.agent.departed import DepartedContexts
+from southbound.agent.home_networks import address_of
 from southbound.codec.cxtp import (
     BLOCKS_MAX,
     ContextTransferData,
@@ -69,7 +70,6 @@ class ContextTransfer:
         self._asked: dict[str, _Asked] = {}
         self._sent: dict[str, _Sent] = {}
         """CTDs sent, by MN-ID; as many as there are profiles at most."""
-        self._profiles = {node.home_network_prefix.network_address.packed[:8]: node for node in context.policy}
 
     def outstanding(self) -> tuple[str, ...]:
         """Names of the requests that wait for their CTD."""
@@ -81,7 +81,7 @@ class ContextTransfer:
         """Ask the previous MAG for the context of an MN."""
         timers = self._context.domain.timers
         message = ContextTransferRequest(
-            previous_address=previous_address(profile), sequence=self._context.exchange.next_sequence()
+            previous_address=address_of(profile), sequence=self._context.exchange.next_sequence()
         )
         timeout_s = timers.handover_initiate_timeout_ms / 1000
         asked = _Asked(
@@ -130,7 +130,7 @@ class ContextTransfer:
             message = decode_context_transfer(datagram)
         except DecodeError as error:
             return self._dropped(f"context_transfer_{error.reason}"), None
-        profile = self._profiles.get(message.previous_address.packed[:8])
+        profile = self._context.home_networks.owner(message.previous_address)
         match message:
             case ContextTransferRequest():
                 return self._requested(profile, peer, message, now), None
@@ -159,7 +159,8 @@ class ContextTransfer:
             elapsed_s = now - sent.first_at
         # An MN that is not known here has no blocks: an answer all the same, so that nobody waits.
         records = records_from_memberships(memberships)[:BLOCKS_MAX] if profile is not None else ()
-        blocks = [listener_block(profile.home_network_prefix, record) for record in records] if profile else []
+        network = IPv6Network((request.previous_address, 64), strict=False)
+        blocks = [listener_block(network, record) for record in records]
         answer = ContextTransferData(
             previous_address=request.previous_address, elapsed_ms=round(1000 * elapsed_s),
             acknowledge=bool(blocks), blocks=tuple(blocks),
@@ -212,17 +213,6 @@ class ContextTransfer:
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1
         return [RecordFact(name=PACKET_DROPPED, fields={"reason": reason})]
-
-
-def previous_address(profile: MobileNode) -> IPv6Address:
-    """The address that names the MN: of its home network prefix, with the modified EUI-64 of its link-layer id.
-
-    RFC 4067 names MNs by the address that they had. A MAG does not know which addresses an MN has formed, but every
-    one of them is in its prefix, and the prefix is nobody else's (RFC 5213 section 5.1): only that is compared.
-    """
-    octets = profile.link_layer_id
-    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Address(profile.home_network_prefix.network_address.packed[:8] + identifier)
 
 
 def _send(message: ContextTransferMessage, peer: Mag) -> Command:

@@ -34,6 +34,7 @@ from southbound.agent.events import (
     StreamsJoined,
 )
 from southbound.agent.handover_exchange import HandoverExchange, token_parts
+from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.new_mag import NewMag
 from southbound.agent.peer_messages import PeerMessages
 from southbound.agent.previous_mag import PreviousMag
@@ -65,6 +66,7 @@ class MagCore:
             policy=PolicyStore(domain.mobile_nodes),
             exchange=exchange,
             new_handover_id=new_handover_id,
+            home_networks=HomeNetworks(domain),
             wall_offset=wall_offset,
         )
         self._links = AccessLinks(self._context)

@@ -16,6 +16,7 @@ from southbound.agent.handover_messages import Purpose, acknowledgement, handove
 from southbound.agent.new_mag import NewMag
 from southbound.agent.previous_mag import PreviousMag
 from southbound.agent.reactive import Reactive
+from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.binding import ProxyBindingAcknowledgement
 from southbound.codec.errors import DecodeError
@@ -99,8 +100,15 @@ class PeerMessages:
         return commands
 
     def _context_received(self, profile: MobileNode, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
-        handover_id = handover_id_of(message) or self._context.new_handover_id()
+        context, prefixes = self._context, home_network_prefixes(message)
+        if not context.home_networks.may_have(profile, prefixes):
+            # A context speaks of one MN's home network: of another's, or of one that is not the LMA's, it is not believed.
+            context.counters["handover_initiate_prefix_prohibited"] += 1
+            return self._refuse(peer, profile.id, message, HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED, now)
+        handover_id = handover_id_of(message) or context.new_handover_id()
         attached = self._links.is_attached(profile.id)
+        if prefixes and not attached:
+            context.home_networks.assign(profile.id, prefixes)
         commands = self._new.context_received(profile, peer, message, handover_id, attached, now)
         if attached:
             wanted, _ = memberships_of(message)

@@ -94,7 +94,7 @@ class PreviousMag:
                 sequence,
                 mn_id=profile.id,
                 handover_id=handover_id,
-                prefix=profile.home_network_prefix,
+                prefixes=context.home_networks.of(profile),
                 lma_address=context.domain.lma.address,
                 link_layer_id=profile.link_layer_id,
                 memberships=memberships,

@@ -17,6 +17,7 @@ from southbound.agent.context import MagContext
 from southbound.agent.departed import DepartedContexts
 from southbound.agent.handover_exchange import token
 from southbound.agent.previous_mag import PreviousMag
+from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.mld.membership import GroupMembership
@@ -71,6 +72,9 @@ class Reactive:
             return None
         del self._asked[mn_id]
         found = message.accepted or message.code == HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
+        prefixes = home_network_prefixes(message)
+        if found and prefixes and self._context.home_networks.may_have(profile, prefixes):
+            self._context.home_networks.assign(mn_id, prefixes)
         memberships, passed_over = handover_messages.memberships_of(message)
         if passed_over:
             self._context.counters["context_records_ignored"] += passed_over
@@ -134,7 +138,7 @@ class Reactive:
         now: float,
     ) -> list[Command]:
         answer = handover_messages.context_acknowledgement(
-            request, code, prefix=profile.home_network_prefix, lma_address=self._context.domain.lma.address,
-            link_layer_id=profile.link_layer_id, memberships=memberships,
+            request, code, prefixes=self._context.home_networks.of(profile),
+            lma_address=self._context.domain.lma.address, link_layer_id=profile.link_layer_id, memberships=memberships,
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)

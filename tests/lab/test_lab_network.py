@@ -67,7 +67,7 @@ def domain(name: str) -> Domain:
         mobile_nodes=tuple(
             MobileNode(
                 id=f"mn{index}@example.net", name=f"mn{index}", link_layer_id=bytes([2, 0, 0, 0, 0, 0x10 + index]),
-                home_network_prefix=IPv6Network(f"2001:db8:100:{index}::/64"), attached_to="mag1",
+                home_network_prefixes=(IPv6Network(f"2001:db8:100:{index}::/64"),), attached_to="mag1",
                 mags=("mag1", "mag2"), allowed_groups=(IPv6Network("ff1e::/16"),),
             )
             for index in (1, 2)

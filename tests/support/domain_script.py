@@ -76,7 +76,7 @@ class DomainScript:
             lifetime_s=300,
             options=(
                 MobileNodeIdentifier(identifier=mn_id),
-                HomeNetworkPrefix(prefix=profile.home_network_prefix),
+                *(HomeNetworkPrefix(prefix=prefix) for prefix in profile.home_network_prefixes),
                 HandoffIndicatorOption(indicator=HandoffIndicator.NEW_INTERFACE),
                 AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_11),
                 Timestamp.from_seconds(self.wall + sequence / 100),

@@ -87,7 +87,7 @@ class TopologyMobileNode(Answer):
 
     id: Annotated[str, Field(description="MN-ID")]
     name: Annotated[str, Field(description="Short name; that of its access port on every MAG")]
-    home_network_prefix: str
+    home_network_prefixes: Annotated[list[str], Field(description="Its own; empty when the LMA takes one from its pool")]
     mags: Annotated[list[str], Field(description="Where it may register")]
     attached_to: Annotated[str | None, Field(description="The MAG on whose link it is; null when on none")]
     bound_to: Annotated[str | None, Field(description="The MAG that the binding cache names; null when registered nowhere")]

@@ -46,7 +46,7 @@ def pbu(sequence: int = 1, stamp: float = WALL, lifetime_s: int = 300) -> ProxyB
     return ProxyBindingUpdate(
         sequence=sequence, lifetime_s=lifetime_s, multicast=True,
         options=(
-            MobileNodeIdentifier(identifier=MN1.id), HomeNetworkPrefix(prefix=MN1.home_network_prefix),
+            MobileNodeIdentifier(identifier=MN1.id), HomeNetworkPrefix(prefix=MN1.home_network_prefixes[0]),
             HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
             AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3), Timestamp.from_seconds(stamp),
         ),

@@ -45,7 +45,7 @@ def update(
     """A PBU that is right in everything, but for what is asked for."""
     options: list[MobilityOption] = [
         MobileNodeIdentifier(identifier=changed.get("mn_id", MN1.id)),
-        HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefix)),
+        HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefixes[0])),
         HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
         AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
         MobileNodeLinkLayerIdentifier(identifier=MN1.link_layer_id),
@@ -149,7 +149,7 @@ def test_empty_mn_identifier_is_a_missing_one() -> None:
 def test_all_zero_prefix_asks_for_one() -> None:
     answer = answer_of(Lma().judge(update(prefix=IPv6Network("::/0"))))
     assert answer.status == 0
-    assert [option.prefix for option in find_options(answer, HomeNetworkPrefix)] == [MN1.home_network_prefix]
+    assert [option.prefix for option in find_options(answer, HomeNetworkPrefix)] == list(MN1.home_network_prefixes)
 
 
 def test_refusal_without_prefix_says_all_zero() -> None:

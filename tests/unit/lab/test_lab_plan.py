@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.plan import home_address, interface_identifier, plan_nodes, switch_mac, transport_neighbours
+from lab.plan import home_addresses, interface_identifier, plan_nodes, switch_mac, transport_neighbours
 from lab.processes import LabProcess
 from lab.programs import open_rest_socket
 from lab.switch_configuration import lma_configuration, mag_configuration
@@ -20,7 +20,7 @@ from topology.model import Controller, Domain, Lma, Mag, MobileNode, Source
 
 MN1 = MobileNode(
     id="mn1@example.net", name="mn1", link_layer_id=bytes.fromhex("020000000011"),
-    home_network_prefix=IPv6Network("2001:db8:100:1::/64"), attached_to="mag1", mags=("mag1", "mag2"),
+    home_network_prefixes=(IPv6Network("2001:db8:100:1::/64"),), attached_to="mag1", mags=("mag1", "mag2"),
     allowed_groups=(IPv6Network("ff1e::/16"),),
 )
 DOMAIN = Domain(
@@ -60,7 +60,7 @@ def test_every_node_has_a_namespace_of_the_domain() -> None:
         ({"sources": (Source(name="transport", address=IPv6Address("::2")),)}, "'transport' has the name of a"),
         ({"mags": (dataclasses.replace(DOMAIN.mags[0], id="wlan0"),)}, "has the name of an interface of the mobile"),
         (
-            {"mobile_nodes": (dataclasses.replace(MN1, home_network_prefix=IPv6Network("2001:db8::/96")),)},
+            {"mobile_nodes": (dataclasses.replace(MN1, home_network_prefixes=(IPv6Network("2001:db8::/96"),)),)},
             "leaves no interface identifier",
         ),
     ],
@@ -78,7 +78,7 @@ def test_interface_identifier_is_the_one_of_rfc_2464() -> None:
 
 
 def test_home_address_joins_prefix_and_interface_identifier() -> None:
-    assert home_address(MN1) == IPv6Interface("2001:db8:100:1:0:ff:fe00:11/64")
+    assert home_addresses(MN1) == (IPv6Interface("2001:db8:100:1:0:ff:fe00:11/64"),)
 
 
 def test_switch_macs_are_local_unicast_and_distinct() -> None:

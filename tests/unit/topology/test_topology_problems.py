@@ -156,6 +156,33 @@ ONE_VALUE = [
     ("2001:db8:100:2::/64", "2001:db8:c0::/64",
      "36 mobile_nodes[1].home_network_prefix: found 2001:db8:c0::/64, which overlaps sources[0].address "
      "(2001:db8:c0::/64); allowed: a network apart from all others"),
+    ("    home_network_prefix: 2001:db8:100:2::/64\n", "",
+     "34 mobile_nodes[1].home_network_prefix: found nothing; allowed: an IPv6 unicast /64, home_network_prefixes, or "
+     "lma.home_network_prefix_pool to take one from"),
+    ("prefix: 2001:db8:100:2::/64", "prefix: 2001:db8:100:2::/64\n    home_network_prefixes: [2001:db8:100:3::/64]",
+     "37 mobile_nodes[1].home_network_prefixes: found a list besides home_network_prefix; allowed: one of the two keys"),
+    ("prefix: 2001:db8:100:2::/64", "prefixes: []",
+     "36 mobile_nodes[1].home_network_prefixes: found an empty list; allowed: at least one prefix, or no key"),
+    ("prefix: 2001:db8:100:2::/64", "prefixes: [2001:db8:100:2::/64, 2001:db8:100:1::/64]",
+     "36 mobile_nodes[1].home_network_prefixes[1]: found 2001:db8:100:1::/64, already used by mobile_nodes[0]; "
+     "allowed: a prefix that no other mobile node has"),
+    ("prefix: 2001:db8:100:2::/64", "prefixes: [2001:db8:100:2::/64, 2001:db8:100:2::/64]",
+     "36 mobile_nodes[1].home_network_prefixes[1]: found 2001:db8:100:2::/64, already used by "
+     "mobile_nodes[1].home_network_prefixes[0]; allowed: a prefix that no other mobile node has"),
+    ("prefix: 2001:db8:100:2::/64", "prefixes: [2001:db8:100:2::/65]",
+     "36 mobile_nodes[1].home_network_prefixes[0]: found '2001:db8:100:2::/65', a /65; allowed: an IPv6 unicast /64"),
+    ("  management_address: fd00:ca57::f\n",
+     "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:100:1::/64]\n",
+     "31 mobile_nodes[0].home_network_prefix: found 2001:db8:100:1::/64, which overlaps lma.home_network_prefix_pool[0] "
+     "(2001:db8:100:1::/64); allowed: a network apart from all others"),
+    ("  management_address: fd00:ca57::f\n",
+     "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:200::/65]\n",
+     "18 lma.home_network_prefix_pool[0]: found '2001:db8:200::/65', a /65; allowed: an IPv6 unicast network of "
+     "/16 to /64"),
+    ("  management_address: fd00:ca57::f\n",
+     "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:200::/48, 2001:db8:200:8000::/49]\n",
+     "18 lma.home_network_prefix_pool[1]: found 2001:db8:200:8000::/49, which overlaps lma.home_network_prefix_pool[0] "
+     "(2001:db8:200::/48); allowed: a network apart from all others"),
     ("address: 2001:db8:c0::10", "address: 2001:db8:ff::10",
      "43 sources[0].address: found 2001:db8:ff::/64, which overlaps domain.transport_network "
      "(2001:db8:ff::/64); allowed: a network apart from all others"),

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from southbound.agent.commands import CallController, Command, SendContextTransfer, SendMobilityHeader
-from southbound.agent.context_transfer import previous_address
 from southbound.agent.events import ContextTransferReceived, ControllerAnswered, LinkDown, LinkUp
+from southbound.agent.home_networks import address_of
 from southbound.agent.mag import MagCore
 from southbound.codec.cxtp import (
     ContextDataBlock,
@@ -35,7 +35,7 @@ MN1 = DOMAIN.mobile_nodes[0]
 MAG1, MAG2, MAG3 = DOMAIN.mags
 GROUP = IPv6Address("ff1e::101")
 BLOCK = listener_block(
-    MN1.home_network_prefix, MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=GROUP)
+    MN1.home_network_prefixes[0], MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=GROUP)
 )
 
 
@@ -69,13 +69,13 @@ def asked(mag: MagCore, previous: str = "mag2") -> ContextTransferMessage:
     return request
 
 
-REQUEST = ContextTransferRequest(previous_address=previous_address(MN1), sequence=1)
-DATA = ContextTransferData(previous_address=previous_address(MN1), acknowledge=True, blocks=(BLOCK,))
+REQUEST = ContextTransferRequest(previous_address=address_of(MN1), sequence=1)
+DATA = ContextTransferData(previous_address=address_of(MN1), acknowledge=True, blocks=(BLOCK,))
 
 
 def test_the_mobile_node_is_named_by_an_address_of_its_prefix() -> None:
-    assert previous_address(MN1) == IPv6Address("2001:db8:100:1:0:ff:fe00:11")
-    assert previous_address(MN1) in MN1.home_network_prefix
+    assert address_of(MN1) == IPv6Address("2001:db8:100:1:0:ff:fe00:11")
+    assert address_of(MN1) in MN1.home_network_prefixes[0]
 
 
 def test_only_mags_are_heard() -> None:
@@ -90,14 +90,14 @@ def test_an_unknown_mobile_node_is_answered_without_blocks() -> None:
     stranger = IPv6Address("2001:db8:999::1")
     request = ContextTransferRequest(previous_address=stranger, sequence=1)
     assert answers(hear(mag, request, MAG2.address)) == [ContextTransferData(previous_address=stranger)]
-    assert answers(hear(mag, REQUEST, MAG2.address)) == [ContextTransferData(previous_address=previous_address(MN1))]
+    assert answers(hear(mag, REQUEST, MAG2.address)) == [ContextTransferData(previous_address=address_of(MN1))]
 
 
 def test_a_mag_that_may_not_have_the_mobile_node_learns_nothing() -> None:
     nodes = tuple(replace(node, mags=("mag1", "mag3")) for node in DOMAIN.mobile_nodes)
     mag = core(replace(DOMAIN, mobile_nodes=nodes))
     mag.handle(ControllerAnswered(token=waiting(mag), error="away"), 0.0)
-    assert answers(hear(mag, REQUEST, MAG2.address)) == [ContextTransferData(previous_address=previous_address(MN1))]
+    assert answers(hear(mag, REQUEST, MAG2.address)) == [ContextTransferData(previous_address=address_of(MN1))]
     assert mag.counters["context_transfer_prohibited"] == 1
 
 
@@ -120,7 +120,7 @@ def test_blocks_that_are_no_use_are_named_in_the_reply() -> None:
     commands = hear(mag, replace(DATA, blocks=(odd, BLOCK, short)), MAG2.address)
     (reply,) = answers(commands)
     assert reply == ContextTransferDataReply(
-        previous_address=previous_address(MN1), success=False,
+        previous_address=address_of(MN1), success=False,
         statuses=((FeatureProfileType(9), 1), (FeatureProfileType.IPV6_MULTICAST_LISTENER, 0),
                   (FeatureProfileType.MLDV2_LISTENER, 1)),
     )
@@ -139,7 +139,7 @@ def test_groups_that_the_mobile_node_may_not_have_are_not_installed() -> None:
 
 def test_a_reply_that_is_for_nobody_is_counted() -> None:
     mag = core()
-    hear(mag, ContextTransferDataReply(previous_address=previous_address(MN1), success=True), MAG2.address)
+    hear(mag, ContextTransferDataReply(previous_address=address_of(MN1), success=True), MAG2.address)
     assert mag.counters["context_transfer_reply_unexpected"] == 1
 
 

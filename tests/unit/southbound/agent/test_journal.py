@@ -42,7 +42,7 @@ def journal_of(dialect: str, index: int) -> Journal:
 
 def context(dialect: str, sequence: int = 7) -> Any:
     return context_message(
-        Dialect(dialect), sequence, mn_id=MN.id, handover_id=HANDOVER, prefix=MN.home_network_prefix,
+        Dialect(dialect), sequence, mn_id=MN.id, handover_id=HANDOVER, prefixes=MN.home_network_prefixes,
         lma_address=DOMAINS[dialect].lma.address, link_layer_id=MN.link_layer_id, memberships=GROUPS,
     )
 

@@ -46,7 +46,7 @@ from southbound.codec.accessors import mn_id, multicast_records
 from southbound.codec.castover_options import HandoverIdentifier
 from southbound.codec.ethernet import EthernetFrame, encode_ethernet
 from southbound.codec.handover import Dialect, HandoverAcknowledge
-from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.iana import HandoverAcknowledgeCode, Mldv2RecordType
 from southbound.codec.mld import Mldv2Report
 from southbound.codec.mld_packet import encode_mld_packet
 from southbound.codec.mobility import (
@@ -56,7 +56,7 @@ from southbound.codec.mobility import (
     decode_mobility,
     encode_mobility,
 )
-from southbound.codec.options import MobileNodeIdentifier, MulticastMobility
+from southbound.codec.options import HomeNetworkPrefix, MobileNodeIdentifier, MulticastMobility
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.rpc import methods
@@ -102,7 +102,7 @@ def context(
     domain: Domain = DOMAIN, sequence: int = 1, handover_id: str = "ho2", *memberships: GroupMembership
 ) -> HandoverInitiate:
     return context_message(
-        Dialect(domain.dialect), sequence, mn_id=MN2.id, handover_id=handover_id, prefix=MN2.home_network_prefix,
+        Dialect(domain.dialect), sequence, mn_id=MN2.id, handover_id=handover_id, prefixes=MN2.home_network_prefixes,
         lma_address=LMA, link_layer_id=MN2.link_layer_id, memberships=memberships or (asm("ff1e::101"),),
     )
 
@@ -130,6 +130,24 @@ def drops(subject: MagCore) -> int:
 
 
 CORES = [core, leaving, arriving]
+
+
+# --- home networks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
+def test_a_context_with_the_home_network_of_another_mn_is_refused(domain: Domain) -> None:
+    subject = core(domain)
+    message = context(domain)
+    options = tuple(
+        HomeNetworkPrefix(prefix=MN1.home_network_prefixes[0]) if isinstance(option, HomeNetworkPrefix) else option
+        for option in message.options
+    )
+    commands = subject.handle(received(replace(message, options=options), MAG2.address, domain), 1.0)
+    (answer,) = sent(commands, MAG2.address, domain)
+    assert answer.code == HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED
+    assert subject.snapshot().arriving == {}
+    assert subject.counters["handover_initiate_prefix_prohibited"] == 1
 
 
 # --- octets of peers --------------------------------------------------------------------------------------------------
