@@ -24,6 +24,7 @@ from apps.rest.process import ProcessResources
 from apps.rest.routing import Route
 from apps.rest.switches import Switches, SwitchResources
 from apps.rest.trace import AskAgents, TraceResources
+from apps.rest.view import View
 from apps.rest.webhooks import Webhooks
 from southbound.facts import FactMemory
 from topology.model import Domain
@@ -34,7 +35,7 @@ class Core(HandoverCore, SnapshotSource, Protocol):
 
 
 class Api:
-    """`routes` is the table of the API, `application` serves it. `page` is what browsers get at /, None: the list."""
+    """`routes` is the table of the API, `application` serves it."""
 
     def __init__(
         self,
@@ -47,7 +48,6 @@ class Api:
         memory: FactMemory,
         ask_agents: AskAgents,
         webhook_secrets: Mapping[str, bytes] | None = None,
-        page: bytes | None = None,
         access: Access | None = None,
         hosts: Hosts | None = None,
         new_id: Callable[[], str] = lambda: f"ho-{secrets.token_hex(6)}",
@@ -59,9 +59,10 @@ class Api:
         cursor = EventCursor(events)
         limits = domain.limits
         keys = IdempotencyStore(keys_max=limits.idempotency_keys, age_s=limits.idempotency_age_s)
+        view = View()
         process = ProcessResources(
             domain_name=domain.name, pictures=pictures, metrics=metrics, access=access,
-            all_routes=lambda: self.routes, document=lambda: document(self.routes, access), page=page,
+            all_routes=lambda: self.routes, document=lambda: document(self.routes, access), view=view, run_id=events.run_id,
         )
         handovers = HandoverResources(
             core=core, pictures=pictures, lookup=lookup, event_cursor=cursor, idempotency=keys,
@@ -81,5 +82,6 @@ class Api:
             *EventResources(events, lookup).routes(),
             *self.webhooks.routes(),
             *process.routes(),
+            *view.routes(),
         )
         self.application = RestApi(self.routes, metrics.answered, access, hosts)

@@ -91,7 +91,7 @@ class RestApi:
         call = Call(names=names, query=query, body=body, request=request, client=client)
         if route.revision is None:
             return route.answer(call)
-        tag = f'"{route.revision()}"'
+        tag = f'"{route.revision(call)}"'
         condition = request.environ.get("HTTP_IF_NONE_MATCH")
         if condition is not None and condition.strip() != "*" and matches(condition, tag):
             return _not_modified(tag)  # without having made the body: a client that looks often costs next to nothing

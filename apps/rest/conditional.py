@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from apps.rest.routing import Call
 from controller.snapshot import Snapshot
 
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -55,9 +56,9 @@ class Pictures:
             self._version, self._snapshot = version, fresh
         return self._snapshot
 
-    def revision_of(self, *parts: str) -> Callable[[], str]:
+    def revision_of(self, *parts: str) -> Callable[[Call], str]:
         """A function for `Route.revision`: names what these parts are now."""
-        return lambda: self._revision(parts)
+        return lambda _: self._revision(parts)
 
     def _revision(self, parts: tuple[str, ...]) -> str:
         self.current()
@@ -74,7 +75,7 @@ class Revised:
         self._seen: Any = None
         self._number = 0
 
-    def __call__(self) -> str:
+    def __call__(self, _: Call) -> str:
         """For `Route.revision`."""
         found = self._look()
         if self._number == 0 or found != self._seen:

@@ -153,7 +153,11 @@ def _header_parameters(route: Route) -> Iterable[dict[str, Any]]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    responses = {str(good.status): _good(route, good) for good in route.answers}
+    responses: dict[str, Any] = {}
+    for good in route.answers:
+        found = _good(route, good)
+        # One status may have several media types, of which the Accept header chooses.
+        responses.setdefault(str(good.status), found)["content"] |= found["content"]
     if route.revision is not None:
         responses["304"] = {
             "description": "It is still what the ETag in If-None-Match names.",

@@ -73,6 +73,7 @@ PATH_PARAMETERS: Mapping[str, str] = {
     "mn_id": "MN-ID or short name of a mobile node",
     "mag_id": "Id of a MAG",
     "name": "Name of a problem type",
+    "file": "Name of a file of the page",
 }
 
 LINKS: Mapping[tuple[str, int], dict[str, Any]] = {

@@ -17,15 +17,14 @@ from apps.rest.conditional import Pictures
 from apps.rest.lookup import none_of, not_found
 from apps.rest.problems import NOT_FOUND, PROBLEM_TYPES, UNAVAILABLE, Problem
 from apps.rest.routing import JSON, Call, Good, Route, json_response, model_response, raw_response
-
-HTML = "text/html"
+from apps.rest.view import HTML, View
 
 
 class ProcessResources:
     """/, /healthz, /readyz, /metrics, /problems, /openapi.json.
 
-    `all_routes` is asked when a list of them is wanted; `document` makes the OpenAPI document; `page` is what a browser
-    gets at /, None when there is none.
+    `all_routes` is asked when a list of them is wanted; `document` makes the OpenAPI document; `view` has the page for
+    browsers; `run_id` tells one controller process from another.
     """
 
     def __init__(
@@ -37,7 +36,8 @@ class ProcessResources:
         access: Access,
         all_routes: Callable[[], Sequence[Route]],
         document: Callable[[], bytes],
-        page: bytes | None = None,
+        view: View,
+        run_id: str,
     ) -> None:
         self._domain_name = domain_name
         self._pictures = pictures
@@ -45,13 +45,16 @@ class ProcessResources:
         self._access = access
         self._all_routes = all_routes
         self._document = cache(document)
-        self._page = page
+        self._view = view
+        self._run_id = run_id
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes."""
         return (
             Route(method="GET", path="/", summary="this list; a page for browsers", answer=self.get_index, tag="process",
-                  role=None, answers=(Good(description="What there is.", model=Index),)),
+                  role=None, revision=self._index_revision,
+                  answers=(Good(description="What there is.", model=Index),
+                           Good(description="What there is.", media_type=HTML))),
             Route(method="GET", path="/healthz", summary="whether the process lives", answer=self.get_health,
                   tag="process", role=None, answers=(Good(description="It lives.", model=Health),)),
             Route(method="GET", path="/readyz", summary="whether all agents and switches are connected",
@@ -69,12 +72,10 @@ class ProcessResources:
 
     def get_index(self, call: Call) -> Response:
         """The page for whoever would rather have HTML than JSON, else the list (RFC 9110 section 12.5.1)."""
-        if self._page is not None:
-            offered = call.request.accept.acceptable_offers([JSON, HTML])
-            if offered and offered[0][0] == HTML:
-                response = raw_response(self._page, f"{HTML}; charset=utf-8")
-                response.headers["Vary"] = "Accept"
-                return response
+        if _prefers_html(call):
+            response = self._view.page()
+            response.headers["Vary"] = "Accept"
+            return response
         lines = [
             ResourceLine(
                 method=route.method, path=route.path, summary=route.summary,
@@ -84,6 +85,9 @@ class ProcessResources:
         ]
         index = Index(domain=self._domain_name, tokens_required=self._access.required, resources=lines)
         return model_response(index, headers={"Vary": "Accept"})
+
+    def _index_revision(self, call: Call) -> str:
+        return self._view.revision if _prefers_html(call) else f"{self._run_id}-index"
 
     def get_health(self, _: Call) -> Response:
         """Always."""
@@ -113,3 +117,8 @@ class ProcessResources:
         if kind is None:
             raise not_found("name", none_of("problem type", call.names["name"], PROBLEM_TYPES))
         return model_response(ProblemMeaning(type=kind.type, title=kind.title, status=kind.status, meaning=kind.meaning))
+
+
+def _prefers_html(call: Call) -> bool:
+    offered = call.request.accept.acceptable_offers([JSON, HTML])
+    return bool(offered) and offered[0][0] == HTML

@@ -64,7 +64,7 @@ class Route:
     """Besides those that come of its query, its body and its role."""
     request_headers: tuple[str, ...] = ()
     """Names of `apps.rest.openapi_parts.REQUEST_HEADERS`."""
-    revision: Callable[[], str] | None = None
+    revision: Callable[[Call], str] | None = None
     """Names the state that the answer shows: two answers to one URL with the same revision are the same octets."""
 
     def match(self, path: str) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ from tests.support.rest_world import RestWorld
 from topology import model
 
 READER, TRIGGER = "reader-token-0123456789", "trigger-token-0123456789"
-OPEN = ("/", "/healthz", "/readyz", "/openapi.json", "/problems/conflict")
+OPEN = ("/", "/healthz", "/readyz", "/openapi.json", "/problems/conflict", "/view/main.js")
 BODY = b'{"mn_id": "mn1", "new_mag": "mag2"}'
 
 
@@ -40,7 +40,7 @@ def start(rest: RestWorld, authorization: str | None) -> int:
 
 def test_without_a_token_only_what_is_open_to_everybody_is_answered(rest: RestWorld) -> None:
     for route in rest.api.routes:
-        path = route.path.replace("{name}", "conflict").replace("{", "").replace("}", "")
+        path = route.path.replace("{name}", "conflict").replace("{file}", "main.js").replace("{", "").replace("}", "")
         answer = rest.request(route.method, path)
         assert (answer.status == 401) == (path not in OPEN), route.path
         if answer.status == 401:

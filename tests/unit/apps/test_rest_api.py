@@ -299,30 +299,11 @@ def test_health_readiness_and_what_is_away(rest: RestWorld) -> None:
 
 
 def test_the_index_lists_every_route(rest: RestWorld) -> None:
-    index = rest.get("/", Accept="text/html").json  # nobody has a page for browsers here
+    index = rest.get("/", Accept="*/*").json
     listed = [(line["method"], line["path"], line["role"]) for line in index["resources"]]
     assert listed == [
         (route.method, route.path, None if route.role is None else route.role.value) for route in rest.api.routes
     ]
-
-
-@pytest.mark.parametrize(
-    ("accept", "html"),
-    [
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),  # what browsers send
-        ("*/*", False), ("application/json", False), ("application/json, text/html;q=0.5", False), ("image/png", False),
-    ],
-)
-def test_browsers_get_the_page_where_there_is_one(rest: RestWorld, accept: str, html: bool) -> None:
-    api = Api(
-        domain=rest.domain, core=rest.executor, switches=rest.executor, memory=rest.memory, ask_agents=rest.ask_agents,
-        metrics=Metrics(rest.executor.snapshot, dict, rest.executor),
-        events=rest.events, page=b"<!doctype html>",
-    )
-    rest.application = api.application
-    answer = rest.get("/", Accept=accept)
-    assert (answer.response.content_type == "text/html", answer.response.headers["Vary"]) == (html, "Accept")
-    assert answer.response.body == b"<!doctype html>" if html else answer.json["name"] == "castover"
 
 
 def test_every_problem_type_explains_itself(rest: RestWorld) -> None:
