@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,22 @@ class Reply:
             return json.loads(self.content)
         except ValueError as error:
             raise UnexpectedAnswer(f"{self.status}, and what follows is not JSON: {error}") from error
+
+
+class HangUp:
+    """Ends an answer without end, also under somebody who reads it in another thread."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        # http.client forgets it when the server says that it will close the connection.
+        self._socket = connection.sock
+
+    def close(self) -> None:
+        """Idempotent."""
+        # Closing alone would leave a reader waiting for octets that may not come for a long time.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
 
 
 class Connection:
@@ -90,11 +107,12 @@ class Connection:
             return _judged(response, content)
         raise AssertionError("unreachable")
 
-    def stream(self, path: str, headers: Mapping[str, str], timeout_s: float) -> tuple[http.client.HTTPResponse, Any]:
+    def stream(self, path: str, headers: Mapping[str, str], timeout_s: float) -> tuple[http.client.HTTPResponse, HangUp]:
         """An answer without end on a connection of its own, and what closes it. Raises Refused, Unreachable."""
         connection = self._open(timeout_s)
         try:
             connection.request("GET", self._base + path, headers={**self._authorization(), **headers})
+            hang_up = HangUp(connection)
             response = connection.getresponse()
             if response.status != 200:
                 _judged(response, response.read())
@@ -105,7 +123,7 @@ class Connection:
         except BaseException:
             connection.close()
             raise
-        return response, connection
+        return response, hang_up
 
     def _open(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._tls is None:

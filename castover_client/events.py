@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from castover_client.connection import Connection
+from castover_client.connection import Connection, HangUp
 from castover_client.errors import Unavailable, UnexpectedAnswer, Unreachable
 
 SILENCE_S = 40.0
@@ -40,7 +40,8 @@ class EventStream:
     """An iterator of events without end; a context manager that hangs up.
 
     `last_id` is where it stands: a stream that begins there later misses nothing. When the connection breaks it is opened
-    again from there, for up to `patience_s` without success; then Unreachable is raised.
+    again from there, for up to `patience_s` without success; then Unreachable is raised. `close`, which another thread may
+    call, ends the iteration.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class EventStream:
         self._clock = clock
         self._retry_s = RETRY_S
         self._response: http.client.HTTPResponse | None = None
-        self._connection: Any = None
+        self._hang_up_with: HangUp | None = None
+        self._closed = False
         self._open()
 
     def __enter__(self) -> EventStream:
@@ -70,7 +72,7 @@ class EventStream:
         return self
 
     def __next__(self) -> Event:
-        while True:
+        while not self._closed:
             if self._response is None:
                 self._reconnect()
             try:
@@ -85,18 +87,20 @@ class EventStream:
             event = self._event(block)
             if event is not None:
                 return event
+        raise StopIteration
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, for good."""
+        self._closed = True
         self._hang_up()
 
     def _open(self) -> None:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.last_id} if self.last_id else {})}
-        self._response, self._connection = self._source.stream(self._path, headers, SILENCE_S)
+        self._response, self._hang_up_with = self._source.stream(self._path, headers, SILENCE_S)
 
     def _reconnect(self) -> None:
         give_up_at = self._clock() + self._patience_s
-        while self._response is None:
+        while self._response is None and not self._closed:
             self._sleep(self._retry_s)
             try:
                 self._open()
@@ -105,9 +109,9 @@ class EventStream:
                     raise
 
     def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._response = self._connection = None
+        if self._hang_up_with is not None:
+            self._hang_up_with.close()
+        self._response = self._hang_up_with = None
 
     def _block(self) -> dict[str, str] | None:
         """The fields up to the next empty line; None at the end of the stream."""

@@ -80,6 +80,16 @@ def test_events_are_followed_and_chosen(server: Server, castover: Castover) -> N
         assert (event.name, event.fields["mn_id"], event.is_gap) == ("handover_requested", "mn1@example.net", False)
 
 
+def test_hanging_up_ends_a_reader_in_another_thread(castover: Castover) -> None:
+    events = castover.events()
+    heard: list[Event] = []
+    reader = threading.Thread(target=lambda: heard.extend(events))
+    reader.start()
+    events.close()
+    reader.join(5.0)
+    assert (reader.is_alive(), heard) == (False, [])
+
+
 def test_events_go_on_when_the_controller_was_away_with_a_gap_when_it_is_another(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         first = Server(listener.fileno())
