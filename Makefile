@@ -2,7 +2,7 @@
 # `make demo` and `make test` install what is missing first. Both need root: they build network namespaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test check lab-up lab-down clean
+.PHONY: help install demo view bench test check lab-up lab-down clean
 
 HANDOVERS ?= 20
 DEMO_OUTPUT ?= demo-output
@@ -16,6 +16,9 @@ install: ## Debian packages and .venv, whatever of them is missing
 
 demo: install ## build a lab, stream, hand over in both dialects, predictive and plain, report, clean up
 	./castover demo --dialect both --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json --logs $(DEMO_OUTPUT)/logs
+
+view: install ## keep a lab with a live stream for the live view in a browser: drag a mobile node, Ctrl-C ends
+	./castover view
 
 bench: ## handovers beside their alternatives, on a machine that does nothing else: table, JSON, picture
 	@tools/install.sh bench

@@ -23,9 +23,11 @@ try:
     from lab.config_cli import config
     from lab.demo_cli import demo
     from lab.handover_cli import handover
+    from lab.radio_cli import radio
     from lab.token_cli import token
     from lab.trace_cli import trace
     from lab.typed import castover_command
+    from lab.view_cli import view
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
     ours = ("apps", "bench", "castover_client", "controller", "lab", "southbound", "topology")
@@ -43,9 +45,11 @@ castover.add_command(bench)
 castover.add_command(config)
 castover.add_command(demo)
 castover.add_command(lab)
+lab.add_command(radio)
 castover.add_command(handover)
 castover.add_command(token)
 castover.add_command(trace)
+castover.add_command(view)
 
 if __name__ == "__main__":
     if _loading:

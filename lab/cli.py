@@ -102,6 +102,8 @@ def up(topology: Path, network_only: bool) -> None:
                 raise
     rest = built.state.rest_url
     console.print(f"lab [bold]{domain.name}[/] is up" + (f", REST on {rest}" if rest else ""))
+    if rest:
+        click.echo(f"with a stream, a radio and the live view in a browser: {typed('view')}")
     click.echo(f"see it: {typed('lab', 'status')}; end it: {typed('lab', 'down')}")
 
 

@@ -22,6 +22,7 @@ from lab.machine import describe_machine
 from lab.requirements import check_requirements
 from lab.state import write_json
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
+from lab.typed import typed
 
 _MODES = {**{mode: (mode,) for mode in MODES}, "both": (PREDICTIVE, PLAIN)}
 _DIALECTS = {"draft": ("draft",), "rfc": ("rfc",), "both": ("draft", "rfc")}
@@ -110,6 +111,7 @@ def demo(
     if any(result.completed < len(result.runs) for result in results):
         console.print("not every handover completed", style="red")
         sys.exit(3)
+    console.print(f"see it live, in a browser, and hand over by dragging: {typed('view')}", markup=False)
 
 
 def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:

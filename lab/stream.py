@@ -116,6 +116,11 @@ class MeasuredStream:
             sink_reports={name: self._report(name, process) for name, process in self._sinks.items()},
         )
 
+    def end(self) -> None:
+        """End source and sinks, and leave what they recorded where it is. Nothing when the stream was never started."""
+        programs = [*self._sinks.values(), *([] if self._source is None else [self._source])]
+        stop_processes(self._lab.domain.name, programs)
+
     def _program(self, node: str, name: str, command: list[str]) -> LabProcess:
         for kind in ("records", "report"):
             self._path(node, kind).unlink(missing_ok=True)

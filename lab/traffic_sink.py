@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from lab.sequence_account import SequenceAccount
 from lab.stream_format import PAYLOAD_HEADER, RECORDS_MAX, RecordList
 
 # linux/in6.h, asm-generic/socket.h: numbers that the socket module does not name.
@@ -49,6 +50,11 @@ class SinkStatus:
     """Datagrams that this program was too slow for: losses of the measurement, not of the network."""
     not_recorded: int = 0
     """Received after the records were full."""
+    missing: int = 0
+    """Sequence numbers between the first and the highest received that have not come, so far."""
+    duplicated: int = 0
+    reordered: int = 0
+    """Received after one with a higher number."""
 
 
 class TrafficSink:
@@ -57,6 +63,7 @@ class TrafficSink:
     def __init__(self, receiver: socket.socket, control: socket.socket | None, maximum: int = RECORDS_MAX) -> None:
         self.status = SinkStatus()
         self.records = RecordList(maximum)
+        self._account = SequenceAccount()
         self._receiver, self._control = receiver, control
         self._stopped = False
 
@@ -78,7 +85,7 @@ class TrafficSink:
                     self._answer(self._control)
         while self._take():
             pass
-        return self.status
+        return self._counted()
 
     def _take(self) -> int:
         """Take what is there, at most a batch of it; how many."""
@@ -105,13 +112,19 @@ class TrafficSink:
         self.status.received += 1
         self.status.last_sequence, self.status.last_time_ns = sequence, time_ns
         self.records.add(sequence, time_ns)
+        self._account.take(sequence)
         self.status.not_recorded = self.records.not_recorded
+
+    def _counted(self) -> SinkStatus:
+        account, status = self._account, self.status
+        status.missing, status.duplicated, status.reordered = account.missing, account.duplicated, account.reordered
+        return status
 
     def _answer(self, control: socket.socket) -> None:
         try:
             connection, _ = control.accept()
             with connection:
-                connection.sendall(json.dumps(asdict(self.status)).encode())
+                connection.sendall(json.dumps(asdict(self._counted())).encode())
         except OSError:
             return  # whoever asked has gone
 

@@ -18,7 +18,8 @@ export function linkRates(topology, switches) {
   for (const one of switches) {
     for (const stream of one.streams) {
       const group = groupOf(groups, stream);
-      const packets = stream.rate.packets_per_s;
+      // A group that was made a moment ago has been counted for too short a time; its older copies tell the same.
+      const packets = Math.max(stream.rate.packets_per_s, ...stream.copies.map((copy) => copy.rate.packets_per_s));
       if (stream.sender === "sources") {
         group.enters += packets;
         for (const source of sendersOf(topology, stream)) add(source, topology.lma.id, packets);
