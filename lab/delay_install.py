@@ -29,7 +29,7 @@ from lab.plan import Node
 from lab.processes import LabProcess, last_log_lines
 from lab.requirements import tool_search_path
 from lab.state import lab_folder, write_json
-from lab.switch_configuration import TRANSPORT_MTU
+from lab.switch_plan import TRANSPORT_MTU
 from lab.transport import TRANSPORT_NETWORK
 
 FORWARDER = "delay-forwarder"

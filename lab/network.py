@@ -33,7 +33,8 @@ from lab.processes import LabProcess, process_start_time, start_process
 from lab.requirements import check_requirements
 from lab.state import LabState, claim_lab_folder, lab_folder, load_state, remove_lab_folder, save_state
 from lab.switch import Switch
-from lab.switch_configuration import lma_configuration, mag_configuration
+from lab.switch_configuration import whole_switch
+from lab.switch_plan import lma_switch, mag_switch
 from lab.teardown import take_down
 from lab.transport import TRANSPORT_NETWORK, build_transport, ports
 from lab.typed import typed
@@ -215,9 +216,9 @@ def _build(
     say(f"starting {1 + len(mags)} switches")
     neighbours = transport_neighbours(domain)
     plans: list[tuple[Node, list[str], IPv6Address, IPv6Address]] = [
-        (lab.nodes[domain.lma.id], lma_configuration(domain), domain.lma.address, domain.lma.management_address),
+        (lab.nodes[domain.lma.id], whole_switch(lma_switch(domain)), domain.lma.address, domain.lma.management_address),
         *(
-            (lab.nodes[mag.id], mag_configuration(domain, mag), mag.address, mag.management_address)
+            (lab.nodes[mag.id], whole_switch(mag_switch(domain, mag)), mag.address, mag.management_address)
             for mag in domain.mags
         ),
     ]

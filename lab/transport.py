@@ -15,7 +15,7 @@ from lab import links
 from lab.links import VethPair
 from lab.namespaces import run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node
-from lab.switch_configuration import TRANSPORT_MTU
+from lab.switch_plan import TRANSPORT_MTU
 from topology.model import LMA_SOURCE_PORT
 
 TRANSPORT_NETWORK = "transport"

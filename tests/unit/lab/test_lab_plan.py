@@ -15,7 +15,8 @@ from lab.errors import LabError
 from lab.plan import home_addresses, interface_identifier, plan_nodes, switch_mac, transport_neighbours
 from lab.processes import LabProcess
 from lab.programs import open_rest_socket
-from lab.switch_configuration import lma_configuration, mag_configuration
+from lab.switch_configuration import whole_switch
+from lab.switch_plan import lma_switch, mag_switch
 from topology.model import Controller, Domain, Lma, Mag, MobileNode, Source
 
 MN1 = MobileNode(
@@ -94,15 +95,15 @@ def test_every_switch_knows_every_other() -> None:
 
 
 def test_the_lma_has_both_bridges_under_the_controller() -> None:
-    words = lma_configuration(DOMAIN)
+    words = whole_switch(lma_switch(DOMAIN))
     target = "tcp:[fd00:ca57::1]:6653"
     assert [words[at - 1] for at, word in enumerate(words) if word == target] == ["br-phy", "br-int"]
     assert "other_config:datapath-id=0000000000000abc" in words
-    assert 'options:remote_ip="flow"' in words
+    assert 'options:remote_ip=flow' in words
 
 
 def test_a_mag_has_its_ports_and_one_bridge_under_the_controller() -> None:
-    words = mag_configuration(DOMAIN, DOMAIN.mags[0])
+    words = whole_switch(mag_switch(DOMAIN, DOMAIN.mags[0]))
     assert [words[at + 2] for at, word in enumerate(words) if word == "add-port"] == [
         "phy0", "lma0", "mag0", "hob0", "mn1",
     ]
