@@ -23,7 +23,7 @@ from lab.delay_forwarder import ask_delay_status
 from lab.delay_plan import DelayedPath
 from lab.errors import LabError
 from lab.links import VethPair
-from lab.namespaces import run_inside
+from lab.namespaces import namespace_path, run_inside
 from lab.packet_filter import INSTRUCTIONS_MAX, as_text, pair_filter
 from lab.plan import Node
 from lab.processes import LabProcess, last_log_lines
@@ -95,7 +95,7 @@ def await_forwarder(lab_name: str, forwarder: LabProcess, check: Callable[[], No
 
 def _add_own_port(netlink: IPRoute, transport: Node) -> None:
     links.add_veth(netlink, VethPair(
-        name=_BRIDGE_PORT, peer_name=_FORWARDER_PORT, peer_namespace=transport.namespace, number=_NUMBER,
+        name=_BRIDGE_PORT, peer_name=_FORWARDER_PORT, peer_namespace=namespace_path(transport.namespace), number=_NUMBER,
         mtu=TRANSPORT_MTU,
     ))
     index = links.interface_index(_BRIDGE_PORT)

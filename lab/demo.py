@@ -6,33 +6,23 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.capture import start_captures, stop_captures
+from lab.demo_measurement import Say, await_bindings, measure_mode
 from lab.demo_modes import MODES
-from lab.demo_result import RunResult, accounts_of
-from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
-from lab.demo_settings import PORT, Cast, DemoSettings, choose_cast, write_demo_topology
+from lab.demo_result import RunResult
+from lab.demo_settings import Cast, DemoSettings, choose_cast, write_demo_topology
 from lab.errors import LabError
 from lab.interruption import deferred_signals
 from lab.inventory import labs_on_record
-from lab.leftovers import look_for_leftovers
 from lab.network import Lab, running_lab
 from lab.processes import last_log_lines, recorded_processes
 from lab.programs import start_programs
 from lab.rest_client import RestClient
-from lab.stream import MeasuredStream, StreamSettings
 from lab.teardown import take_down
 from topology.load import load_topology
-
-_READY_TIMEOUT_S = 30.0
-_RECEPTION_TIMEOUT_S = 30.0
-_LEFTOVERS_TIMEOUT_S = 5.0
-_POLL_S = 0.05
-
-Say = Callable[[str], None]
 
 
 def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], None]) -> None:
@@ -51,7 +41,8 @@ def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], N
             with running_lab(domain, topology=topology, attach=False, say=phase) as lab, _logs_kept(lab, settings.logs):
                 start_programs(lab, topology, phase)
                 with RestClient(lab.state.rest_url) as client:
-                    _attach(lab, client, cast, phase)
+                    lab.attach_mobile_nodes()
+                    await_bindings(client, cast, phase)
                     for mode in modes:
                         result = _run(lab, client, cast, settings, dialect, mode, phase)
                         if result.completed < len(result.runs) or result.leftovers:
@@ -77,52 +68,19 @@ def _labs(settings: DemoSettings) -> list[tuple[str, str | None, list[str]]]:
     return [(dialect, attach_mode, names) for dialect in settings.dialects for attach_mode, names in modes.items()]
 
 
-def _attach(lab: Lab, client: RestClient, cast: Cast, say: Say) -> None:
-    lab.attach_mobile_nodes()
-    say("waiting for the bindings")
-    wanted = {node.id: node.attached_to for node in (cast.mover, *cast.others)}
-    await_ready(client, wanted, _READY_TIMEOUT_S)
-
-
 def _run(
     lab: Lab, client: RestClient, cast: Cast, settings: DemoSettings, dialect: str, mode: str, say: Say
 ) -> RunResult:
-    say(f"{mode}: starting source and sinks")
-    names = [node.name for node in (cast.mover, *cast.others)]
+    """One run, captured where captures are wanted."""
     captures = []
     if settings.pcap is not None:
+        names = [node.name for node in (cast.mover, *cast.others)]
         captures = start_captures(lab, settings.pcap / f"{dialect}-{mode}", names)
-    stream = MeasuredStream(lab, StreamSettings(
-        source=cast.source, group=cast.group, port=PORT, rate_pps=settings.rate_pps, size=settings.size,
-    ), names)
-    stream.start()
-    for name in names:
-        stream.await_reception(name, max(2, round(settings.rate_pps * SETTLE_S)), _RECEPTION_TIMEOUT_S)
-    stage = Stage(lab=lab, client=client, stream=stream, cast=cast, settings=settings)
-    start_ns = time.time_ns()
-    runs = run_handovers(stage, mode, lambda number, of: say(f"{mode}: handover {number} of {of}"))
-    say(f"{mode}: looking for leftovers")
-    leftovers = _settled_leftovers(lab, client)
-    end_ns = time.time_ns()
-    say(f"{mode}: counting")
-    records = stream.stop()
-    for result in stop_captures(lab, captures):
-        if result.dropped:
-            say(f"{mode}: the capture {result.file.name} lacks {result.dropped} packets")
-    return RunResult(
-        dialect=dialect, mode=mode, rate_pps=settings.rate_pps, gap_ms=settings.gap_ms, mover=cast.mover.id,
-        runs=runs, accounts=accounts_of(records, runs, start_ns, end_ns), records=records, leftovers=leftovers,
-    )
-
-
-def _settled_leftovers(lab: Lab, client: RestClient) -> list[str]:
-    """What is left over when everything that was under way has had its time."""
-    deadline = time.monotonic() + _LEFTOVERS_TIMEOUT_S
-    while True:
-        leftovers = look_for_leftovers(lab, client)
-        if not leftovers or time.monotonic() > deadline:
-            return leftovers
-        time.sleep(_POLL_S)
+    result = measure_mode(lab, client, cast, settings, dialect, mode, say)
+    for captured in stop_captures(lab, captures):
+        if captured.dropped:
+            say(f"{mode}: the capture {captured.file.name} lacks {captured.dropped} packets")
+    return result
 
 
 @contextlib.contextmanager

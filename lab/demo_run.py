@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,10 +12,8 @@ from typing import Any
 from lab.demo_modes import MODES
 from lab.demo_settings import Cast, DemoSettings
 from lab.errors import LabError
-from lab.mobile_node import MobileNodeHost, Move
-from lab.namespaces import run_inside
-from lab.network import Lab
-from lab.processes import REPOSITORY
+from lab.ground import Ground, MovableNode
+from lab.mobile_node import Move
 from lab.rest_client import (
     ENDED,
     MAY_LEAVE,
@@ -65,7 +62,7 @@ class HandoverRun:
 class Stage:
     """What a run happens on: a lab that is up, its controller, a stream that all sinks receive."""
 
-    lab: Lab
+    lab: Ground
     client: RestClient
     stream: MeasuredStream
     cast: Cast
@@ -95,7 +92,7 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
     return runs
 
 
-def _announced(stage: Stage, host: MobileNodeHost, run: HandoverRun, mode: str) -> None:
+def _announced(stage: Stage, host: MovableNode, run: HandoverRun, mode: str) -> None:
     try:
         run.handover_id = _trigger(stage, run, mode)
         time.sleep(_POLL_S)  # it takes some ms, and a question would be answered by those who are busy with it
@@ -138,12 +135,7 @@ def _trigger(stage: Stage, run: HandoverRun, mode: str) -> str:
         return start_handover(stage.client, mover.id, run.new_mag, mode)
     known = set(_handovers(stage))
     send = [sys.executable, "-m", "lab.ho_initiate", "--mn-id", mover.id, "--new-mag", run.new_mag]
-    namespace = stage.lab.node(mover.name).namespace
-    done = run_inside(namespace, lambda: subprocess.run(
-        send, cwd=REPOSITORY, capture_output=True, text=True, timeout=10, check=False,
-    ))
-    if done.returncode != 0:
-        raise LabError(done.stderr.strip() or "HO-Initiate could not be sent")
+    stage.lab.run_on(mover.name, send)
     return _await_new_handover(stage, known, f"{mover.id} has sent HO-Initiate")
 
 
@@ -163,7 +155,7 @@ def _handovers(stage: Stage) -> list[str]:
     return [str(handover["id"]) for handover in found if handover["mn_id"] == stage.cast.mover.id]
 
 
-def _unannounced(stage: Stage, host: MobileNodeHost, run: HandoverRun, *, followed: bool) -> None:
+def _unannounced(stage: Stage, host: MovableNode, run: HandoverRun, *, followed: bool) -> None:
     known = set(_handovers(stage)) if followed else set()
     run.requested_ns = time.time_ns()
     move = host.move(run.new_mag, stage.settings.gap_ms)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
-from lab.network import Lab
+from lab.ground import Ground
 from lab.rest_client import RestClient, items
 from southbound.openflow.rules import COOKIE, OWNED_GROUP_BIT
 from topology.model import INTEGRATION_BRIDGE, MAG_BUFFER_PORT, MAG_MAG_PORT, Domain
@@ -91,7 +91,7 @@ def find_leftovers(
     return found
 
 
-def look_for_leftovers(lab: Lab, client: RestClient) -> list[str]:
+def look_for_leftovers(lab: Ground, client: RestClient) -> list[str]:
     """The same in a running lab. Raises LabError."""
     contents = {}
     for name in lab.switch_names():

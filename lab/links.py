@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
+from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from lab.namespaces import namespace_path, write_setting
+from lab.namespaces import write_setting
 
 _IFA_F_NODAD = 0x02
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8914, 0x8946
-_ETHTOOL_STXCSUM = 0x17
+_ETHTOOL_GTXCSUM, _ETHTOOL_STXCSUM = 0x16, 0x17
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _FIRST_INDEX = 1000
+_IN6_ADDR_GEN_MODE_NONE = 1
 _BR_STATE_FORWARDING = 3
 
 
@@ -28,7 +31,8 @@ class VethPair:
 
     name: str
     peer_name: str
-    peer_namespace: str
+    peer_namespace: Path
+    """A file that is that namespace: where it is bound, or /proc/self/fd/N."""
     number: int
     """Distinct per veth of this namespace; gives this end its interface index."""
     mtu: int = 1500
@@ -43,7 +47,7 @@ def add_veth(netlink: IPRoute, pair: VethPair) -> None:
     """
     netlink.link(
         "add", kind="veth", ifname=pair.name, index=_FIRST_INDEX + pair.number, mtu=pair.mtu,
-        peer={"ifname": pair.peer_name, "mtu": pair.mtu, "net_ns_fd": str(namespace_path(pair.peer_namespace))},
+        peer={"ifname": pair.peer_name, "mtu": pair.mtu, "net_ns_fd": str(pair.peer_namespace)},
     )
 
 
@@ -81,8 +85,20 @@ def add_default_route(netlink: IPRoute, name: str) -> None:
 
 
 def disable_ipv6(name: str) -> None:
-    """Keep the kernel's own IPv6 stack off an interface: it must neither answer nor speak there."""
-    write_setting(f"ipv6/conf/{name}/disable_ipv6", 1)
+    """Keep the kernel's own IPv6 stack off an interface: it must neither answer nor speak there.
+
+    In a container, where /proc/sys cannot be written, the interface gets no link-local address instead: what has no
+    address sends nothing, and answers to nobody.
+    """
+    try:
+        write_setting(f"ipv6/conf/{name}/disable_ipv6", 1)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        with IPRoute() as netlink:
+            netlink.link("set", index=interface_index(name), IFLA_AF_SPEC={
+                "attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _IN6_ADDR_GEN_MODE_NONE)]})],
+            })
 
 
 def disable_transmit_checksum_offload(control: socket.socket, *names: str) -> None:
@@ -91,6 +107,16 @@ def disable_transmit_checksum_offload(control: socket.socket, *names: str) -> No
         value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_STXCSUM, 0), 8)
         request = struct.pack("16sP16x", name.encode("ascii"), ctypes.addressof(value))
         fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
+def checksums_transmitted(control: socket.socket, name: str) -> bool:
+    """Whether the kernel leaves checksums to the interface."""
+    value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_GTXCSUM, 0), 8)
+    try:
+        fcntl.ioctl(control, _SIOCETHTOOL, struct.pack("16sP16x", name.encode("ascii"), ctypes.addressof(value)))
+    except OSError:
+        return False  # an interface without this setting writes them itself
+    return bool(struct.unpack("II", value.raw)[1])
 
 
 def set_up(control: socket.socket, name: str, up: bool) -> None:

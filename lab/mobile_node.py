@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
 from lab import links
 from lab.errors import LabError
 from lab.links import VethPair
-from lab.namespaces import run_inside
+from lab.namespaces import namespace_path, run_inside
 from lab.plan import RADIO_BRIDGE, Node, home_addresses
 from topology.model import MobileNode
 
@@ -67,33 +70,50 @@ def build_mobile_node(node: Node, mobile_node: MobileNode, mags: tuple[Node, ...
     """Build the host with its link to every MAG, all of them down."""
 
     def build() -> None:
-        mac = mobile_node.link_layer_id.hex(":")
-        with links.control_socket() as control, IPRoute() as netlink:
-            radio = links.add_bridge(netlink, RADIO_BRIDGE, address=mac)
-            for number, mag in enumerate(mags, start=1):
-                links.add_veth(netlink, VethPair(
-                    name=mag.name, peer_name=mobile_node.access_port(), peer_namespace=mag.namespace, number=number,
-                ))
-                # The veth is the radio, not an interface of the host: it must not speak IPv6 with a MAC of its own.
-                links.disable_ipv6(mag.name)
-                links.disable_transmit_checksum_offload(control, mag.name)
-                netlink.link("set", index=links.interface_index(mag.name), master=radio)
-            links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
-            links.bring_up(netlink, "lo", RADIO_BRIDGE)
-            for address in home_addresses(mobile_node):
-                links.add_address(netlink, RADIO_BRIDGE, address)
-            links.add_default_route(netlink, RADIO_BRIDGE)
+        build_radio(mobile_node)
+        for number, mag in enumerate(mags, start=1):
+            plug_in(mag.name, number, mobile_node.access_port(), namespace_path(mag.namespace))
 
     run_inside(node.namespace, build)
 
 
-class MobileNodeHost:
-    """Handle on a mobile node that is built; close it, or use it as a context manager."""
+def build_radio(mobile_node: MobileNode) -> None:
+    """Make the calling thread's namespace the mobile node's host: wlan0 with its addresses, in reach of no MAG."""
+    with links.control_socket() as control, IPRoute() as netlink:
+        links.add_bridge(netlink, RADIO_BRIDGE, address=mobile_node.link_layer_id.hex(":"))
+        links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
+        links.bring_up(netlink, "lo", RADIO_BRIDGE)
+        for address in home_addresses(mobile_node):
+            links.add_address(netlink, RADIO_BRIDGE, address)
+        links.add_default_route(netlink, RADIO_BRIDGE)
 
-    def __init__(self, node: Node, mags: tuple[str, ...]) -> None:
+
+def plug_in(mag: str, number: int, access_port: str, namespace: Path) -> None:
+    """Give wlan0 a link to a MAG, down: its other end is `access_port` in the MAG's namespace.
+
+    `number` is another one for each MAG. The caller needs CAP_NET_ADMIN over both namespaces, and to enter none.
+    """
+    with links.control_socket() as control, IPRoute() as netlink:
+        links.add_veth(netlink, VethPair(name=mag, peer_name=access_port, peer_namespace=namespace, number=number))
+        # The veth is the radio, not an interface of the host: it must not speak IPv6 with a MAC of its own.
+        links.disable_ipv6(mag)
+        links.disable_transmit_checksum_offload(control, mag)
+        netlink.link("set", index=links.interface_index(mag), master=links.interface_index(RADIO_BRIDGE))
+
+
+class MobileNodeHost:
+    """Handle on a mobile node that is built; close it, or use it as a context manager.
+
+    `inside` carries out a job where the node's interfaces are; by default in the node's namespace.
+    """
+
+    def __init__(
+        self, node: Node, mags: tuple[str, ...], inside: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> None:
         self.node = node
         self._mags = mags
-        self._control: socket.socket = run_inside(node.namespace, links.control_socket)
+        self._inside = inside or (lambda job: run_inside(node.namespace, job))
+        self._control: socket.socket = self._inside(links.control_socket)
 
     def __enter__(self) -> MobileNodeHost:
         return self
@@ -111,7 +131,7 @@ class MobileNodeHost:
 
     def receives(self, mag: str) -> bool:
         """Whether frames from this MAG reach wlan0 now: the port is up and the bridge forwards from it."""
-        state = run_inside(self.node.namespace, lambda: links.bridge_port_forwards(mag))
+        state = bool(self._inside(lambda: links.bridge_port_forwards(mag)))
         return links.is_running(self._control, mag) and state
 
     def detach(self) -> Move:

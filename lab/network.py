@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -26,10 +27,10 @@ from lab.hosts import (
 )
 from lab.interruption import Interruption, deferred_signals
 from lab.mobile_node import MobileNodeHost, build_mobile_node
-from lab.namespaces import create_namespace, namespace_exists
+from lab.namespaces import create_namespace, namespace_exists, run_inside
 from lab.neighbours import KEEPER, fill, write_neighbours
 from lab.plan import CONTROLLER_NODE, TRANSPORT_NODE, Node, plan_nodes, switch_macs, transport_neighbours
-from lab.processes import LabProcess, process_start_time, start_process
+from lab.processes import REPOSITORY, LabProcess, process_start_time, start_process, stop_processes
 from lab.requirements import check_requirements
 from lab.state import LabState, claim_lab_folder, lab_folder, load_state, remove_lab_folder, save_state
 from lab.switch import Switch
@@ -42,6 +43,7 @@ from topology.model import TRANSPORT_BRIDGE, Domain
 
 Say = Callable[[str], None]
 _POLL_S = 0.05
+_SHORT_PROGRAM_S = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,22 @@ class Lab:
         extra = Switch(self.domain.name, where).environment if where.kind in ("lma", "mag") else {}
         name = name or Path(argv[0]).name
         return start_process(self.domain.name, where, name, argv, env={**extra, **(env or {})}, pass_fds=pass_fds)
+
+    def stop(self, programs: Iterable[LabProcess]) -> None:
+        """End programs that `start_process` gave; returns when they have ended."""
+        stop_processes(self.domain.name, programs)
+
+    def run_on(self, node: str, argv: Sequence[str]) -> str:
+        """Run a short program inside a node's namespace; what it prints. LabError with what it says when it fails."""
+        try:
+            done: subprocess.CompletedProcess[str] = run_inside(self.node(node).namespace, lambda: subprocess.run(
+                argv, cwd=REPOSITORY, capture_output=True, text=True, timeout=_SHORT_PROGRAM_S, check=False,
+            ))
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{argv[0]} on {node} did not end within {_SHORT_PROGRAM_S} s") from None
+        if done.returncode != 0:
+            raise LabError(done.stderr.strip() or f"{argv[0]} on {node} failed with exit code {done.returncode}")
+        return done.stdout
 
 
 def build_lab(

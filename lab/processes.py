@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lab.errors import LabError
 from lab.namespaces import run_inside
@@ -50,6 +51,11 @@ class LabProcess:
         if child is not None:
             child.poll()
         return process_start_time(self.pid) == self.start_time
+
+
+class _Logged(Protocol):
+    @property
+    def log(self) -> str: ...
 
 
 NETWORK_ELEMENTS = frozenset({"ovs-vswitchd", "ovsdb-server", "controller", "agent"})
@@ -135,7 +141,7 @@ def end_processes(pids: Iterable[int]) -> None:
             time.sleep(_POLL_S)
 
 
-def last_log_lines(process: LabProcess, count: int = 5) -> str:
+def last_log_lines(process: _Logged, count: int = 5) -> str:
     """The end of a process's log, for an error message."""
     try:
         lines = Path(process.log).read_text(encoding="utf-8", errors="replace").splitlines()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.network import Lab
-from lab.processes import LabProcess, last_log_lines, stop_processes
+from lab.ground import Ground, Program
+from lab.processes import last_log_lines
 from lab.stream_format import Record, StreamFormatError, decode_records
 from lab.traffic_sink import SinkStatus, ask_status
 
@@ -53,17 +53,15 @@ class StreamRecords:
 class MeasuredStream:
     """Source and sinks of one stream, started by `start`, ended by `stop`. The lab's own teardown ends them, too."""
 
-    def __init__(self, lab: Lab, settings: StreamSettings, mobile_nodes: Iterable[str]) -> None:
+    def __init__(self, lab: Ground, settings: StreamSettings, mobile_nodes: Iterable[str]) -> None:
         self.settings = settings
         self._lab = lab
-        self._folder = lab.folder / "stream"
-        self._sinks: dict[str, LabProcess] = {}
-        self._source: LabProcess | None = None
+        self._sinks: dict[str, Program] = {}
+        self._source: Program | None = None
         self._mobile_nodes = tuple(mobile_nodes)
 
     def start(self, check: Callable[[], None] = lambda: None) -> None:
         """Start the sinks, then the source; returns when all of them run. Raises LabError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         where = [str(self.settings.group), str(self.settings.port)]
         only = [] if self.settings.from_source is None else ["--source", str(self.settings.from_source)]
         for name in self._mobile_nodes:
@@ -100,7 +98,7 @@ class MeasuredStream:
         """End the source, let arrive what is on the way, end the sinks, read the records. Raises LabError."""
         if self._source is None:
             raise LabError("the stream was never started")
-        stop_processes(self._lab.domain.name, [self._source])
+        self._lab.stop([self._source])
         deadline = time.monotonic() + _DRAIN_TIMEOUT_S
         counts, quiet_since = self._counts(), time.monotonic()
         while time.monotonic() < min(quiet_since + _QUIET_S, deadline):
@@ -108,7 +106,7 @@ class MeasuredStream:
             time.sleep(_POLL_S)
             if (now := self._counts()) != counts:
                 counts, quiet_since = now, time.monotonic()
-        stop_processes(self._lab.domain.name, self._sinks.values())
+        self._lab.stop(self._sinks.values())
         return StreamRecords(
             sent=self._records(self.settings.source, self._source),
             received={name: self._records(name, process) for name, process in self._sinks.items()},
@@ -118,17 +116,17 @@ class MeasuredStream:
 
     def end(self) -> None:
         """End source and sinks, and leave what they recorded where it is. Nothing when the stream was never started."""
-        programs = [*self._sinks.values(), *([] if self._source is None else [self._source])]
-        stop_processes(self._lab.domain.name, programs)
+        self._lab.stop([*self._sinks.values(), *([] if self._source is None else [self._source])])
 
-    def _program(self, node: str, name: str, command: list[str]) -> LabProcess:
+    def _program(self, node: str, name: str, command: list[str]) -> Program:
+        self._path(node, "records").parent.mkdir(parents=True, exist_ok=True)
         for kind in ("records", "report"):
             self._path(node, kind).unlink(missing_ok=True)
             command += [f"--{kind}", str(self._path(node, kind))]
         return self._lab.start_process(node, command, name=name)
 
     def _path(self, node: str, kind: str) -> Path:
-        return self._folder / f"{node}.{kind}"
+        return self._lab.folder / node / "stream" / kind
 
     def _answers(self, mobile_node: str) -> bool:
         if not self._sinks[mobile_node].alive:
@@ -154,13 +152,13 @@ class MeasuredStream:
                 raise LabError(f"waited {timeout_s:g} s in vain for {what}")
             time.sleep(_POLL_S)
 
-    def _records(self, node: str, process: LabProcess) -> list[Record]:
+    def _records(self, node: str, process: Program) -> list[Record]:
         try:
             return decode_records(self._path(node, "records").read_bytes())
         except (FileNotFoundError, StreamFormatError) as error:
             raise LabError(f"{process.name} on {node} left no records: {last_log_lines(process) or error}") from error
 
-    def _report(self, node: str, process: LabProcess) -> dict[str, Any]:
+    def _report(self, node: str, process: Program) -> dict[str, Any]:
         try:
             report: dict[str, Any] = json.loads(self._path(node, "report").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError) as error:

@@ -13,7 +13,7 @@ from pyroute2 import IPRoute
 
 from lab import links
 from lab.links import VethPair
-from lab.namespaces import run_inside, write_setting
+from lab.namespaces import namespace_path, run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node
 from lab.switch_plan import TRANSPORT_MTU
 from topology.model import LMA_SOURCE_PORT
@@ -77,8 +77,8 @@ def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
             }
             for port in ports(nodes):
                 links.add_veth(netlink, VethPair(
-                    name=port.name, peer_name=port.interface, peer_namespace=port.node.namespace, number=port.number,
-                    mtu=port.mtu,
+                    name=port.name, peer_name=port.interface, peer_namespace=namespace_path(port.node.namespace),
+                    number=port.number, mtu=port.mtu,
                 ))
                 netlink.link(
                     "set", index=links.interface_index(port.name), master=bridges[port.network], state="up",

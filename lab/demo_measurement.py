@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of the demo on a domain that is up, counted: stream, handovers, leftovers, accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lab.demo_result import RunResult, accounts_of
+from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
+from lab.demo_settings import PORT, Cast, DemoSettings
+from lab.ground import Ground
+from lab.leftovers import look_for_leftovers
+from lab.rest_client import RestClient
+from lab.stream import MeasuredStream, StreamSettings
+
+_READY_TIMEOUT_S = 30.0
+_RECEPTION_TIMEOUT_S = 30.0
+_LEFTOVERS_TIMEOUT_S = 5.0
+_POLL_S = 0.05
+
+Say = Callable[[str], None]
+
+
+def await_bindings(client: RestClient, cast: Cast, say: Say) -> None:
+    """Wait until everybody of the cast is bound where topology.yaml attaches it. Raises LabError."""
+    say("waiting for the bindings")
+    wanted = {node.id: node.attached_to for node in (cast.mover, *cast.others)}
+    await_ready(client, wanted, _READY_TIMEOUT_S)
+
+
+def measure_mode(
+    ground: Ground, client: RestClient, cast: Cast, settings: DemoSettings, dialect: str, mode: str, say: Say
+) -> RunResult:
+    """Start source and sinks, move back and forth in this mode, count. Raises LabError when it cannot go on."""
+    say(f"{mode}: starting source and sinks")
+    names = [node.name for node in (cast.mover, *cast.others)]
+    stream = MeasuredStream(ground, StreamSettings(
+        source=cast.source, group=cast.group, port=PORT, rate_pps=settings.rate_pps, size=settings.size,
+    ), names)
+    stream.start()
+    for name in names:
+        stream.await_reception(name, max(2, round(settings.rate_pps * SETTLE_S)), _RECEPTION_TIMEOUT_S)
+    stage = Stage(lab=ground, client=client, stream=stream, cast=cast, settings=settings)
+    start_ns = time.time_ns()
+    runs = run_handovers(stage, mode, lambda number, of: say(f"{mode}: handover {number} of {of}"))
+    say(f"{mode}: looking for leftovers")
+    leftovers = _settled_leftovers(ground, client)
+    end_ns = time.time_ns()
+    say(f"{mode}: counting")
+    records = stream.stop()
+    return RunResult(
+        dialect=dialect, mode=mode, rate_pps=settings.rate_pps, gap_ms=settings.gap_ms, mover=cast.mover.id,
+        runs=runs, accounts=accounts_of(records, runs, start_ns, end_ns), records=records, leftovers=leftovers,
+    )
+
+
+def _settled_leftovers(ground: Ground, client: RestClient) -> list[str]:
+    """What is left over when everything that was under way has had its time."""
+    deadline = time.monotonic() + _LEFTOVERS_TIMEOUT_S
+    while True:
+        leftovers = look_for_leftovers(ground, client)
+        if not leftovers or time.monotonic() > deadline:
+            return leftovers
+        time.sleep(_POLL_S)
