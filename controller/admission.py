@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from controller import agent_calls
 from controller.commands import (
-    CallAgent,
     HandoverAccepted,
     HandoverRefused,
     RecordEvent,
@@ -12,9 +12,11 @@ from controller.commands import (
 from controller.events import HandoverRequested
 from controller.handover import CANCELLABLE, Handover, HandoverState
 from controller.multicast import Memberships
-from controller.reaction import AGENT_CALL_TIMEOUT_S, Reaction, facts_of
+from controller.reaction import Reaction, facts_of
 from controller.state import LmaState
-from southbound.rpc import methods
+
+HANDOVERS_PER_MOBILE_NODE = 8
+"""Under way at once: those by which it has come, which may still feed the last, and those to where it may go next."""
 
 
 def handover_requested(state: LmaState, event: HandoverRequested, now: float) -> Reaction:
@@ -23,7 +25,7 @@ def handover_requested(state: LmaState, event: HandoverRequested, now: float) ->
     profile = state.policy.find(event.mn_id)
     if refusal is not None or profile is None:
         return Reaction([refusal or HandoverRefused(status=404, field="mn_id", reason="unknown mobile node")])
-    previous = state.cache.serving_mag(profile.id) or ""
+    previous = _present_mag(state, profile.id) or ""
     handover = new_handover(
         state, event.handover_id, profile.id, previous, event.new_mag, "rest", HandoverState.REQUESTED, now
     )
@@ -32,14 +34,7 @@ def handover_requested(state: LmaState, event: HandoverRequested, now: float) ->
         [
             HandoverAccepted(handover_id=event.handover_id),
             RecordEvent(name="handover_requested", fields=facts_of(handover)),
-            CallAgent(
-                mag_id=previous,
-                token=f"{methods.StartHandover.method} {event.handover_id}",
-                call=methods.StartHandover(
-                    handover_id=event.handover_id, mn_id=profile.id, new_mag=event.new_mag, mode=event.mode
-                ),
-                timeout_s=AGENT_CALL_TIMEOUT_S,
-            ),
+            agent_calls.start(handover),
         ]
     )
 
@@ -52,18 +47,12 @@ def cancel_requested(state: LmaState, handover_id: str) -> Reaction:
     if handover.state not in CANCELLABLE or state.listeners.is_attached(handover.new_mag, handover.mn_id):
         reason = f"the handover is {handover.state.value}; only one whose mobile node has not arrived can be cancelled"
         return Reaction([HandoverRefused(status=409, field="handover_id", reason=reason)])
-    call = methods.CancelHandover(handover_id=handover_id, mn_id=handover.mn_id)
-    return Reaction(
-        [
-            HandoverAccepted(handover_id=handover_id),
-            CallAgent(
-                mag_id=handover.previous_mag,
-                token=f"{call.method} {handover_id}",
-                call=call,
-                timeout_s=AGENT_CALL_TIMEOUT_S,
-            ),
-        ]
-    )
+    return Reaction([HandoverAccepted(handover_id=handover_id), agent_calls.cancel(handover)])
+
+
+def _present_mag(state: LmaState, mn_id: str) -> str | None:
+    """Where the MN is: on a link, whose PBU may still be under way; else where it is bound."""
+    return state.listeners.attached_at(mn_id) or state.cache.serving_mag(mn_id)
 
 
 def _refusal(state: LmaState, mn_id: str, new_mag: str) -> HandoverRefused | None:
@@ -75,15 +64,14 @@ def _refusal(state: LmaState, mn_id: str, new_mag: str) -> HandoverRefused | Non
         return HandoverRefused(status=404, field="new_mag", reason=f"no MAG {new_mag!r}; there are: {allowed}")
     if not state.policy.may_register(profile.id, new_mag):
         return HandoverRefused(status=422, field="new_mag", reason=f"{new_mag} may not register {profile.id}")
-    running = state.handovers.under_way(profile.id)
-    if running is not None:
-        reason = f"handover {running.handover_id} of {profile.id} is under way ({running.state.value})"
-        return HandoverRefused(status=409, field="mn_id", reason=reason)
-    previous = state.cache.serving_mag(profile.id)
+    previous = _present_mag(state, profile.id)
     if previous is None:
         return HandoverRefused(status=409, field="mn_id", reason=f"{profile.id} is not registered at any MAG")
     if previous == new_mag:
         return HandoverRefused(status=422, field="new_mag", reason=f"{profile.id} is at {new_mag} already")
+    conflict = _conflict(state, profile.id, previous, new_mag)
+    if conflict is not None:
+        return conflict
     for mag_id in (previous, new_mag):
         if mag_id not in state.agents:
             return HandoverRefused(status=503, field="new_mag" if mag_id == new_mag else "mn_id",
@@ -91,6 +79,23 @@ def _refusal(state: LmaState, mn_id: str, new_mag: str) -> HandoverRefused | Non
         if not state.switches.is_connected(mag_id):
             return HandoverRefused(status=503, field="new_mag" if mag_id == new_mag else "mn_id",
                                    reason=f"the switch of {mag_id} is not connected")
+    return None
+
+
+def _conflict(state: LmaState, mn_id: str, previous: str, new_mag: str) -> HandoverRefused | None:
+    """What is under way already: to that MAG, in too many directions, or too many in all."""
+    under_way = state.handovers.under_way(mn_id)
+    for running in under_way:
+        if (running.previous_mag, running.new_mag) == (previous, new_mag) and running.state in CANCELLABLE:
+            reason = f"handover {running.handover_id} of {mn_id} to {new_mag} is under way ({running.state.value})"
+            return HandoverRefused(status=409, field="mn_id", reason=reason)
+    if len(under_way) >= HANDOVERS_PER_MOBILE_NODE:
+        reason = f"{len(under_way)} handovers of {mn_id} are under way; allowed: {HANDOVERS_PER_MOBILE_NODE}"
+        return HandoverRefused(status=409, field="mn_id", reason=reason)
+    limit = state.domain.limits.handovers_at_once
+    if len(state.handovers.open()) >= limit:
+        reason = f"{limit} handovers are under way; allowed (limits.handovers_at_once): {limit}"
+        return HandoverRefused(status=503, field="", reason=reason)
     return None
 
 
@@ -113,9 +118,10 @@ def handover_of_call(
             return f"{mag_id} may not register {mn_id}"
     if previous_mag == new_mag:
         return "previous and new MAG are the same"
-    running = state.handovers.under_way(mn_id)
-    if running is not None:
-        return f"handover {running.handover_id} of {mn_id} is under way"
+    if len(state.handovers.under_way(mn_id)) >= HANDOVERS_PER_MOBILE_NODE:
+        return f"too many handovers of {mn_id} are under way"
+    if len(state.handovers.open()) >= state.domain.limits.handovers_at_once:
+        return "too many handovers are under way (limits.handovers_at_once)"
     bound = state.cache.serving_mag(mn_id) == new_mag
     first = HandoverState.BOUND if bound else HandoverState.INITIATED
     return new_handover(state, handover_id, mn_id, previous_mag, new_mag, "mobile_node", first, now)
@@ -140,7 +146,7 @@ def new_handover(
         trigger=trigger,
         state=first,
         # The MAGs end it by their own lifetimes; the guard only catches a MAG that has died.
-        guard=now + timers.context_lifetime_s + timers.forwarding_lifetime_s + 2 * AGENT_CALL_TIMEOUT_S,
+        guard=now + timers.context_lifetime_s + timers.forwarding_lifetime_s + 2 * agent_calls.AGENT_CALL_TIMEOUT_S,
     )
     state.handovers.add(handover)
     return handover

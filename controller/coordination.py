@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller import agent_calls
 from controller.admission import allowed_memberships, handover_of_call
 from controller.binding_cache import BindingCacheEntry, BindingState
 from controller.commands import (
@@ -17,7 +18,7 @@ from controller.commands import (
     RespondToAgent,
 )
 from controller.forwarding_requests import clone, deliver_directly, join, prepare, release
-from controller.handover import STEPS_MAX, Handover, HandoverInput, HandoverState, Step
+from controller.handover import CANCELLABLE, STEPS_MAX, Handover, HandoverInput, HandoverState, Step
 from controller.multicast import Memberships
 from controller.reaction import Reaction, facts_of, ignored, wait_for
 from controller.state import LmaState
@@ -56,8 +57,6 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             | methods.MembershipReported()
         ):
             return _listener(state, mag_id, call)
-        case methods.Synchronised(attached=attached):
-            return _synchronised(state, mag_id, attached)
         case methods.AgentCounters():
             return _counters(state, mag_id, call)
         case _:
@@ -72,17 +71,6 @@ def _counters(state: LmaState, mag_id: str, report: methods.AgentCounters) -> Re
     state.agent_counters[mag_id] = dict(report.counters)
     state.agent_messages[mag_id] = dict(report.messages)
     return Reaction()
-
-
-def _synchronised(state: LmaState, mag_id: str, attached: tuple[str, ...]) -> Reaction:
-    """The agent has told everything after its hello: what it did not name has left while nobody listened."""
-    state.known_agents.add(mag_id)
-    dirty: set[str] = set()
-    for listener in [listener for listener in state.listeners.at(mag_id) if listener.mn_id not in attached]:
-        if listener.access_port is not None or listener.retained:
-            state.listeners.detach(mag_id, listener.mn_id)
-            dirty = {mag_id, state.domain.lma.id}
-    return Reaction([RecordEvent(name="agent_synchronised", fields={"mag_id": mag_id})], dirty)
 
 
 def requested(state: LmaState, mag_id: str, token: int, call: Any, now: float) -> Reaction:
@@ -125,8 +113,13 @@ def answered(state: LmaState, token: str, error: str | None) -> Reaction:
         return Reaction()
     if method in (methods.StartHandover.method, methods.CancelHandover.method):
         return give_up(state, handover, f"{handover.previous_mag}: {error}")
-    # finish: the p-MAG's own forwarding lifetime ends it without us.
-    return Reaction([RecordEvent(name="agent_call_failed", fields={"handover_id": handover_id, "reason": error})])
+    # finish: the p-MAG knows it no more, or its own forwarding lifetime ends it; either way it needs its clone no longer.
+    handover.released_by.add(handover.previous_mag)
+    handover.cloning = None
+    if handover.released_by >= {handover.previous_mag, handover.new_mag}:
+        handover.advance(HandoverInput.COMPLETE)
+    fact = RecordEvent(name="agent_call_failed", fields={"handover_id": handover_id, "reason": error})
+    return Reaction([fact], {handover.previous_mag, state.domain.lma.id})
 
 
 def register(state: LmaState, entry: BindingCacheEntry, memberships: Memberships | None) -> set[str]:
@@ -141,6 +134,18 @@ def register(state: LmaState, entry: BindingCacheEntry, memberships: Memberships
         state.listeners.report(entry.mag_id, entry.mn_id, memberships)
     forget_unattached(state, entry.mn_id, entry.mag_id if active else None)
     return {state.domain.lma.id, entry.mag_id} | ({former.mag_id} if former is not None else set())
+
+
+def strayed(state: LmaState, entry: BindingCacheEntry) -> list[Command]:
+    """The MN has been bound where these handovers do not lead: a prediction was wrong, or another candidate has won."""
+    if entry.state is not BindingState.ACTIVE:
+        return []
+    way = state.handovers.leading_to(entry.mag_id, entry.mn_id)
+    return [
+        agent_calls.cancel(handover)
+        for handover in state.handovers.under_way(entry.mn_id)
+        if handover.state in CANCELLABLE and handover not in way and handover.previous_mag != entry.mag_id
+    ]
 
 
 def forget_unattached(state: LmaState, mn_id: str, serving_mag: str | None) -> None:

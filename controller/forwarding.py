@@ -15,6 +15,7 @@ from southbound.mld.membership import GroupMembership
 from southbound.openflow.intents import (
     ForwardingIntent,
     Ingress,
+    Intent,
     LmaTunnel,
     Output,
     PeerTunnel,
@@ -24,6 +25,7 @@ from southbound.openflow.intents import (
     ToHandoverBuffer,
     ToMag,
 )
+from southbound.path_mark import relay_path
 from topology.model import Domain, Mag
 
 
@@ -48,8 +50,17 @@ def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handov
         wanted += [handover.cloning for handover in handovers.leaving(mag.id) if handover.cloning is not None]
         # Mode join: the stream is there before its MN.
         wanted += [handover.joining for handover in handovers.arriving(mag.id) if handover.joining is not None]
+        wanted += [handover.fed for handover in handovers.arriving(mag.id)]
         demands += [Demand(memberships=memberships, output=ToMag(mag.address)) for memberships in wanted]
     return ForwardingIntent(replications=_replications(SourceNetwork(), demands))
+
+
+def fed_now(intent: Intent | None, mag: IPv6Address, memberships: Memberships) -> Memberships:
+    """Those of the memberships whose groups the LMA, by this intent, sends to this MAG."""
+    if not isinstance(intent, ForwardingIntent):
+        return ()
+    groups = {replication.group for replication in intent.replications if ToMag(mag) in replication.outputs}
+    return tuple(membership for membership in memberships if membership.group in groups)
 
 
 def mag_intent(
@@ -66,7 +77,7 @@ def mag_intent(
             continue
         previous = domain.mag(handover.previous_mag)
         if previous is not None:
-            ingress = PeerTunnel(previous.address, previous.index)
+            ingress = _ingress(handover, previous, domain)
             tunnelled[ingress].append(Demand(memberships=handover.receiving, output=ToHandoverBuffer()))
         if handover.mn_id in buffered:
             memberships = _current(listeners, mag.id, handover)
@@ -81,22 +92,37 @@ def mag_intent(
     for handover in handovers.leaving(mag.id):
         new = domain.mag(handover.new_mag)
         if handover.cloning is not None and new is not None:
-            native.append(Demand(memberships=handover.cloning, output=ToMag(new.address)))
+            # What is relayed goes through the agent's buffer, in order with what it still holds.
+            output = ToHandoverBuffer() if handover.relayed else ToMag(new.address)
+            native.append(Demand(memberships=handover.cloning, output=output))
     replications = _replications(LmaTunnel(domain.lma.address), native)
     for tunnel, demands in tunnelled.items():
         replications |= _replications(tunnel, demands)
     return ForwardingIntent(replications=replications)
 
 
+def _ingress(handover: Handover, previous: Mag, domain: Domain) -> PeerTunnel:
+    """What a switch clones comes once for all MNs; what an agent relays, for each MN by itself."""
+    if not handover.relayed:
+        return PeerTunnel(previous.address, previous.index)
+    path = relay_path(previous.index, domain.place_of(handover.mn_id))
+    return PeerTunnel(previous.address, path, domain.relay_key(handover.mn_id))
+
+
 def shares_the_buffer_with(handover: Handover, listeners: Listeners, handovers: HandoverTable) -> str | None:
     """The MN-ID of another MN that still needs one of this MN's groups natively from the same buffer, or None.
 
     One copy goes to the buffer, however many MNs it is for. Were the switch to deliver to one of them while another
-    still needs that copy, the buffer would deliver it to the first once more. So they change over together.
+    still needs that copy, the buffer would deliver it to the first once more. So they change over together, and not while
+    the agent relays one of the groups out of the buffer.
     """
     own = _groups(listeners, handover.new_mag, handover)
     for other in _at_the_buffer(handover.new_mag, handovers):
-        if other is not handover and not other.direct and own & _groups(listeners, other.new_mag, other):
+        if other.mn_id != handover.mn_id and not other.direct and own & _groups(listeners, other.new_mag, other):
+            return other.mn_id
+    for other in handovers.leaving(handover.new_mag):
+        relayed = {membership.group for membership in other.cloning or ()} if other.relayed else set()
+        if other.mn_id != handover.mn_id and own & relayed:
             return other.mn_id
     return None
 

@@ -6,10 +6,9 @@ Each is answered when the switch has confirmed, or refused; only `controller.for
 
 from __future__ import annotations
 
-from controller import forwarding
+from controller import agent_calls, forwarding
 from controller.admission import allowed_memberships, handover_of_call
 from controller.commands import (
-    CallAgent,
     Command,
     RecordEvent,
     RejectAgent,
@@ -17,7 +16,7 @@ from controller.commands import (
 )
 from controller.confirmation import Wait
 from controller.handover import HandoverInput
-from controller.reaction import AGENT_CALL_TIMEOUT_S, Reaction, answer_when_confirmed, facts_of, followed_by, wait_for
+from controller.reaction import Reaction, answer_when_confirmed, facts_of, followed_by, wait_for
 from controller.state import LmaState
 from southbound.rpc import methods
 
@@ -29,7 +28,12 @@ def prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForwa
     handover.receiving = handover.groups = allowed_memberships(state, call.mn_id, call.memberships)
     if call.mode == "reactive":
         handover.mode = call.mode
+    handover.relayed = handover.relayed or call.relayed
     handover.direct = False
+    new_mag = state.domain.mag(mag_id)
+    if new_mag is not None:
+        intent = state.switches.intent(state.domain.lma.id)
+        handover.fed = forwarding.fed_now(intent, new_mag.address, handover.receiving)
     return answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
 
 
@@ -48,6 +52,7 @@ def clone(state: LmaState, mag_id: str, token: int, call: methods.CloneGroups, n
     handover = handover_of_call(state, call.handover_id, call.mn_id, mag_id, call.new_mag, now)
     if isinstance(handover, str):
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=handover)])
+    handover.relayed = handover.relayed or call.relayed
     handover.cloning = handover.groups = allowed_memberships(state, call.mn_id, call.memberships)
     # The LMA feeds the p-MAG already as long as the MN listens there; its switch is refreshed but not waited for.
     return answer_when_confirmed(
@@ -69,14 +74,7 @@ def deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.Del
         reason = f"{other} shares a group with it and has not joined its native stream yet"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
     reaction = answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.DELIVER, now)
-    finish = methods.FinishForwarding(handover_id=handover.handover_id, mn_id=handover.mn_id)
-    call_agent = CallAgent(
-        mag_id=handover.previous_mag,
-        token=f"{finish.method} {handover.handover_id}",
-        call=finish,
-        timeout_s=AGENT_CALL_TIMEOUT_S,
-    )
-    return Reaction(reaction.commands, reaction.dirty, followed_by(reaction.waits, call_agent))
+    return Reaction(reaction.commands, reaction.dirty, followed_by(reaction.waits, agent_calls.finish(handover)))
 
 
 def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwarding, now: float) -> Reaction:
@@ -99,10 +97,11 @@ def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwa
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:
-            handover.receiving = handover.joining = None
+            handover.receiving, handover.joining, handover.fed = None, None, ()
         else:
             handover.cloning = None
         if handover.released_by >= {handover.previous_mag, handover.new_mag}:
+            handover.release()
             handover.advance(HandoverInput.COMPLETE)
     else:
         # What one side gives up is of no use to the other: the rules of both go (docs/protocol.md, failures).

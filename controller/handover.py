@@ -134,8 +134,13 @@ class Handover:
     """Groups that the n-MAG's switch takes from the tunnel to the buffer; None: nothing is prepared."""
     joining: Memberships | None = None
     """Mode join: groups that the LMA sends to the n-MAG although the MN is not bound there."""
+    fed: Memberships = ()
+    """Of `receiving`, what the LMA was sending to the n-MAG at that moment. It goes on: the buffer could not tell a gap of
+    the native stream from a loss, and would not wait for what the tunnel brings of it."""
     cloning: Memberships | None = None
     """Groups that the p-MAG's switch clones; None: nothing is cloned."""
+    relayed: bool = False
+    """The p-MAG's agent sends the packets itself, out of its buffer; its switch clones nothing."""
     released_by: set[str] = field(default_factory=set)
     """MAG ids that have said they are through with it."""
     streaming: bool = False
@@ -181,7 +186,7 @@ class Handover:
 
     def release(self) -> None:
         """Want nothing of any switch any more."""
-        self.receiving, self.joining, self.cloning, self.direct = None, None, None, False
+        self.receiving, self.joining, self.cloning, self.fed, self.direct = None, None, None, (), False
 
 
 CLONE_SHOWS_WITHIN_S = 0.05
@@ -192,7 +197,11 @@ STEPS_MAX = 64
 
 
 class HandoverTable:
-    """Handovers by id, oldest ended ones forgotten first; at most one under way an MN."""
+    """Handovers by id, oldest ended ones forgotten first.
+
+    An MN may have several under way: one after the other (it goes on to the next MAG while the last handover is still
+    ending), and one beside the other (several MAGs are candidates). Of one MAG to one other there is one.
+    """
 
     def __init__(self, remembered: int) -> None:
         self._remembered = remembered
@@ -213,14 +222,25 @@ class HandoverTable:
             del self._open[handover_id]
         return list(self._open.values())
 
-    def under_way(self, mn_id: str) -> Handover | None:
-        """The handover of this MN that has not ended, or None."""
-        return next((handover for handover in self.open() if handover.mn_id == mn_id), None)
+    def under_way(self, mn_id: str) -> list[Handover]:
+        """The handovers of this MN that have not ended, oldest first."""
+        return [handover for handover in self.open() if handover.mn_id == mn_id]
 
     def arriving_at(self, mag_id: str, mn_id: str) -> Handover | None:
-        """The handover of this MN to this MAG that has not ended, or None."""
-        handover = self.under_way(mn_id)
-        return handover if handover is not None and handover.new_mag == mag_id else None
+        """The newest handover of this MN to this MAG that has not ended, or None."""
+        found = [handover for handover in self.under_way(mn_id) if handover.new_mag == mag_id]
+        return found[-1] if found else None
+
+    def leading_to(self, mag_id: str, mn_id: str) -> list[Handover]:
+        """The handovers by which this MN has come to this MAG, the last one first; earlier ones may still feed it."""
+        chain: list[Handover] = []
+        known = self.under_way(mn_id)
+        while (step := next((one for one in reversed(known) if one.new_mag == mag_id), None)) is not None:
+            chain.append(step)
+            # Only earlier ones can have led here; back and forth makes circles of MAGs, but not of time.
+            known = known[: known.index(step)]
+            mag_id = step.previous_mag
+        return chain
 
     def leaving(self, mag_id: str) -> list[Handover]:
         """Handovers with this p-MAG that may still hold rules."""

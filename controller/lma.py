@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from controller import admission, coordination, forwarding
+from controller import admission, coordination, forwarding, resynchronisation
 from controller.commands import Command, RecordEvent, RejectAgent, SendProxyBindingAcknowledgement, SetForwarding
 from controller.confirmation import Wait
 from controller.events import (
@@ -30,6 +30,7 @@ from controller.registration import judge
 from controller.snapshot import Snapshot, take_snapshot
 from controller.state import LmaState
 from southbound.openflow.intents import Intent, SignallingIntent
+from southbound.rpc import methods
 from topology.model import Domain
 
 SETTLE_S = 3.0
@@ -127,6 +128,10 @@ class LmaCore:
                 return self._proxy_binding_update(event, now)
             case AgentRequested(mag_id=mag_id, token=token, call=call):
                 return coordination.requested(state, mag_id, token, call, now)
+            case AgentNotified(mag_id=mag_id, call=methods.HandoverRunning() as call):
+                return resynchronisation.running(state, mag_id, call, now)
+            case AgentNotified(mag_id=mag_id, call=methods.Synchronised() as call):
+                return resynchronisation.synchronised(state, mag_id, call)
             case AgentNotified(mag_id=mag_id, call=call):
                 return coordination.notified(state, mag_id, call, now)
             case AgentAnswered(token=token, error=error):
@@ -194,9 +199,10 @@ class LmaCore:
         if verdict.entry is None and not verdict.replayed:
             return Reaction([fact, answer])
         dirty: set[str] = set()
-        handover = None
+        handover, strayed = None, list[Command]()
         if verdict.entry is not None:
             dirty = coordination.register(state, verdict.entry, verdict.memberships)
+            strayed = coordination.strayed(state, verdict.entry)
             if verdict.entry.lifetime_s > 0:
                 handover = state.handovers.arriving_at(verdict.entry.mag_id, verdict.entry.mn_id)
 
@@ -214,7 +220,7 @@ class LmaCore:
                 )
             ]
 
-        return Reaction([fact], dirty, wait)
+        return Reaction([fact, *strayed], dirty, wait)
 
     def _anchor(self, now: float) -> set[str]:
         """Make before break: the LMA feeds every MAG that needs it before any MAG stops what a dead controller began."""

@@ -48,9 +48,15 @@ class Listeners:
         listener = self._listeners.get((mag_id, mn_id))
         return listener is not None and listener.access_port is not None
 
+    def attached_at(self, mn_id: str) -> str | None:
+        """The MAG to whose link the MN has come last, if it is still there."""
+        found = [one.mag_id for one in self._listeners.values() if one.mn_id == mn_id and one.access_port is not None]
+        return found[-1] if found else None
+
     def attach(self, mag_id: str, mn_id: str, access_port: str) -> None:
         """The MN is on this link now. What a PBU-M already said of it here stays."""
         memberships = self._memberships(mag_id, mn_id)
+        self._listeners.pop((mag_id, mn_id), None)  # who attached last comes last
         self._listeners[mag_id, mn_id] = Listener(
             mag_id=mag_id, mn_id=mn_id, access_port=access_port, memberships=memberships
         )

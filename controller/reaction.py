@@ -17,8 +17,6 @@ from controller.confirmation import Wait
 from controller.handover import Handover, HandoverInput
 from controller.state import LmaState
 
-AGENT_CALL_TIMEOUT_S = 2.0
-
 
 @dataclass(slots=True)
 class Reaction:

@@ -2,14 +2,21 @@
 """How a frame on the handover-buffer port tells the agent which path it came by.
 
 A MAG switch hands buffered packets to its agent as Ethernet frames. The source MAC carries the path: index 0 is the
-native path (LMA tunnel), index n is the inter-MAG tunnel from the MAG with that `topology.model.Mag.index`.
-Locally administered, never seen outside the MAG node.
+native path (LMA tunnel), index n is the inter-MAG tunnel from the MAG with that `topology.model.Mag.index`, and
+`relay_path` what the agent of that MAG relays for one MN. Locally administered, never seen outside the MAG node.
 """
 
 from __future__ import annotations
 
 NATIVE_PATH = 0
+_MAGS_MAX = 64
+_FIRST_RELAY_PATH = 0x1000
 _PREFIX = bytes.fromhex("02ca5700")
+
+
+def relay_path(mag_index: int, place: int) -> int:
+    """The index of what this MAG's agent relays for the MN with this place in topology.yaml; above every Mag.index."""
+    return _FIRST_RELAY_PATH + place * _MAGS_MAX + mag_index - 1
 
 
 def path_mac(index: int) -> bytes:

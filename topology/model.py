@@ -73,6 +73,10 @@ class Limits:
     buffer_age_ms: int = 5_000
     groups_per_mobile_node: int = 50
     sources_per_group: int = 62
+    handovers_at_once: int = 256
+    """In the whole domain, and on the way to one MAG."""
+    contexts_per_peer: int = 128
+    """MNs that are on their way to one MAG from one other."""
     handovers_remembered: int = 1_000
     handovers_per_request: int = 64
     """In one batch over REST."""
@@ -260,6 +264,17 @@ class Domain:
     def mag_by_address(self, address: IPv6Address) -> Mag | None:
         """The MAG with this proxy care-of address, or None."""
         return next((mag for mag in self.mags if mag.address == address), None)
+
+    def place_of(self, mn_id: str) -> int:
+        """0-based position of this MN in topology.yaml. Raises KeyError."""
+        for place, node in enumerate(self.mobile_nodes):
+            if node.id == mn_id:
+                return place
+        raise KeyError(mn_id)
+
+    def relay_key(self, mn_id: str) -> int:
+        """GRE key of what one MAG's agent relays to another for this MN alone (RFC 5845; the receiver chooses it)."""
+        return (self.mag_gre_key + self.place_of(mn_id)) % 0xFFFF_FFFF + 1
 
     def dialect_towards(self, mag: Mag) -> str:
         """The HI/HAck dialect to speak with this peer."""

@@ -67,6 +67,8 @@ LIMIT_RULES: dict[str, Rule] = {
     "buffer_age_ms": whole_number(1, 60_000),
     "groups_per_mobile_node": whole_number(1, SUBSCRIPTIONS_MAX),
     "sources_per_group": whole_number(1, SUBSCRIPTION_SOURCES_MAX),
+    "handovers_at_once": whole_number(1, 100_000),
+    "contexts_per_peer": whole_number(1, 100_000),
     "handovers_remembered": whole_number(1, 100_000),
     "handovers_per_request": whole_number(1, MOBILE_NODES_MAX),
     "idempotency_keys": whole_number(1, 100_000),

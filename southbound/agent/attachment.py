@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from southbound.agent.access import AccessLinks
+from southbound.agent.arriving import NewState
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import CallController, Command, DropRetained, NotifyController, RetainPackets
 from southbound.agent.context import MagContext
-from southbound.agent.departed import DepartedContexts
+from southbound.agent.departed import Departed, DepartedContexts
 from southbound.agent.events import LastDeliveredDigests
 from southbound.agent.handover_exchange import token
-from southbound.agent.new_mag import NewMag
-from southbound.agent.previous_mag import PreviousMag
+from southbound.agent.handovers import Handovers
 from southbound.codec.iana import HandoffIndicator
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.rpc import methods
@@ -50,12 +50,11 @@ class Attachments:
         context: MagContext,
         links: AccessLinks,
         bindings: BindingUpdateList,
-        previous: PreviousMag,
-        new: NewMag,
+        handovers: Handovers,
         departed: DepartedContexts,
     ) -> None:
         self._context, self._links, self._bindings = context, links, bindings
-        self._previous, self._new, self._departed = previous, new, departed
+        self._handovers, self._departed = handovers, departed
         self._waiting: dict[str, _Waiting] = {}
         self._count = 0
 
@@ -63,24 +62,32 @@ class Attachments:
 
     def attached(self, profile: MobileNode, now: float) -> list[Command]:
         """RFC 5213 section 6.9.1.1. With a transferred context delivery comes first, then the PBU-M (steps 7 and 8)."""
-        leaving, departed = self._previous.get(profile.id), self._departed.take(profile.id)
-        commands = self._previous.returned(profile.id, now)
+        left, departed = self._handovers.leaving.of(profile.id), self._departed.take(profile.id)
+        arriving = self._handovers.new.get(profile.id)
+        # Of one that has been announced, an earlier handover from here may still feed the MAG that it comes from.
+        announced = arriving is not None and arriving.awaited
+        commands = [] if announced else self._handovers.departures.returned(profile.id, now)
         if departed is not None and departed.retained:
-            commands.append(DropRetained(mn_id=profile.id))
-        if self._new.get(profile.id) is not None:
-            delivery = self._new.arrived(profile.id, now)
+            commands.append(DropRetained(mn_id=profile.id, fed_by=departed.fed_by))
+        if arriving is not None:
+            delivery = self._handovers.new.arrived(profile.id, now)
+            if departed is not None and departed.fed_by:
+                delivery += self._handovers.new.let_go(profile.id, departed.fed_by, now)
+            if arriving.state is NewState.UNBUFFERED:
+                delivery += self._handovers.intake.deliver_what_follows(arriving)
+                return [*delivery, *self._follows(profile, arriving.memberships, commands, now)]
             return [*delivery, *self._arrived(profile, commands, now)]
-        if leaving is not None or departed is not None:
+        if left or departed is not None:
             # One that comes back is what it was when it left.
-            left = leaving.memberships if leaving is not None else departed.memberships if departed is not None else ()
-            return self._known(profile, left, commands, now)
+            memberships = left[-1].memberships if left else departed.memberships if departed is not None else ()
+            return self._known(profile, memberships, commands, now)
         mode = self._context.domain.attach_mode
         if mode in _FROM_THE_PREVIOUS_MAG:
             return [*commands, *self._wait(profile, now)]
         return self._known(profile, _subscribed(profile) if mode == POLICY_STORE else (), commands, now)
 
     def _arrived(self, profile: MobileNode, commands: list[Command], now: float) -> list[Command]:
-        arriving = self._new.get(profile.id)
+        arriving = self._handovers.new.get(profile.id)
         memberships = arriving.memberships if arriving is not None else ()
         installed = self._links.install(profile, memberships, now)
         register = self._register(profile, HandoffIndicator.BETWEEN_MAGS_SAME_INTERFACE, now)
@@ -94,11 +101,23 @@ class Attachments:
         register = self._register(profile, HandoffIndicator.UNKNOWN, now)
         return [*register, *commands, *self._told(profile), *self._asked(profile, installed, now)]
 
-    def _wait(self, profile: MobileNode, now: float) -> list[Command]:
-        """Ask who had it before: after our PBU nobody would know any more."""
+    def _follows(
+        self, profile: MobileNode, memberships: Memberships, commands: list[Command], now: float
+    ) -> list[Command]:
+        """Its context is here and its packets are not: the PBU waits until the switch has a way for them."""
+        self._wait_for_context(profile, now)
+        installed = self._links.install(profile, memberships, now)
+        return [*commands, *self._told(profile), *self._asked(profile, installed, now)]
+
+    def _wait_for_context(self, profile: MobileNode, now: float) -> _Waiting:
         self._count += 1
         waiting = _Waiting(profile=profile, number=str(self._count), deadline=now + WAIT_MAX_S)
         self._waiting[profile.id] = waiting
+        return waiting
+
+    def _wait(self, profile: MobileNode, now: float) -> list[Command]:
+        """Ask who had it before: after our PBU nobody would know any more."""
+        waiting = self._wait_for_context(profile, now)
         installed = self._links.install(profile, (), now)
         attached = methods.MobileNodeAttached(mn_id=profile.id, access_port=profile.access_port())
         ask = CallController(token=token("attached", profile.id, waiting.number), call=attached)
@@ -156,7 +175,7 @@ class Attachments:
         return [NotifyController(call=attached), NotifyController(call=report)]
 
     def _step(self, profile: MobileNode, now: float) -> list[Command]:
-        arriving = self._new.get(profile.id)
+        arriving = self._handovers.new.get(profile.id)
         if arriving is None:
             return []
         detail = f"{len(self._links.memberships(profile.id))} group(s)"
@@ -197,25 +216,33 @@ class Attachments:
         if profile is None:
             return []
         waited = self._waiting.pop(profile.id, None) is not None
-        leaving = self._previous.get(profile.id)
-        commands = self._previous.detached(profile.id, last_delivered, now)
-        commands += self._new.left(profile.id, now)
-        detached = NotifyController(call=methods.MobileNodeDetached(mn_id=profile.id))
-        if leaving is not None:
-            # While forwarding is under way the de-registration waits: the LMA would stop the stream that is being
+        mode, table = self._context.domain.attach_mode, self._handovers.leaving
+        announced = bool(table.of(profile.id))
+        commands = self._handovers.departures.detached(profile.id, last_delivered, now)
+        kept = mode == REACTIVE and bool(memberships) and not waited and not table.feeds(profile.id)
+        if kept:
+            # Also of one that has been announced: it may go where nobody expects it.
+            commands += self._keep(profile, memberships, now)
+        elif mode in _FROM_THE_PREVIOUS_MAG and memberships:
+            self._departed.keep(profile, memberships, now)
+        commands += self._handovers.new.left(profile.id, now)
+        if kept or table.stored(profile.id):
+            retained = methods.MobileNodeRetained(mn_id=profile.id, memberships=memberships)
+            told: Command = NotifyController(call=retained)
+        else:
+            told = NotifyController(call=methods.MobileNodeDetached(mn_id=profile.id))
+        if kept or announced:
+            # While packets are kept or forwarded the de-registration waits: the LMA would stop the stream that is being
             # cloned (RFC 5213 section 5.3.5).
             self._bindings.suspend(profile.id)
-            return [*commands, detached]
-        mode = self._context.domain.attach_mode
-        if mode == REACTIVE and memberships and not waited:
-            self._bindings.suspend(profile.id)
-            self._departed.keep(profile, memberships, now, retained=True)
-            retained = methods.MobileNodeRetained(mn_id=profile.id, memberships=memberships)
-            keep = RetainPackets(mn_id=profile.id, memberships=memberships)
-            return [NotifyController(call=retained), keep, *commands]
-        if mode in _FROM_THE_PREVIOUS_MAG and memberships:
-            self._departed.keep(profile, memberships, now)
-        return [*commands, detached, *self._bindings.deregister(profile, now)]
+            return [told, *commands] if kept else [*commands, told]
+        return [*commands, told, *self._bindings.deregister(profile, now)]
+
+    def _keep(self, profile: MobileNode, memberships: Memberships, now: float) -> list[Command]:
+        """Its packets, until it has been asked for: what comes natively, or what our buffer would deliver."""
+        fed_by = self._handovers.new.hold_back(profile.id)
+        self._departed.keep(profile, memberships, now, retained=True, fed_by=fed_by)
+        return [RetainPackets(mn_id=profile.id, memberships=memberships, fed_by=fed_by)]
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -234,10 +261,25 @@ class Attachments:
         for departed in self._departed.expire(now):
             if departed.retained:
                 self._context.counters["retained_in_vain"] += 1
-                mn_id = departed.profile.id
-                commands += [DropRetained(mn_id=mn_id), NotifyController(call=methods.MobileNodeDetached(mn_id=mn_id))]
-                commands += self._bindings.deregister(departed.profile, now)
+                commands += self._dropped(departed, now)
         return commands
+
+    def handovers_over(self, profile: MobileNode, now: float, *, kept: bool) -> list[Command]:
+        """Nothing is forwarded any more for an MN that has left: what waited for that."""
+        departed = self._departed.take(profile.id)
+        if departed is not None and departed.retained:
+            return self._dropped(departed, now)
+        told = [NotifyController(call=methods.MobileNodeDetached(mn_id=profile.id))] if kept else []
+        return [*told, *self._bindings.deregister(profile, now)]
+
+    def _dropped(self, departed: Departed, now: float) -> list[Command]:
+        mn_id = departed.profile.id
+        dropped: list[Command] = [
+            DropRetained(mn_id=mn_id, fed_by=departed.fed_by),
+            NotifyController(call=methods.MobileNodeDetached(mn_id=mn_id)),
+        ]
+        released = self._handovers.new.let_go(mn_id, departed.fed_by, now) if departed.fed_by else []
+        return [*dropped, *released, *self._bindings.deregister(departed.profile, now)]
 
 
 def _subscribed(profile: MobileNode) -> Memberships:

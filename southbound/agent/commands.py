@@ -75,6 +75,15 @@ class ExpectMobileNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Handover buffer: the MN has gone on, and is expected here again. What is kept and delivered for it under this
+    handover stays, by itself, for the MAG that it is relayed to."""
+
+    mn_id: str
+    handover_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutBuffer:
     """Handover buffer: the p-MAG has named the last packets that the MN received."""
 
@@ -113,10 +122,13 @@ class ReleaseBuffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetainPackets:
-    """p-MAG: the MN has left unannounced; keep what comes natively for it until another MAG asks for it."""
+    """p-MAG: keep the MN's packets until another MAG asks for them: what comes natively, or what our own handover buffer
+    delivers to it (and what of that has not gone out yet)."""
 
     mn_id: str
     memberships: tuple[GroupMembership, ...]
+    fed_by: str = ""
+    """Id of the handover to here whose deliveries these are; '' for what comes natively."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +137,18 @@ class RelayPackets:
 
     mn_id: str
     destination: IPv6Address
+    key: int | None
+    """GRE key that the n-MAG has chosen; None: the one of all inter-MAG tunnels."""
+    fed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropRetained:
-    """p-MAG: keep and relay nothing more for this MN."""
+    """p-MAG: keep and relay nothing more for this MN, or only not to one MAG."""
 
     mn_id: str
+    fed_by: str = ""
+    destination: IPv6Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +172,7 @@ class RecordFact:
 
 
 RetainCommand = RetainPackets | RelayPackets | DropRetained
-BufferCommand = ExpectMobileNode | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
+BufferCommand = ExpectMobileNode | SetAside | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
 Command = (
     SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController
     | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RetainCommand | SendContextTransfer | RecordFact

@@ -30,6 +30,8 @@ class MagContext:
     new_handover_id: Callable[[], str]
     home_networks: HomeNetworks
     releases: Releases = field(default_factory=Releases)
+    held_bytes: Callable[[], int] = lambda: 0
+    """Octets of packets that are kept for MNs here by now."""
     wall_offset: float = 0.0
     """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""
     counters: Counter[str] = field(default_factory=Counter)

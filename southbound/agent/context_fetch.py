@@ -10,8 +10,8 @@ from __future__ import annotations
 from southbound.agent.attachment import CONTEXT_TRANSFER, Attachments
 from southbound.agent.commands import Command, RecordFact
 from southbound.agent.context import MagContext
+from southbound.agent.context_intake import ContextIntake
 from southbound.agent.context_transfer import ContextTransfer, TransferResult
-from southbound.agent.new_mag import NewMag
 from southbound.agent.reactive import Reactive, ReactiveAnswer
 
 
@@ -19,10 +19,15 @@ class ContextFetch:
     """The conversation between `Attachments`, whose PBUs wait, and the machines that ask."""
 
     def __init__(
-        self, context: MagContext, attachments: Attachments, transfer: ContextTransfer, reactive: Reactive, new: NewMag
+        self,
+        context: MagContext,
+        attachments: Attachments,
+        transfer: ContextTransfer,
+        reactive: Reactive,
+        intake: ContextIntake,
     ) -> None:
         self._context, self._attachments = context, attachments
-        self._transfer, self._reactive, self._new = transfer, reactive, new
+        self._transfer, self._reactive, self._intake = transfer, reactive, intake
 
     def previous_mag_named(self, mn_id: str, number: str, error: str | None, result: object, now: float) -> list[Command]:
         """The controller's answer to mobile_node.attached."""
@@ -55,7 +60,7 @@ class ContextFetch:
         if not answer.forwards:
             return [*commands, *self._attachments.register(mn_id, now, moved=answer.found)]
         memberships = self._attachments.memberships(mn_id)
-        commands += self._new.follow(answer.profile, answer.peer, answer.handover_id, memberships, now)
+        commands += self._intake.follow(answer.profile, answer.peer, answer.handover_id, memberships, now)
         names = answer.handover_id, mn_id, answer.peer.id, self._context.mag.id
         return [
             *commands,

@@ -23,6 +23,8 @@ class Departed:
     deadline: float
     retained: bool
     """Its packets are kept, too, and the LMA goes on sending them (reactive handover)."""
+    fed_by: str = ""
+    """What is kept are the deliveries of our own handover buffer, under this handover; '': it comes natively."""
 
 
 class DepartedContexts:
@@ -33,11 +35,13 @@ class DepartedContexts:
         self._departed: dict[str, Departed] = {}
 
     def keep(
-        self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float, *, retained: bool = False
+        self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float, *, retained: bool = False,
+        fed_by: str = "",
     ) -> None:
         """The MN has left."""
         self._departed[profile.id] = Departed(
-            profile=profile, memberships=memberships, left_at=now, deadline=now + self._lifetime_s, retained=retained
+            profile=profile, memberships=memberships, left_at=now, deadline=now + self._lifetime_s, retained=retained,
+            fed_by=fed_by,
         )
 
     def find(self, mn_id: str) -> Departed | None:

@@ -68,6 +68,8 @@ class ControllerAnswered:
 
     token: str
     error: str | None
+    lost: bool = False
+    """There is no answer because the connection has gone; what was asked may be asked again."""
     result: Any = None
     """What the controller has answered; a map, of a peer, so nothing about it is certain."""
 

@@ -86,6 +86,14 @@ class HandoverBuffer:
         )
         return []
 
+    def set_aside(self, mn_id: str, name: str) -> None:
+        """Go on for this MN under another name: it has gone to another MAG, and is expected here again under its own."""
+        mobile_node = self._mobile_nodes.pop(mn_id, None)
+        if mobile_node is not None:
+            mobile_node.mn_id = name
+            self._mobile_nodes[name] = mobile_node
+            self._forget_routes()
+
     def cut(
         self, mn_id: str, last_delivered: Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]], now: float
     ) -> list[Effect]:

@@ -11,7 +11,14 @@ from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.events import LastDeliveredDigests
-from southbound.codec.accessors import find_option, find_options, handover_id, last_delivered, multicast_records
+from southbound.codec.accessors import (
+    find_option,
+    find_options,
+    gre_key,
+    handover_id,
+    last_delivered,
+    multicast_records,
+)
 from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
 from southbound.codec.handover_options import ContextRequest, RequestedContext
@@ -22,6 +29,7 @@ from southbound.codec.iana import (
     OptionType,
 )
 from southbound.codec.options import (
+    GreKey,
     HomeNetworkPrefix,
     LocalMobilityAnchorAddress,
     MobileNodeIdentifier,
@@ -84,9 +92,10 @@ def context_message(
     lma_address: IPv6Address,
     link_layer_id: bytes,
     memberships: tuple[GroupMembership, ...],
-    join: bool = False,
+    mode: HandoverModeCode = HandoverModeCode.PREDICTIVE,
+    buffer: bool = True,
 ) -> HandoverInitiate:
-    """Step 2; `join`: the n-MAG shall join the groups at once instead of having them forwarded and buffered.
+    """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
@@ -97,7 +106,7 @@ def context_message(
         dialect=dialect,
         sequence=sequence,
         code=initiate_code(dialect, InitiatePurpose.CONTEXT),
-        buffer=not join,
+        buffer=buffer and mode != HandoverModeCode.JOIN,
         forward=False,
         multicast=draft,
         proxy=not draft,
@@ -107,16 +116,17 @@ def context_message(
             MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
             LocalMobilityAnchorAddress(address=lma_address),
             HandoverIdentifier(identifier=handover_id),
-            *((HandoverMode(mode=HandoverModeCode.JOIN),) if join else ()),
+            *((HandoverMode(mode=mode),) if mode != HandoverModeCode.PREDICTIVE else ()),
             *state,
         ),
     )
 
 
-def asks_to_join(message: HandoverInitiate) -> bool:
-    """Whether a context comes with the wish to join its groups at the LMA at once."""
-    mode = find_option(message, HandoverMode)
-    return mode is not None and mode.mode == HandoverModeCode.JOIN
+def mode_of(message: HandoverInitiate) -> HandoverModeCode:
+    """What a context comes for; a mode that we do not know is none that we could follow."""
+    option = find_option(message, HandoverMode)
+    known = option is not None and option.mode in tuple(HandoverModeCode)
+    return option.mode if option is not None and known else HandoverModeCode.PREDICTIVE
 
 
 def context_request(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
@@ -152,10 +162,18 @@ def context_acknowledgement(
     )
 
 
-def forwarding_request(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
-    """Step 4, from the n-MAG."""
+def forwarding_request(
+    dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, key: int | None = None
+) -> HandoverInitiate:
+    """Step 4, from the n-MAG; `key`: it wants this MN's packets under a GRE key of their own (RFC 5949 section 4.2)."""
     code = initiate_code(dialect, InitiatePurpose.FORWARDING_REQUEST)
-    return _with_identity(dialect, sequence, code, True, mn_id, handover_id)
+    more = (GreKey(key=key),) if key is not None else ()
+    return _with_identity(dialect, sequence, code, True, mn_id, handover_id, more)
+
+
+def key_of(message: HandoverInitiate) -> int | None:
+    """The GRE key under which the n-MAG wants the packets; None: that of the domain."""
+    return gre_key(message)
 
 
 def completion(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:

@@ -34,10 +34,9 @@ from southbound.agent.events import (
     StreamsJoined,
 )
 from southbound.agent.handover_exchange import HandoverExchange, token_parts
+from southbound.agent.handovers import Handovers
 from southbound.agent.home_networks import HomeNetworks
-from southbound.agent.new_mag import NewMag
 from southbound.agent.peer_messages import PeerMessages
-from southbound.agent.previous_mag import PreviousMag
 from southbound.agent.reactive import Reactive
 from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id as mn_id_of
@@ -52,8 +51,16 @@ class MagCore:
     """One MAG. `now` is a monotonic clock in seconds; `wall_offset` what must be added to get seconds since 1970."""
 
     def __init__(
-        self, domain: Domain, mag: Mag, *, first_sequence: int, new_handover_id: Callable[[], str], wall_offset: float
+        self,
+        domain: Domain,
+        mag: Mag,
+        *,
+        first_sequence: int,
+        new_handover_id: Callable[[], str],
+        wall_offset: float,
+        held_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`held_bytes` tells how many octets of packets are kept for MNs here."""
         timers = domain.timers
         exchange = HandoverExchange(
             timeout_s=timers.handover_initiate_timeout_ms / 1000,
@@ -67,21 +74,21 @@ class MagCore:
             exchange=exchange,
             new_handover_id=new_handover_id,
             home_networks=HomeNetworks(domain),
+            held_bytes=held_bytes,
             wall_offset=wall_offset,
         )
         self._links = AccessLinks(self._context)
         self._bindings = BindingUpdateList(self._context)
-        self._previous = PreviousMag(self._context)
-        self._new = NewMag(self._context)
+        self._handovers = Handovers.of(self._context)
         self._departed = DepartedContexts(timers.forwarding_lifetime_s)
         self._attachments = Attachments(
-            self._context, self._links, self._bindings, self._previous, self._new, self._departed
+            self._context, self._links, self._bindings, self._handovers, self._departed
         )
         self._transfer = ContextTransfer(self._context, self._links, self._departed)
-        self._reactive = Reactive(self._context, self._links, self._previous, self._departed)
-        self._fetch = ContextFetch(self._context, self._attachments, self._transfer, self._reactive, self._new)
+        self._reactive = Reactive(self._context, self._links, self._handovers, self._departed)
+        self._fetch = ContextFetch(self._context, self._attachments, self._transfer, self._reactive, self._handovers.intake)
         self._peers = PeerMessages(
-            self._context, self._links, self._bindings, self._previous, self._new, self._attachments, self._reactive,
+            self._context, self._links, self._bindings, self._handovers, self._attachments, self._reactive,
             self._fetch,
         )
 
@@ -101,8 +108,8 @@ class MagCore:
             attached=attached,
             memberships={mn_id: self._links.memberships(mn_id) for mn_id in attached},
             bindings=self._bindings.states(),
-            leaving=self._previous.states(),
-            arriving=self._new.states(),
+            leaving=self._handovers.leaving.states(),
+            arriving={one.profile.id: (one.handover_id, one.state.value) for one in self._handovers.new.all()},
             outstanding=(
                 *self._context.exchange.outstanding(), *self._context.releases.names(), *self._transfer.outstanding()
             ),
@@ -136,16 +143,16 @@ class MagCore:
             case ControllerCalled(call=call):
                 return self._controller_called(call, now)
             case StreamObserved(mn_id=mn_id, what=what, detail=detail):
-                return self._new.observed(mn_id, what, detail, now)
+                return self._handovers.new.observed(mn_id, what, detail, now)
             case StreamsJoined(mn_id=mn_id):
-                return self._new.joined(mn_id)
+                return self._handovers.new.joined(mn_id, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next, or None."""
         context = self._context
         parts = (
-            context.exchange, context.releases, self._bindings, self._previous, self._new, self._links, self._attachments,
-            self._transfer,
+            context.exchange, context.releases, self._bindings, self._handovers.leaving, self._handovers.new,
+            self._links, self._attachments, self._transfer,
         )
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
@@ -155,21 +162,24 @@ class MagCore:
         commands: list[Command] = [*repeated]
         for token in given_up:
             what, mn_id, handover_id = token_parts(token)
-            commands += self._previous.gave_up(mn_id, handover_id, what)
-            commands += self._new.gave_up(mn_id, handover_id, what)
+            commands += self._handovers.previous.gave_up(mn_id, handover_id, what, now)
+            commands += self._handovers.intake.gave_up(mn_id, handover_id, what)
             commands += self._fetch.gave_up(mn_id, handover_id, what, now)
         commands += self._context.releases.tick(now)
         commands += self._bindings.tick(now)
-        commands += self._previous.tick(now)
-        commands += self._new.tick(now)
+        commands += self._handovers.departures.tick(now)
+        commands += self._handovers.new.tick(now)
         commands += self._attachments.tick(now)
         commands += self._fetch.tick(now)
         return [*commands, *self._attachments.reported(self._links.tick(now)), *self._deregister_departed(now)]
 
     def _deregister_departed(self, now: float) -> list[Command]:
         """The de-registrations that waited for the end of forwarding (the LMA ignores them once the n-MAG is bound)."""
-        gone = [profile for profile in self._previous.take_departed() if not self._links.is_attached(profile.id)]
-        return [command for profile in gone for command in self._bindings.deregister(profile, now)]
+        commands: list[Command] = []
+        for profile, kept in self._handovers.departures.take_departed():
+            if not self._links.is_attached(profile.id):
+                commands += self._attachments.handovers_over(profile, now, kept=kept)
+        return commands
 
     # --- the access link ------------------------------------------------------------------------------------------
 
@@ -205,34 +215,38 @@ class MagCore:
             memberships = self._links.memberships(profile.id)
             report = methods.MembershipReported(mn_id=profile.id, memberships=memberships)
             commands += [NotifyController(call=call), NotifyController(call=report)]
-        commands.append(
-            NotifyController(call=methods.Synchronised(attached=tuple(profile.id for profile in attached)))
+        running = [*self._handovers.previous.running(), *self._handovers.intake.running()]
+        commands += [NotifyController(call=call) for call in running]
+        told = methods.Synchronised(
+            attached=tuple(profile.id for profile in attached), handovers=tuple(call.handover_id for call in running)
         )
+        commands.append(NotifyController(call=told))
         # Whoever is kept for its next MAG is not attached, so it is told after what drops those that are not.
         commands += [
             NotifyController(call=methods.MobileNodeRetained(mn_id=mn_id, memberships=memberships))
             for mn_id, memberships in [
                 *((departed.profile.id, departed.memberships) for departed in self._departed.retained()),
-                *self._previous.retained(),
+                *self._handovers.leaving.retained(),
             ]
         ]
-        return [*commands, *self._bindings.resend_all(now)]
+        asked_again = [*self._handovers.intake.resume(), *self._handovers.previous.resume()]
+        return [*commands, *self._bindings.resend_all(now), *asked_again]
 
     def _controller_answered(self, answer: ControllerAnswered, now: float) -> list[Command]:
-        token, error = answer.token, answer.error
+        token, error, lost = answer.token, answer.error, answer.lost
         what, mn_id, handover_id = token_parts(token)
         match what:
             case "prepare":
-                commands = self._new.prepared(mn_id, handover_id, error, now)
-                return [*commands, *self._fetch.prepared(mn_id, now)]
+                commands = self._handovers.intake.prepared(mn_id, handover_id, error, now, lost=lost)
+                return [*commands, *([] if lost else self._fetch.prepared(mn_id, now))]
             case "join":
-                return self._new.joined_ahead(mn_id, handover_id, error, now)
+                return self._handovers.intake.joined_ahead(mn_id, handover_id, error, now, lost=lost)
             case "attached":
                 return self._fetch.previous_mag_named(mn_id, handover_id, error, answer.result, now)
             case "clone":
-                return self._previous.cloned(mn_id, handover_id, error, now)
+                return self._handovers.previous.cloned(mn_id, handover_id, error, now, lost=lost)
             case "direct":
-                return self._new.delivered_directly(mn_id, handover_id, error, now)
+                return self._handovers.new.delivered_directly(mn_id, handover_id, error, now)
             case "released":
                 return self._context.releases.answered(token, error, now)
         return []
@@ -246,11 +260,11 @@ class MagCore:
                 error, commands = self._start(profile, new_mag, handover_id, now, "REST", join=mode == "join")
                 return [*commands, AnswerController(error=error)]
             case methods.FinishForwarding(handover_id=handover_id, mn_id=mn_id):
-                finished = self._previous.finish(mn_id, handover_id, now)
+                finished = self._handovers.departures.finish(mn_id, handover_id, now)
                 error = None if finished is not None else "no such handover"
                 return [*(finished or []), AnswerController(error=error)]
             case methods.CancelHandover(handover_id=handover_id, mn_id=mn_id):
-                cancelled = self._previous.cancel(mn_id, handover_id, now)
+                cancelled = self._handovers.departures.cancelled(mn_id, handover_id, now)
                 error = None if cancelled is not None else "no such handover"
                 return [*(cancelled or []), AnswerController(error=error)]
         return [AnswerController(error="unknown call")]
@@ -269,11 +283,10 @@ class MagCore:
             return f"new_mag: {new_mag} may not register {profile.id}", []
         if not self._links.is_attached(profile.id):
             return f"mn_id: {profile.id} is not attached to {context.mag.id}", []
-        if self._previous.get(profile.id) is not None or self._new.get(profile.id) is not None:
-            return f"mn_id: a handover of {profile.id} is under way", []
+        if self._handovers.previous.awaits_departure(profile.id, peer):
+            return f"mn_id: a handover of {profile.id} to {new_mag} is under way", []
         memberships = self._links.memberships(profile.id)
-        port = profile.access_port()
-        return None, self._previous.start(profile, port, peer, memberships, handover_id, now, trigger, join=join)
+        return None, self._handovers.previous.start(profile, peer, memberships, handover_id, now, trigger, join=join)
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1

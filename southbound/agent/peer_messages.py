@@ -10,11 +10,11 @@ from southbound.agent.attachment import Attachments
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
 from southbound.agent.context import MagContext
+from southbound.agent.context_admission import contradiction
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.handover_exchange import token_parts
 from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, memberships_of, purpose
-from southbound.agent.new_mag import NewMag
-from southbound.agent.previous_mag import PreviousMag
+from southbound.agent.handovers import Handovers
 from southbound.agent.reactive import Reactive
 from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.accessors import mn_id as mn_id_of
@@ -34,14 +34,13 @@ class PeerMessages:
         context: MagContext,
         links: AccessLinks,
         bindings: BindingUpdateList,
-        previous: PreviousMag,
-        new: NewMag,
+        handovers: Handovers,
         attachments: Attachments,
         reactive: Reactive,
         fetch: ContextFetch,
     ) -> None:
         self._context, self._links, self._bindings = context, links, bindings
-        self._previous, self._new, self._attachments = previous, new, attachments
+        self._handovers, self._attachments = handovers, attachments
         self._reactive, self._fetch = reactive, fetch
 
     def received(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
@@ -80,6 +79,15 @@ class PeerMessages:
             context.counters["handover_initiate_prohibited"] += 1
             return self._refuse(peer, mn_id, message, HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED, now)
         exchange.received(peer.address, mn_id, message.sequence, now)
+        refusal = contradiction(context, profile, message)
+        if refusal is not None:
+            context.counters[refusal.reason] += 1
+            fact = RecordFact(name="handover_initiate_refused", fields={"mn_id": mn_id, "reason": refusal.reason})
+            return [*self._refuse(peer, mn_id, message, refusal.code, now), fact]
+        return self._carried_out(profile, peer, message, now)
+
+    def _carried_out(self, profile: MobileNode, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
+        mn_id = profile.id
         match purpose(message):
             case Purpose.CONTEXT:
                 return self._context_received(profile, peer, message, now)
@@ -87,29 +95,25 @@ class PeerMessages:
                 handover_id = handover_id_of(message) or self._context.new_handover_id()
                 return self._reactive.requested(profile, peer, message, handover_id, now)
             case Purpose.FORWARDING_REQUEST:
-                commands = self._previous.forwarding_requested(mn_id, peer, message, now)
-                refusal = HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
+                commands = self._handovers.previous.forwarding_requested(mn_id, peer, message, now)
+                otherwise = HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
             case Purpose.LAST_DELIVERED:
-                commands = self._new.last_delivered(mn_id, message, peer, now)
-                refusal = HandoverAcknowledgeCode.NOT_ACCEPTED
+                commands = self._handovers.new.last_delivered(mn_id, message, peer, now)
+                otherwise = HandoverAcknowledgeCode.NOT_ACCEPTED
             case Purpose.COMPLETED:
-                commands = self._new.completed(mn_id, message, peer, now)
-                return [*commands, *self._previous.completed_by_peer(mn_id, peer, message)]
+                commands = self._handovers.new.completed(mn_id, message, peer, now)
+                return [*commands, *self._handovers.departures.completed_by_peer(mn_id, peer, message, now)]
         if commands is None:
-            return self._refuse(peer, mn_id, message, refusal, now)
+            return self._refuse(peer, mn_id, message, otherwise, now)
         return commands
 
     def _context_received(self, profile: MobileNode, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
         context, prefixes = self._context, home_network_prefixes(message)
-        if not context.home_networks.may_have(profile, prefixes):
-            # A context speaks of one MN's home network: of another's, or of one that is not the LMA's, it is not believed.
-            context.counters["handover_initiate_prefix_prohibited"] += 1
-            return self._refuse(peer, profile.id, message, HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED, now)
         handover_id = handover_id_of(message) or context.new_handover_id()
         attached = self._links.is_attached(profile.id)
         if prefixes and not attached:
             context.home_networks.assign(profile.id, prefixes)
-        commands = self._new.context_received(profile, peer, message, handover_id, attached, now)
+        commands = self._handovers.intake.context_received(profile, peer, message, handover_id, attached, now)
         if attached:
             wanted, _ = memberships_of(message)
             allowed = tuple(m for m in wanted if self._context.policy.may_join(profile.id, m.group))
@@ -128,11 +132,11 @@ class PeerMessages:
             return self._dropped("handover_acknowledge_unexpected")
         what, mn_id, handover_id = token_parts(token)
         if what == "forward":
-            return self._new.forwarding_acknowledged(mn_id, handover_id, message)
+            return self._handovers.intake.forwarding_acknowledged(mn_id, handover_id, message)
         if what == "reactive":
             answer = self._reactive.acknowledged(mn_id, handover_id, message)
             return self._fetch.answered(answer, now) if answer is not None else []
-        return self._previous.acknowledged(mn_id, handover_id, what, message)
+        return self._handovers.previous.acknowledged(mn_id, handover_id, what, message, now)
 
     def _proxy_binding_acknowledgement(self, message: ProxyBindingAcknowledgement, now: float) -> list[Command]:
         result = self._bindings.acknowledged(message, now)
@@ -141,15 +145,15 @@ class PeerMessages:
         if not result.accepted:
             self._context.counters[f"binding_refused_{result.status}"] += 1
             fact = RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})
-            return [fact, *self._new.refused(result.mn_id, result.status, now)]
-        arriving = self._new.get(result.mn_id)
+            return [fact, *self._handovers.new.refused(result.mn_id, result.status, now)]
+        arriving = self._handovers.new.get(result.mn_id)
         if arriving is None or arriving.bound:
             return []
         step = self._context.step(
             9, "PBA", arriving.handover_id, result.mn_id, arriving.peer.id, self._context.mag.id, now,
             f"status {result.status}",
         )
-        return [*self._new.bound(result.mn_id), step]
+        return [*self._handovers.new.bound(result.mn_id, now), step]
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1

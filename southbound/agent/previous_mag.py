@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MAG that an MN leaves: HI with its context, clone on request, word on the last packet, completion. Pure.
+"""The MAG that an MN is about to leave: HI with its context, clone on request. Pure.
 
-The draft's Figure 2 steps 1, 2, 4, 6 and 11 happen here.
+The draft's Figure 2 steps 1, 2 and 4 happen here; what follows is in departures. An MN may be on its way to several MAGs at
+once: candidates, of which it reaches one, and one that it has reached while it is on its way on, or back.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from southbound.agent import handover_messages
 from southbound.agent.commands import (
     CallController,
     Command,
-    DropRetained,
-    NotifyController,
     RecordFact,
     RelayPackets,
-    UnwatchSent,
+    RetainPackets,
     WatchSent,
 )
 from southbound.agent.context import MagContext
 from southbound.agent.departed import Departed
-from southbound.agent.events import LastDeliveredDigests
+from southbound.agent.departures import Departures
 from southbound.agent.handover_exchange import token
-from southbound.agent.leaving import Ending, Leaving, PreviousState, is_of
+from southbound.agent.leaving import Leaving, PreviousState, Source, is_of
+from southbound.agent.leaving_table import LeavingTable
+from southbound.agent.new_mag import NewMag
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
-from southbound.codec.iana import HandoverAcknowledgeCode
+from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
 from southbound.mld.membership import GroupMembership
-from southbound.rpc.methods import CloneGroups, MobileNodeDetached, MobileNodeRetained, ReleaseForwarding
+from southbound.rpc.methods import CloneGroups, HandoverRunning, MobileNodeRetained
 from topology.model import Mag, MobileNode
 
 WORDS_PER_WAIT = 4
@@ -33,38 +34,26 @@ WORDS_PER_WAIT = 4
 
 
 class PreviousMag:
-    """All MNs that are leaving this MAG, by MN-ID."""
+    """All MNs that are leaving this MAG."""
 
-    def __init__(self, context: MagContext) -> None:
-        self._context = context
-        self._leaving: dict[str, Leaving] = {}
-        self._departed: list[MobileNode] = []
-
-    def get(self, mn_id: str) -> Leaving | None:
-        """The handover of this MN away from here, or None."""
-        return self._leaving.get(mn_id)
-
-    def states(self) -> dict[str, tuple[str, str]]:
-        """(handover id, state) of every MN that is leaving."""
-        return {mn_id: (leaving.handover_id, leaving.state.value) for mn_id, leaving in self._leaving.items()}
-
-    def retained(self) -> list[tuple[str, tuple[GroupMembership, ...]]]:
-        """(MN-ID, memberships) of those whose packets are kept or relayed here."""
-        return [(mn_id, leaving.memberships) for mn_id, leaving in self._leaving.items() if leaving.retained]
-
-    def take_departed(self) -> list[MobileNode]:
-        """The MNs whose handover has ended since the last call, after they had left: they may be de-registered now."""
-        departed, self._departed = self._departed, []
-        return departed
+    def __init__(self, context: MagContext, table: LeavingTable, departures: Departures, new: NewMag) -> None:
+        self._context, self._departures, self._new = context, departures, new
+        self.table = table
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
-        return min((leaving.deadline for leaving in self._leaving.values()), default=None)
+        return self.table.next_deadline()
+
+    def awaits_departure(self, mn_id: str, peer: Mag) -> bool:
+        """Whether this MN, which is here, is about to leave for this MAG already."""
+        leaving = self.table.to(mn_id, peer)
+        return leaving is not None and not leaving.detached and leaving.state is not PreviousState.COMPLETING
+
+    # --- steps 1 to 3 ---------------------------------------------------------------------------------------------
 
     def start(
         self,
         profile: MobileNode,
-        port: str,
         peer: Mag,
         memberships: tuple[GroupMembership, ...],
         handover_id: str,
@@ -74,46 +63,67 @@ class PreviousMag:
         join: bool = False,
     ) -> list[Command]:
         """Step 1 has happened: send the context ahead (step 2)."""
-        context = self._context
+        former = self.table.to(profile.id, peer)
+        commands: list[Command] = []
+        if former is not None:
+            commands += self._departures.ended(former, former.ending.value, "a new handover follows it", now)
+        fed_by = "" if join else self._new.hold_back(profile.id)
         leaving = Leaving(
             handover_id=handover_id,
             profile=profile,
-            port=port,
+            port=profile.access_port(),
             peer=peer,
             memberships=memberships,
             state=PreviousState.INITIATED,
-            deadline=now + context.domain.timers.forwarding_lifetime_s,
+            deadline=now + self._context.domain.timers.forwarding_lifetime_s,
+            source=Source.DELIVERIES if fed_by else Source.SWITCH,
+            fed_by=fed_by,
+            # Nobody asks for the last packet where nothing is buffered.
+            watching=not join,
             join=join,
         )
-        self._leaving[profile.id] = leaving
-        initiate = context.initiate(
-            peer,
+        if fed_by and fed_by not in self.table.feeds(profile.id):
+            commands.append(RetainPackets(mn_id=profile.id, memberships=memberships, fed_by=fed_by))
+        self.table.add(leaving)
+        # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
+        return [
+            *commands,
+            *self._send_context(leaving, now),
+            *([WatchSent(port=leaving.port)] if leaving.watching else []),
+            self._departures.step(leaving, 1, "HO-Initiate", now, trigger),
+            self._departures.step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
+        ]
+
+    def _send_context(self, leaving: Leaving, now: float) -> list[Command]:
+        profile, mode = leaving.profile, HandoverModeCode.PREDICTIVE
+        if leaving.join or leaving.relays:
+            mode = HandoverModeCode.JOIN if leaving.join else HandoverModeCode.RELAYED
+        return self._context.initiate(
+            leaving.peer,
             profile.id,
             lambda dialect, sequence: handover_messages.context_message(
                 dialect,
                 sequence,
                 mn_id=profile.id,
-                handover_id=handover_id,
-                prefixes=context.home_networks.of(profile),
-                lma_address=context.domain.lma.address,
+                handover_id=leaving.handover_id,
+                prefixes=self._context.home_networks.of(profile),
+                lma_address=self._context.domain.lma.address,
                 link_layer_id=profile.link_layer_id,
-                memberships=memberships,
-                join=join,
+                memberships=leaving.memberships,
+                mode=mode,
+                buffer=leaving.buffered_there,
             ),
-            token("context", profile.id, handover_id),
+            token("context", profile.id, leaving.handover_id),
             now,
         )
-        # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
-        return [
-            *initiate,
-            # Nobody asks for the last packet where nothing is buffered.
-            *([] if join else [WatchSent(port=port)]),
-            self._step(leaving, 1, "HO-Initiate", now, trigger),
-            self._step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
-        ]
 
     def adopt(self, departed: Departed, peer: Mag, handover_id: str, now: float) -> list[Command]:
-        """Reactive: an MN that had left unannounced has been asked for; its packets follow when HI(F) comes."""
+        """Reactive: an MN that had left has been asked for; its packets follow when HI(F) comes.
+
+        Whoever else has been told to expect it waits in vain.
+        """
+        mn_id = departed.profile.id
+        commands = [command for other in self.table.of(mn_id) for command in self._departures.cancel(other, now)]
         leaving = Leaving(
             handover_id=handover_id,
             profile=departed.profile,
@@ -122,46 +132,61 @@ class PreviousMag:
             memberships=departed.memberships,
             state=PreviousState.CONTEXT_TRANSFERRED,
             deadline=now + self._context.domain.timers.forwarding_lifetime_s,
+            source=Source.DELIVERIES if departed.fed_by else Source.STORE,
+            fed_by=departed.fed_by,
             detached=True,
-            retained=True,
         )
-        self._leaving[departed.profile.id] = leaving
-        return [self._step(leaving, 6, "MN left", departed.left_at, "unannounced")]
+        former = self.table.to(mn_id, peer)
+        if former is not None:
+            commands += self._departures.ended(former, former.ending.value, "a new handover follows it", now, go_on=leaving)
+        self.table.add(leaving)
+        self._departures.retained(mn_id)
+        return [*commands, self._departures.step(leaving, 6, "MN left", departed.left_at, "unannounced")]
 
-    def acknowledged(self, mn_id: str, handover_id: str, what: str, message: HandoverAcknowledge) -> list[Command]:
+    def acknowledged(
+        self, mn_id: str, handover_id: str, what: str, message: HandoverAcknowledge, now: float
+    ) -> list[Command]:
         """A HAck of the peer for 'context', 'last' or 'completed'."""
-        leaving = self._of(mn_id, handover_id)
+        leaving = self.table.get(mn_id, handover_id)
         if leaving is None:
             return []
         if what == "completed":
-            return self._ended(leaving, leaving.ending.value, "")
+            return self._departures.ended(leaving, leaving.ending.value, "", now)
         if what != "context" or leaving.state is not PreviousState.INITIATED:
             return []
+        if message.code == HandoverAcknowledgeCode.INSUFFICIENT_RESOURCES and leaving.buffered_there and not leaving.join:
+            # Once more, and what comes for the MN stays here until it is there (U = 0).
+            self._context.counters["context_again_without_buffer"] += 1
+            leaving.buffered_there = False
+            return self._send_context(leaving, now)
         if not message.accepted:
             # The MN is served here as before; its later attachment there is a plain one (docs/protocol.md, failures).
-            return self._ended(leaving, "failed", f"{leaving.peer.id} refused: HAck code {int(message.code)}")
+            reason = f"{leaving.peer.id} refused: HAck code {int(message.code)}"
+            return self._departures.ended(leaving, "failed", reason, now)
         leaving.refused = handover_messages.refused_groups(message)
         leaving.state = PreviousState.CONTEXT_TRANSFERRED
         return []
 
-    def gave_up(self, mn_id: str, handover_id: str, what: str) -> list[Command]:
+    def gave_up(self, mn_id: str, handover_id: str, what: str, now: float) -> list[Command]:
         """All repetitions of a HI went unanswered."""
-        leaving = self._of(mn_id, handover_id)
+        leaving = self.table.get(mn_id, handover_id)
         if leaving is None:
             return []
         if what == "completed":
-            return self._ended(leaving, leaving.ending.value, "no answer to the completion")
+            return self._departures.ended(leaving, leaving.ending.value, "no answer to the completion", now)
         if what == "context":
-            return self._ended(leaving, "failed", f"{leaving.peer.id} does not answer")
+            return self._departures.ended(leaving, "failed", f"{leaving.peer.id} does not answer", now)
         if what == "last":
             self._context.counters["last_delivered_unacknowledged"] += 1
         return []
+
+    # --- step 4 ---------------------------------------------------------------------------------------------------
 
     def forwarding_requested(
         self, mn_id: str, peer: Mag, request: HandoverInitiate, now: float
     ) -> list[Command] | None:
         """HI(F) of the n-MAG (step 4): have the switch clone; the HAck waits for its word. None: no such handover."""
-        leaving = self._leaving.get(mn_id)
+        leaving = self.table.to(mn_id, peer)
         if leaving is None or leaving.state is PreviousState.COMPLETING or not is_of(leaving, peer, request):
             return None
         # A HI(F) that overtakes its HAck stands for it (docs/protocol.md, races).
@@ -169,20 +194,30 @@ class PreviousMag:
         if leaving.state is PreviousState.FORWARDING:
             return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)
         leaving.request, leaving.state = request, PreviousState.CLONING
-        if leaving.retained:
-            # Told when the MN left; now it is to be confirmed that the stream does come to the store.
-            retained = MobileNodeRetained(mn_id=mn_id, memberships=leaving.memberships)
-            return [CallController(token=token("clone", mn_id, leaving.handover_id), call=retained)]
-        call = CloneGroups(
-            handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id,
-            memberships=tuple(m for m in leaving.memberships if m.group not in leaving.refused),
-        )
-        return [CallController(token=token("clone", mn_id, leaving.handover_id), call=call)]
+        return [self._ask_for_clone(leaving)]
 
-    def cloned(self, mn_id: str, handover_id: str, error: str | None, now: float) -> list[Command]:
-        """The controller's answer to the clone: from here on the MN may leave. Reactive: its packets may follow it."""
-        leaving = self._of(mn_id, handover_id)
+    def _ask_for_clone(self, leaving: Leaving) -> CallController:
+        mn_id, leaving.asked_in_vain = leaving.profile.id, False
+        name = token("clone", mn_id, leaving.handover_id)
+        if leaving.source is Source.STORE:
+            # Told when the MN left; now it is to be confirmed that the stream does come to the store.
+            return CallController(token=name, call=MobileNodeRetained(mn_id=mn_id, memberships=leaving.memberships))
+        clone = CloneGroups(
+            handover_id=leaving.handover_id, mn_id=mn_id, new_mag=leaving.peer.id, memberships=leaving.accepted,
+            relayed=leaving.relays,
+        )
+        return CallController(token=name, call=clone)
+
+    def cloned(self, mn_id: str, handover_id: str, error: str | None, now: float, *, lost: bool = False) -> list[Command]:
+        """The controller's answer to the clone: from here on the MN may leave. Reactive: its packets may follow it.
+
+        `lost`: there is no answer because the controller has gone; it will be asked again.
+        """
+        leaving = self.table.get(mn_id, handover_id)
         if leaving is None or leaving.state is not PreviousState.CLONING or leaving.request is None:
+            return []
+        if lost:
+            leaving.asked_in_vain = True
             return []
         request, leaving.request = leaving.request, None
         if error is not None:
@@ -190,130 +225,35 @@ class PreviousMag:
             fact = RecordFact(name="clone_refused", fields={"mn_id": mn_id, "reason": error})
             return [*self._acknowledge(leaving, request, HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE, now), fact]
         leaving.state = PreviousState.FORWARDING
-        relay = [RelayPackets(mn_id=mn_id, destination=leaving.peer.address)] if leaving.retained else []
+        relay: list[Command] = []
+        if leaving.relays:
+            key = handover_messages.key_of(request)
+            relay = [
+                RelayPackets(mn_id=mn_id, fed_by=leaving.fed_by, destination=leaving.peer.address, key=key)
+            ]
         return [
             *self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now),
             *relay,
-            self._step(leaving, 4, "HAck to HI(F)", now, "kept packets are relayed" if relay else "clone confirmed"),
+            self._departures.step(leaving, 4, "HAck to HI(F)", now, "packets are relayed" if relay else "clone confirmed"),
         ]
 
-    def detached(self, mn_id: str, last_delivered: LastDeliveredDigests, now: float) -> list[Command]:
-        """Step 6: name the last packets that the MN got, so that the n-MAG goes on with the next one."""
-        leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.detached:
-            return []
-        leaving.detached = True
-        handover_id = leaving.handover_id
-        if leaving.join and leaving.state in (PreviousState.INITIATED, PreviousState.CONTEXT_TRANSFERRED):
-            return [self._step(leaving, 6, "MN left", now)]
-        word = self._context.initiate(
-            leaving.peer,
-            mn_id,
-            lambda dialect, sequence: handover_messages.last_delivered_message(
-                dialect, sequence, mn_id=mn_id, handover_id=handover_id, last_delivered=last_delivered
-            ),
-            token("last", mn_id, handover_id),
-            now,
-            # The n-MAG waits for this word for so long and then delivers all that it has.
-            urgent_timeout_s=self._context.domain.timers.cut_wait_ms / 1000 / WORDS_PER_WAIT,
-        )
+    def running(self) -> list[HandoverRunning]:
+        """All handovers, as a restarted controller is told of them. Who is stored here is told as retained."""
         return [
-            *word,
-            UnwatchSent(port=leaving.port),
-            self._step(leaving, 6, "MN left", now, f"last packet of {len(last_delivered)} stream(s) named"),
+            HandoverRunning(
+                handover_id=leaving.handover_id, mn_id=leaving.profile.id, previous_mag=self._context.mag.id,
+                new_mag=leaving.peer.id, memberships=leaving.accepted, relayed=leaving.relays,
+                holds="cloned" if leaving.clones else "", mode="join" if leaving.join else "predictive",
+            )
+            for leaving in self.table
         ]
 
-    def returned(self, mn_id: str, now: float) -> list[Command]:
-        """The MN is back before it was bound elsewhere (ping-pong): end the handover, serve as before."""
-        leaving = self._leaving.get(mn_id)
-        if leaving is None:
-            return []
-        commands: list[Command] = [DropRetained(mn_id=mn_id)] if leaving.retained else []
-        leaving.retained = False
-        if leaving.state is PreviousState.COMPLETING:
-            return commands
-        return [*commands, *self._complete(leaving, Ending.CANCELLED, now)]
-
-    def finish(self, mn_id: str, handover_id: str, now: float) -> list[Command] | None:
-        """The n-MAG has the native stream: complete (step 11). None: no such handover."""
-        leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.handover_id != handover_id:
-            return None
-        if leaving.state is PreviousState.COMPLETING:
-            return []
-        return self._complete(leaving, Ending.COMPLETED, now)
-
-    def cancel(self, mn_id: str, handover_id: str, now: float) -> list[Command] | None:
-        """Give up before the MN has left. None: no such handover, or too late."""
-        leaving = self._leaving.get(mn_id)
-        if leaving is None or leaving.handover_id != handover_id or leaving.state is PreviousState.COMPLETING:
-            return None
-        return self._complete(leaving, Ending.CANCELLED, now)
-
-    def completed_by_peer(self, mn_id: str, peer: Mag, message: HandoverInitiate) -> list[Command]:
-        """The n-MAG ends it: the MN has not come, or the n-MAG has failed."""
-        leaving = self._leaving.get(mn_id)
-        if leaving is None or not is_of(leaving, peer, message):
-            return []
-        return self._ended(leaving, "failed", f"{leaving.peer.id} has ended it")
-
-    def tick(self, now: float) -> list[Command]:
-        """Forwarding lifetimes that have run out."""
-        commands: list[Command] = []
-        for leaving in [leaving for leaving in self._leaving.values() if leaving.deadline <= now]:
-            if leaving.state is PreviousState.COMPLETING:
-                commands += self._ended(leaving, leaving.ending.value, "no answer to the completion")
-            else:
-                self._context.counters["forwarding_lifetime_over"] += 1
-                leaving.deadline = now + self._context.domain.timers.forwarding_lifetime_s
-                commands += self._complete(leaving, Ending.COMPLETED if leaving.detached else Ending.CANCELLED, now)
-        return commands
-
-    def _complete(self, leaving: Leaving, ending: Ending, now: float) -> list[Command]:
-        leaving.state, leaving.ending = PreviousState.COMPLETING, ending
-        mn_id, handover_id = leaving.profile.id, leaving.handover_id
-        self._settle(leaving)
-        return [
-            *self._context.initiate(
-                leaving.peer,
-                mn_id,
-                lambda dialect, sequence: handover_messages.completion(
-                    dialect, sequence, mn_id=mn_id, handover_id=handover_id
-                ),
-                token("completed", mn_id, handover_id),
-                now,
-            ),
-            self._step(leaving, 11, "HI completed", now, ending.value),
-        ]
-
-    def _ended(self, leaving: Leaving, outcome: str, reason: str) -> list[Command]:
-        mn_id = leaving.profile.id
-        del self._leaving[mn_id]
-        self._settle(leaving)
-        if leaving.detached:
-            self._departed.append(leaving.profile)
-        release = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        kept: list[Command] = [UnwatchSent(port=leaving.port)]
-        if leaving.retained:
-            kept = [DropRetained(mn_id=mn_id), NotifyController(call=MobileNodeDetached(mn_id=mn_id))]
-        return [*kept, self._context.releases.ask(release)]
-
-    def _settle(self, leaving: Leaving) -> None:
-        asked = ("context", "last", "completed")
-        self._context.exchange.settle(*(token(what, leaving.profile.id, leaving.handover_id) for what in asked))
-
-    def _of(self, mn_id: str, handover_id: str) -> Leaving | None:
-        leaving = self._leaving.get(mn_id)
-        return leaving if leaving is not None and leaving.handover_id == handover_id else None
+    def resume(self) -> list[Command]:
+        """The controller is there again: ask what it has not answered."""
+        return [self._ask_for_clone(leaving) for leaving in self.table if leaving.asked_in_vain]
 
     def _acknowledge(
         self, leaving: Leaving, request: HandoverInitiate, code: HandoverAcknowledgeCode, now: float
     ) -> list[Command]:
         message = handover_messages.acknowledgement(request, code)
         return self._context.acknowledge(leaving.peer.address, leaving.profile.id, message, now)
-
-    def _step(self, leaving: Leaving, number: int, name: str, now: float, detail: str = "") -> Command:
-        context = self._context
-        return context.step(
-            number, name, leaving.handover_id, leaving.profile.id, context.mag.id, leaving.peer.id, now, detail
-        )

@@ -3,7 +3,7 @@
 
 HI with F and a Context Request goes from the n-MAG to the p-MAG, which answers with the context and keeps the MN's
 packets until the n-MAG's switch is ready for them, as a second HI(F) says. From there on the machines of the
-predictive handover do the rest: `NewMag.follow` and `PreviousMag.adopt`.
+predictive handover do the rest: `ContextIntake.follow` and `PreviousMag.adopt`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from southbound.agent.commands import Command
 from southbound.agent.context import MagContext
 from southbound.agent.departed import DepartedContexts
 from southbound.agent.handover_exchange import token
-from southbound.agent.previous_mag import PreviousMag
+from southbound.agent.handovers import Handovers
 from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
@@ -43,9 +43,9 @@ class Reactive:
     """Requests of this MAG for MNs that have come unannounced, and its answers about those that have gone so."""
 
     def __init__(
-        self, context: MagContext, links: AccessLinks, previous: PreviousMag, departed: DepartedContexts
+        self, context: MagContext, links: AccessLinks, handovers: Handovers, departed: DepartedContexts
     ) -> None:
-        self._context, self._links, self._previous, self._departed = context, links, previous, departed
+        self._context, self._links, self._handovers, self._departed = context, links, handovers, departed
         self._asked: dict[str, tuple[str, Mag, float]] = {}
         """MN-ID -> (handover id, p-MAG, when)."""
 
@@ -113,12 +113,12 @@ class Reactive:
     ) -> list[Command]:
         """HI of the n-MAG: all context that there is (Code 6), or 131; 132 where only forwarding cannot be."""
         departed = self._departed.find(profile.id)
-        leaving = self._previous.get(profile.id)
-        if departed is not None and departed.retained and leaving is None:
+        leaving = next(iter(self._handovers.leaving.of(profile.id)), None)
+        if departed is not None and departed.retained:
             self._departed.take(profile.id)
             code = HandoverAcknowledgeCode.ALL_CONTEXT_TRANSFERRED
             answered = self._answer(profile, peer, request, code, departed.memberships, now)
-            return [*answered, *self._previous.adopt(departed, peer, handover_id, now)]
+            return [*answered, *self._handovers.previous.adopt(departed, peer, handover_id, now)]
         if departed is None and leaving is None and not self._links.is_attached(profile.id):
             code = HandoverAcknowledgeCode.REQUESTED_CONTEXT_NOT_AVAILABLE
             answer = handover_messages.acknowledgement(request, code)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The p-MAG's store in a reactive handover: packets for MNs that have left unannounced, until a MAG wants them. Pure.
+"""The p-MAG's store of packets for MNs that are on their way to another MAG, until that MAG wants them. Pure.
 
-What several MNs of one n-MAG want is sent to it once (one copy a tunnel): it is the n-MAG that knows its MNs.
+For MNs that have left unannounced (reactive handover), or are not buffered at the n-MAG, it keeps what comes natively. For
+MNs that go on before the stream was the switch's alone here, it keeps what the handover buffer delivers. Each MN's packets
+go under a GRE key of its own, so what several MNs want goes several times, but to each of them exactly once.
 Bounded as the handover buffer is: packets and octets an MN, octets in total, age. What has to go is the oldest.
 """
 
@@ -16,72 +18,86 @@ from southbound.agent.packet_digest import IPV6_HEADER_OCTETS, addresses_of, str
 from southbound.mld.membership import GroupMembership
 from topology.model import Limits
 
-Relayed = list[tuple[IPv6Address, bytes]]
-"""(Proxy-CoA of the n-MAG, IPv6 packet), in order."""
+Tunnel = tuple[IPv6Address, int | None]
+"""(Proxy-CoA of the n-MAG, GRE key); without a key the one of all inter-MAG tunnels."""
+Relayed = list[tuple[Tunnel, bytes]]
+"""(tunnel, IPv6 packet), in order."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    number: int
     at: float
     packet: bytes
 
 
 @dataclass(slots=True)
-class _Absent:
-    memberships: dict[IPv6Address, GroupMembership]
+class _Away:
+    memberships: dict[IPv6Address, GroupMembership] | None
+    """None: it is given what the handover buffer delivers, and nothing natively."""
     kept: deque[_Kept] = field(default_factory=deque)
     octets: int = 0
-    destination: IPv6Address | None = None
+    tunnels: dict[IPv6Address, int | None] = field(default_factory=dict)
 
 
 class RetainedPackets:
-    """Of all MNs that are absent. Counters: retained, relayed, overflow_dropped, expired_dropped, released_unsent."""
+    """Of all MNs. Counters: retained, relayed, overflow_dropped, expired_dropped, released_unsent."""
 
     def __init__(self, limits: Limits) -> None:
         self.counters: Counter[str] = Counter()
         self._limits = limits
-        self._absent: dict[str, _Absent] = {}
-        self._sent: dict[IPv6Address, set[int]] = {}
-        """Numbers of packets that have gone to a MAG and that another MN's store still holds."""
-        self._count = 0
+        self._away: dict[tuple[str, str], _Away] = {}
+        """By MN-ID and the handover whose deliveries are kept ('': what comes natively)."""
         self._octets = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether no MN is absent: then packets need not be shown."""
-        return not self._absent
+        """Whether nothing is kept or relayed for anybody."""
+        return not self._away
+
+    @property
+    def takes_native(self) -> bool:
+        """Whether native packets are wanted for anybody: else they need not be shown."""
+        return any(away.memberships is not None for away in self._away.values())
+
+    @property
+    def held_bytes(self) -> int:
+        """Octets of the packets that are kept."""
+        return self._octets
 
     def retain(self, mn_id: str, memberships: Iterable[GroupMembership]) -> None:
-        """The MN has left: keep what comes for it."""
+        """Keep what comes natively for this MN."""
         self.drop(mn_id)
-        self._absent[mn_id] = _Absent({membership.group: membership for membership in memberships})
+        self._away[mn_id, ""] = _Away({membership.group: membership for membership in memberships})
 
-    def relay(self, mn_id: str, destination: IPv6Address, now: float) -> Relayed:
-        """What is kept goes there, and so does what comes from now on. Nothing for an MN that is not absent."""
-        absent = self._absent.get(mn_id)
-        if absent is None:
+    def retain_deliveries(self, mn_id: str, fed_by: str) -> None:
+        """Keep what `on_delivery` shows of this MN under this handover."""
+        self.drop(mn_id, fed_by)
+        self._away[mn_id, fed_by] = _Away(None)
+
+    def relay(
+        self, mn_id: str, destination: IPv6Address, key: int | None, now: float, *, fed_by: str = ""
+    ) -> Relayed:
+        """What is kept goes there, and so does what comes from now on. Nothing for an MN that is not known."""
+        away = self._away.get((mn_id, fed_by))
+        if away is None:
             return []
-        absent.destination = destination
-        sent = self._sent.setdefault(destination, set())
-        self._expire(absent, now)
-        relayed: Relayed = []
-        while absent.kept:
-            kept = self._take(absent)
-            if kept.number not in sent:
-                sent.add(kept.number)
-                relayed.append((destination, kept.packet))
-        self._forget_sent()
+        away.tunnels[destination] = key
+        self._expire(away, now)
+        relayed: Relayed = [((destination, key), self._take(away).packet) for _ in range(len(away.kept))]
         self.counters["relayed"] += len(relayed)
         return relayed
 
-    def drop(self, mn_id: str) -> None:
-        """Nothing more is kept or relayed for this MN."""
-        absent = self._absent.pop(mn_id, None)
-        if absent is not None:
-            self.counters["released_unsent"] += len(absent.kept)
-            self._octets -= absent.octets
-            self._forget_sent()
+    def drop(self, mn_id: str, fed_by: str = "", destination: IPv6Address | None = None) -> None:
+        """Nothing more is kept or relayed for this MN; with a destination: not to there."""
+        away = self._away.get((mn_id, fed_by))
+        if away is None:
+            return
+        if destination is not None:
+            away.tunnels.pop(destination, None)
+            return
+        del self._away[mn_id, fed_by]
+        self.counters["released_unsent"] += len(away.kept)
+        self._octets -= away.octets
 
     def on_packet(self, packet: bytes, now: float) -> Relayed:
         """A native packet has come by the buffer port."""
@@ -89,57 +105,48 @@ class RetainedPackets:
         if key is None:
             return []
         source, group = addresses_of(key)
-        self._count += 1
-        destinations: dict[IPv6Address, None] = {}
-        holders = 0
-        for absent in self._absent.values():
-            membership = absent.memberships.get(group)
-            if membership is None or not membership.wants(source):
-                continue
-            if absent.destination is not None:
-                destinations[absent.destination] = None
-                continue
-            holders += 1
-            self._keep(absent, _Kept(self._count, now, packet))
-        for destination in destinations if holders else ():
-            self._sent[destination].add(self._count)
-        self.counters["relayed"] += len(destinations)
-        return [(destination, packet) for destination in destinations]
+        relayed: Relayed = []
+        for away in self._away.values():
+            membership = away.memberships.get(group) if away.memberships is not None else None
+            if membership is not None and membership.wants(source):
+                relayed += self._pass_on(away, packet, now)
+        return relayed
 
-    def _keep(self, absent: _Absent, kept: _Kept) -> None:
+    def on_delivery(self, mn_id: str, fed_by: str, packet: bytes, now: float) -> Relayed:
+        """The handover buffer delivers this packet to the MN, whom this handover has brought."""
+        away = self._away.get((mn_id, fed_by))
+        return self._pass_on(away, packet, now) if away is not None else []
+
+    def _pass_on(self, away: _Away, packet: bytes, now: float) -> Relayed:
+        if not away.tunnels:
+            self._keep(away, _Kept(now, packet))
+            return []
+        self.counters["relayed"] += len(away.tunnels)
+        return [(tunnel, packet) for tunnel in away.tunnels.items()]
+
+    def _keep(self, away: _Away, kept: _Kept) -> None:
         limits = self._limits
-        absent.kept.append(kept)
-        absent.octets += len(kept.packet)
+        away.kept.append(kept)
+        away.octets += len(kept.packet)
         self._octets += len(kept.packet)
         self.counters["retained"] += 1
-        self._expire(absent, kept.at)
-        while absent.kept and (
-            len(absent.kept) > limits.buffer_packets_per_mobile_node
-            or absent.octets > limits.buffer_bytes_per_mobile_node
+        self._expire(away, kept.at)
+        while away.kept and (
+            len(away.kept) > limits.buffer_packets_per_mobile_node
+            or away.octets > limits.buffer_bytes_per_mobile_node
             or self._octets > limits.buffer_bytes_total
         ):
-            self._take(absent)
+            self._take(away)
             self.counters["overflow_dropped"] += 1
 
-    def _expire(self, absent: _Absent, now: float) -> None:
+    def _expire(self, away: _Away, now: float) -> None:
         oldest = now - self._limits.buffer_age_ms / 1000
-        while absent.kept and absent.kept[0].at <= oldest:
-            self._take(absent)
+        while away.kept and away.kept[0].at <= oldest:
+            self._take(away)
             self.counters["expired_dropped"] += 1
 
-    def _take(self, absent: _Absent) -> _Kept:
-        kept = absent.kept.popleft()
-        absent.octets -= len(kept.packet)
+    def _take(self, away: _Away) -> _Kept:
+        kept = away.kept.popleft()
+        away.octets -= len(kept.packet)
         self._octets -= len(kept.packet)
         return kept
-
-    def _forget_sent(self) -> None:
-        """What no store holds any more cannot be sent twice."""
-        held = [absent.kept[0].number for absent in self._absent.values() if absent.kept]
-        oldest = min(held, default=self._count + 1)
-        in_use = {absent.destination for absent in self._absent.values()}
-        self._sent = {
-            destination: {number for number in numbers if number >= oldest}
-            for destination, numbers in self._sent.items()
-            if destination in in_use
-        }

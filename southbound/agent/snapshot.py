@@ -17,8 +17,8 @@ class MagSnapshot:
     """Of the MNs that are attached."""
     bindings: dict[str, str]
     """State of each entry of the Binding Update List."""
-    leaving: dict[str, tuple[str, str]]
-    """(handover id, state) of each MN on its way to another MAG."""
+    leaving: dict[str, tuple[tuple[str, str], ...]]
+    """(handover id, state) of each handover of each MN on its way to another MAG, or to one of several."""
     arriving: dict[str, tuple[str, str]]
     """(handover id, state) of each MN that is coming, or has come and is not served by the switch alone yet."""
     outstanding: tuple[str, ...]

@@ -76,7 +76,14 @@ class StreamJoin:
         return not self._words or any(word.matched for word in self._words.values())
 
     def awaits_named(self, now: float) -> bool:
-        """Whether delivering now might repeat what the MN has had: a word has come, none of its packets yet."""
+        """Whether delivering now might repeat what the MN has had: a word has come, and none of its packets yet.
+
+        None by the tunnel is enough where the paths are apart: the tunnel is what is delivered then, and it is long when
+        the native path has had them already.
+        """
+        word = self._words.get(TUNNEL)
+        if self._merged is None and word is not None and not word.matched and word.may_match(now):
+            return any(entry.arrival is not None for entry in self._apart[TUNNEL])
         return not self.word_found and any(word.may_match(now) for word in self._words.values()) and self.holds
 
     def next_deadline(self) -> float:

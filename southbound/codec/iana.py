@@ -204,6 +204,7 @@ class HandoverModeCode(OpenIntEnum):
 
     PREDICTIVE = 0
     JOIN = 1
+    RELAYED = 2  # the p-MAG's agent sends the packets, under a GRE key of this MN's own
 
 
 class ContextTransferType(OpenIntEnum):

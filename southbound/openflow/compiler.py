@@ -175,8 +175,10 @@ def _ingress_match(ingress: Ingress, role: SwitchRole) -> Match:
         case "mag", LmaTunnel():
             # The port has the LMA as its fixed remote address, so the address needs no match of its own.
             return Match(in_port=MAG_LMA_PORT, tunnel_key=role.lma_gre_key)
-        case "mag", PeerTunnel(peer=peer):
-            return Match(in_port=MAG_MAG_PORT, tunnel_key=role.mag_gre_key, tunnel_source=peer)
+        case "mag", PeerTunnel(peer=peer, key=key):
+            return Match(
+                in_port=MAG_MAG_PORT, tunnel_key=role.mag_gre_key if key is None else key, tunnel_source=peer
+            )
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no ingress {ingress}")
 
 

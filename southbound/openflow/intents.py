@@ -6,7 +6,7 @@ Value objects, comparable and hashable, so that wanted and confirmed state can b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
 
@@ -29,6 +29,8 @@ class PeerTunnel:
     peer: IPv6Address
     path_index: int
     """`topology.model.Mag.index` of the peer; becomes the path mark towards the handover buffer."""
+    key: int | None = field(default=None, repr=False)  # the path tells them apart, and repr is part of a group's id
+    """GRE key of what the peer's agent relays for one MN; None: the inter-MAG key, for what its switch clones."""
 
 
 Ingress = SourceNetwork | LmaTunnel | PeerTunnel

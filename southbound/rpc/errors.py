@@ -42,6 +42,13 @@ class RpcError(Exception):
         return Failure(code=self.code, message=self.message, field=self.field)
 
 
+class ConnectionLostError(RpcError):
+    """There is no connection, or it was lost before the answer: the call may or may not have been carried out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.UNAVAILABLE, message)
+
+
 class FrameError(ValueError):
     """Our own message cannot be sent: not representable in msgpack, longer than a frame may be, or not asked for."""
 

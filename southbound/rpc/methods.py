@@ -17,10 +17,10 @@ from southbound.rpc.parameters import Memberships, RpcParameterError, decode_par
 
 __all__ = [
     "AGENT_METHODS", "CONTROLLER_METHODS", "COUNTER_NAME", "AgentCounters", "BufferReport", "CancelHandover",
-    "CloneGroups", "DeliverDirectly", "FinishForwarding", "Hello", "JoinGroups", "MembershipReported", "Memberships",
-    "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding", "ReleaseForwarding",
-    "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "TraceHandover", "decode_params",
-    "encode_params", "facts_from_wire", "facts_to_wire",
+    "CloneGroups", "DeliverDirectly", "FinishForwarding", "HandoverRunning", "Hello", "JoinGroups", "MembershipReported",
+    "Memberships", "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding",
+    "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "TraceHandover",
+    "decode_params", "encode_params", "facts_from_wire", "facts_to_wire",
 ]
 
 COUNTER_NAME = re.compile(r"[a-z0-9_]{1,100}")
@@ -79,12 +79,33 @@ class MembershipReported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverRunning:
+    """After its hello the agent tells each handover that is under way there: a restarted controller then keeps its rules.
+
+    `holds` is what the switch of this MAG has been made to do for it: nothing yet, 'prepared' or 'joined' (n-MAG),
+    'delivered' (n-MAG: and it delivers alone by now), 'cloned' (p-MAG).
+    """
+
+    method: ClassVar[str] = "handover.running"
+    handover_id: str
+    mn_id: str
+    previous_mag: str
+    new_mag: str
+    memberships: Memberships
+    holds: str = field(metadata={"allowed": ("", "prepared", "joined", "delivered", "cloned")})
+    mode: str = field(default="predictive", metadata={"allowed": ("predictive", "join", "reactive")})
+    relayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Synchronised:
-    """After its hello the agent has now reported everything. What is not in `attached` has left meanwhile."""
+    """After its hello the agent has now reported everything. What is in neither list is no more."""
 
     method: ClassVar[str] = "agent.synchronised"
     attached: tuple[str, ...]
     """MN-IDs on this MAG's links."""
+    handovers: tuple[str, ...] = ()
+    """Ids of the handovers under way here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +119,8 @@ class PrepareForwarding:
     memberships: Memberships
     mode: str = field(default="predictive", metadata={"allowed": ("predictive", "reactive")})
     """'predictive' | 'reactive'."""
+    relayed: bool = False
+    """The p-MAG's agent sends the packets, under the MN's own GRE key; else its switch, under that of all MNs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +136,17 @@ class JoinGroups:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneGroups:
-    """p-MAG: clone these groups into the tunnel to the n-MAG. Answered when the switch has confirmed."""
+    """p-MAG: clone these groups into the tunnel to the n-MAG. Answered when the switch has confirmed.
+
+    `relayed`: the agent sends them itself, out of what comes to its buffer port.
+    """
 
     method: ClassVar[str] = "handover.clone"
     handover_id: str
     mn_id: str
     new_mag: str
     memberships: Memberships
+    relayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,9 +273,9 @@ def facts_from_wire(result: Any) -> list[Fact]:
 CONTROLLER_METHODS: dict[str, type[Any]] = {
     cls.method: cls
     for cls in (
-        Hello, MobileNodeAttached, MobileNodeDetached, MobileNodeRetained, MembershipReported, Synchronised,
-        PrepareForwarding, JoinGroups, CloneGroups, DeliverDirectly, ReleaseForwarding, StepReached, BufferReport,
-        AgentCounters,
+        Hello, MobileNodeAttached, MobileNodeDetached, MobileNodeRetained, MembershipReported, HandoverRunning,
+        Synchronised, PrepareForwarding, JoinGroups, CloneGroups, DeliverDirectly, ReleaseForwarding, StepReached,
+        BufferReport, AgentCounters,
     )
 }
 """What an agent may call on the controller."""

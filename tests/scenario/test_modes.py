@@ -323,7 +323,7 @@ class TestReactive:
         before = len(domain.carried)
         domain.detach(MN1)
         domain.run_for(0.05)
-        assert domain.agents["mag1"].buffer.retained == {MN1: None}
+        assert domain.agents["mag1"].buffer.retained == {MN1: set()}
         assert native_copies(domain, "mag1", GROUP) == ["hob0", "mn2"]
         domain.attach(MN1, "mag2")
         domain.run_for(3.0)
@@ -364,7 +364,7 @@ class TestReactive:
 
         def look(carried: Carried) -> None:
             if carried.name == "HI(F)":
-                seen.append(tunnel_copies(domain, "mag2", "mag1", GROUP))
+                seen.append(tunnel_copies(domain, "mag2", "mag1", GROUP, relayed_for=MN1))
 
         domain.transport.watchers.append(look)
         move(domain)

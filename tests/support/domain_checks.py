@@ -9,8 +9,8 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import Any
 
-from southbound.codec.accessors import mn_id
-from southbound.codec.handover import HandoverAcknowledge
+from southbound.codec.accessors import gre_key, mn_id
+from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import ProxyBindingAcknowledgement
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_domain import SimulatedDomain
@@ -40,13 +40,15 @@ def native_copies(
 
 
 def tunnel_copies(
-    domain: SimulatedDomain, mag_id: str, peer_id: str, group: IPv6Address, source: IPv6Address = SOURCE
+    domain: SimulatedDomain, mag_id: str, peer_id: str, group: IPv6Address, source: IPv6Address = SOURCE,
+    relayed_for: str | None = None,
 ) -> list[str]:
-    """The same for a packet that comes by the tunnel from another MAG."""
+    """The same for a packet that comes by the tunnel from another MAG: cloned there, or relayed for one MN."""
     peer = domain.domain.mag(peer_id)
     assert peer is not None
+    key = domain.domain.mag_gre_key if relayed_for is None else domain.domain.relay_key(relayed_for)
     packet = Packet(
-        in_port=MAG_MAG_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=domain.domain.mag_gre_key,
+        in_port=MAG_MAG_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=key,
         tunnel_source=peer.address,
     )
     return _copies(domain, mag_id, packet)
@@ -105,7 +107,8 @@ def assert_forwarding_is_exact(domain: SimulatedDomain) -> None:
                 assert (mag_id, native_copies(domain, mag_id, group, source)) == (mag_id, sorted(wanted_ports))
                 for peer_id in domain.agents:
                     if peer_id != mag_id:
-                        assert tunnel_copies(domain, mag_id, peer_id, group, source) == []
+                        for relayed_for in (None, *domain.mobile_nodes):
+                            assert tunnel_copies(domain, mag_id, peer_id, group, source, relayed_for) == []
 
 
 class Watch:
@@ -113,6 +116,8 @@ class Watch:
 
     def __init__(self, domain: SimulatedDomain) -> None:
         self._domain = domain
+        self._relayed: set[tuple[str, str, int]] = set()
+        """(n-MAG, p-MAG, sequence) of each HI(F) that asks for packets under a key of the MN's own."""
         domain.transport.watchers.append(self._sent)
 
     def _sent(self, carried: Carried) -> None:
@@ -121,6 +126,10 @@ class Watch:
             attached = self._domain.agents[carried.source].core.snapshot().attached
             node = _mn_id(carried)
             assert node in attached, f"{carried.source} registers {node}, which is not there"
+        elif carried.name == "HI(F)":
+            assert isinstance(carried.message, HandoverInitiate)
+            if gre_key(carried.message) is not None:
+                self._relayed.add((carried.source, carried.destination, carried.message.sequence))
         elif carried.name == "HAck to HI(F)" and not carried.repeated:
             self._forwarding_promised(carried)
         elif carried.name == "PBA":
@@ -131,15 +140,17 @@ class Watch:
         if not carried.message.accepted:
             return
         # The HAck says that packets flow: the switch itself must have the clone (the draft's step 4).
-        moving = _mn_id(carried)
+        moving, message = _mn_id(carried), carried.message
         for handover in self._domain.handovers().values():
             if handover["mn_id"] != moving or handover["state"] in ("completed", "failed", "cancelled"):
+                continue
+            if (handover["previous_mag"], handover["new_mag"]) != (carried.source, carried.destination):
                 continue
             for entry in handover["groups"]:
                 group = IPv6Address(entry["group"])
                 source = _wanted_source(entry)
                 copies = native_copies(self._domain, carried.source, group, source)
-                if handover["mode"] == "reactive":
+                if (carried.destination, carried.source, message.sequence) in self._relayed:
                     # The agent relays what comes to its buffer port.
                     assert "hob0" in copies, f"{group} is not kept at {carried.source}: {copies}"
                     continue

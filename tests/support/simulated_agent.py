@@ -24,10 +24,12 @@ from southbound.agent.commands import (
     SendAccessFrame,
     SendContextTransfer,
     SendMobilityHeader,
+    SetAside,
     UnwatchSent,
     WatchSent,
 )
-from southbound.agent.events import ControllerCalled, Event, StreamObserved, StreamsJoined
+from southbound.agent.events import ControllerAnswered, ControllerCalled, Event, StreamObserved, StreamsJoined
+from southbound.agent.handover_exchange import token_parts
 from southbound.agent.mag import MagCore
 from tests.support.simulated_clock import SimulatedClock, Ticker
 from topology.model import Domain, Mag
@@ -57,8 +59,8 @@ class SimulatedBuffer:
         self.commands: list[Command] = []
         self.kept: dict[str, str] = {}
         """MN-ID -> handover id of what is kept."""
-        self.retained: dict[str, IPv6Address | None] = {}
-        """MN-ID -> where its kept packets are sent, None while they are only kept."""
+        self.retained: dict[str, set[IPv6Address]] = {}
+        """MN-ID (and handover that feeds it) -> where its kept packets are sent; nowhere while they are only kept."""
         self.joins = True
         self._delivering: set[str] = set()
         self._clock, self._join_after_s, self._post = clock, join_after_s, post
@@ -70,13 +72,18 @@ class SimulatedBuffer:
             case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
                 self.kept[mn_id] = handover_id
                 self._delivering.discard(mn_id)
-            case RetainPackets(mn_id=mn_id):
-                self.retained[mn_id] = None
-            case RelayPackets(mn_id=mn_id, destination=destination):
-                assert mn_id in self.retained
-                self.retained[mn_id] = destination
-            case DropRetained(mn_id=mn_id):
-                self.retained.pop(mn_id, None)
+            case SetAside(mn_id=mn_id, handover_id=handover_id):
+                assert self.kept.pop(mn_id) == handover_id
+                self.kept[f"{mn_id} {handover_id}"] = handover_id
+                self._delivering.discard(mn_id)
+            case RetainPackets(mn_id=mn_id, fed_by=fed_by):
+                self.retained[f"{mn_id} {fed_by}".strip()] = set()
+            case RelayPackets(mn_id=mn_id, fed_by=fed_by, destination=destination):
+                self.retained[f"{mn_id} {fed_by}".strip()].add(destination)
+            case DropRetained(mn_id=mn_id, fed_by=fed_by, destination=None):
+                self.retained.pop(f"{mn_id} {fed_by}".strip(), None)
+            case DropRetained(mn_id=mn_id, fed_by=fed_by, destination=destination):
+                self.retained.get(f"{mn_id} {fed_by}".strip(), set()).discard(destination)
             case DeliverBuffer(mn_id=mn_id):
                 assert mn_id in self.kept
                 self._delivering.add(mn_id)
@@ -91,6 +98,10 @@ class SimulatedBuffer:
                 if self.kept.get(mn_id) == handover_id:
                     del self.kept[mn_id]
                     self._delivering.discard(mn_id)
+                self.kept.pop(f"{mn_id} {handover_id}", None)
+
+    def hand_over(self, mn_id: str) -> None:
+        """The switch delivers to this MN."""
 
     def _later(self, delay_s: float, event: StreamObserved | StreamsJoined, handover_id: str) -> None:
         def happen() -> None:
@@ -135,6 +146,10 @@ class SimulatedAgent:
 
     def handle(self, event: Event) -> None:
         """Hand an event to the core and carry out what it says."""
+        if isinstance(event, ControllerAnswered) and event.error is None:
+            what, mn_id, _ = token_parts(event.token)
+            if what == "direct":
+                self.buffer.hand_over(mn_id)
         self._execute(self.core.handle(event, self._clock.now))
 
     def call(self, call: Any) -> str | None:

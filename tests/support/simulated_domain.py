@@ -165,7 +165,7 @@ class SimulatedDomain:
         agent.connection = 0
         waiting, agent.waiting = agent.waiting, {}
         for token in waiting.values():
-            agent.handle(ControllerAnswered(token=token, error="connection lost"))
+            agent.handle(ControllerAnswered(token=token, error="connection lost", lost=True))
         agent.handle(ControllerDisconnected())
         for token in [token for token, called in self._lma_waiting.items() if called == mag_id]:
             del self._lma_waiting[token]
@@ -232,7 +232,7 @@ class SimulatedDomain:
     def call_controller(self, mag_id: str, token: str, call: Any) -> None:
         agent, number = self.agents[mag_id], next(self._numbers)
         if agent.connection == 0:
-            self.clock.after(0.0, lambda: agent.handle(ControllerAnswered(token=token, error="no connection")))
+            self.clock.after(0.0, lambda: agent.handle(ControllerAnswered(token=token, error="no connection", lost=True)))
             return
         connection = agent.connection
         agent.waiting[number] = token

@@ -29,10 +29,12 @@ from southbound.agent.commands import (
     RelayPackets,
     ReleaseBuffer,
     RetainPackets,
+    SetAside,
 )
 from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.events import StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
+from southbound.agent.handover_exchange import token, token_parts
 from southbound.agent.retained_packets import Relayed, RetainedPackets
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
 from southbound.path_mark import NATIVE_PATH, path_index
@@ -64,7 +66,7 @@ class RealBuffer:
         domain = streams.domain.domain
         self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
         self._retained = RetainedPackets(domain.limits)
-        self.retained: dict[str, IPv6Address | None] = {}
+        self.retained: dict[str, set[IPv6Address]] = {}
         clock = streams.domain.clock
         clock.add(
             Ticker(
@@ -88,17 +90,26 @@ class RealBuffer:
                 self._apply(buffer.native_confirmed(mn_id, now))
             case NoForwarding(mn_id=mn_id):
                 self._apply(buffer.forwarding_refused(mn_id, now))
-            case RetainPackets(mn_id=mn_id):
-                self._retained.retain(mn_id, command.memberships)
-            case RelayPackets(mn_id=mn_id, destination=destination):
-                self._relay(self._retained.relay(mn_id, destination, now))
-            case DropRetained(mn_id=mn_id):
-                self._retained.drop(mn_id)
+            case SetAside(mn_id=mn_id, handover_id=handover_id):
+                assert self.kept.pop(mn_id) == handover_id
+                name = token("aside", mn_id, handover_id)
+                self.kept[name] = handover_id
+                buffer.set_aside(mn_id, name)
+            case RetainPackets(mn_id=mn_id, fed_by=fed_by):
+                buffer.others_listen()
+                if fed_by:
+                    self._retained.retain_deliveries(mn_id, fed_by)
+                else:
+                    self._retained.retain(mn_id, command.memberships)
+            case RelayPackets(mn_id=mn_id, fed_by=fed_by, destination=destination, key=key):
+                self._relay(self._retained.relay(mn_id, destination, key, now, fed_by=fed_by))
+            case DropRetained(mn_id=mn_id, fed_by=fed_by, destination=destination):
+                self._retained.drop(mn_id, fed_by, destination)
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
-                if self.kept.get(mn_id) == handover_id:
-                    del self.kept[mn_id]
-                    counters = self.counters[mn_id] = dict(buffer.counters(mn_id))
-                    self._apply(buffer.release(mn_id, now))
+                name = mn_id if self.kept.get(mn_id) == handover_id else token("aside", mn_id, handover_id)
+                if self.kept.pop(name, None) is not None:
+                    counters = self.counters[mn_id] = dict(buffer.counters(name))
+                    self._apply(buffer.release(name, now))
                     report = BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
                     self._streams.domain.notify_controller(self._agent.mag.id, report)
 
@@ -106,19 +117,28 @@ class RealBuffer:
         """A packet from the buffer port."""
         now = self._streams.domain.clock.now
         self._apply(self._buffer.on_packet(index, octets, now))
-        if index == NATIVE_PATH and not self._retained.is_empty:
+        if index == NATIVE_PATH and self._retained.takes_native:
             self._relay(self._retained.on_packet(octets, now))
 
+    def hand_over(self, mn_id: str) -> None:
+        """The switch delivers to this MN by itself."""
+        self._buffer.hand_over_to_switch(mn_id)
+        if not self._retained.is_empty:
+            self._buffer.others_listen()
+
     def _relay(self, relayed: Relayed) -> None:
-        for destination, octets in relayed:
-            self._streams.into_the_tunnel(self._agent.mag.id, destination, octets)
+        for (destination, key), octets in relayed:
+            self._streams.into_the_tunnel(self._agent.mag.id, destination, key, octets)
 
     def _apply(self, effects: list[Effect]) -> None:
         agent = self._agent
         for effect in effects:
             match effect:
                 case Deliver(mn_id=mn_id, packet=packet):
-                    self._streams.out_of_access_port(agent.mag.id, mn_id, packet)
+                    whose, fed_by, now = _owner(mn_id), self.kept[mn_id], self._streams.domain.clock.now
+                    self._relay(self._retained.on_delivery(whose, fed_by, packet, now))
+                    if whose == mn_id:
+                        self._streams.out_of_access_port(agent.mag.id, mn_id, packet)
                 case FirstTunnelPacket(mn_id=mn_id):
                     agent.handle(StreamObserved(mn_id=mn_id, what="tunnel"))
                 case FirstNativePacket(mn_id=mn_id):
@@ -127,6 +147,12 @@ class RealBuffer:
                     agent.handle(StreamObserved(mn_id=mn_id, what="delivery", detail=f"{count} buffered"))
                 case Joined(mn_id=mn_id):
                     agent.handle(StreamsJoined(mn_id=mn_id))
+
+
+def _owner(name: str) -> str:
+    """The MN-ID of what the buffer knows under this name; one that is set aside is named 'aside <MN-ID> <handover>'."""
+    what, mn_id, _ = token_parts(name)
+    return mn_id if what == "aside" else name
 
 
 class SimulatedStreams:
@@ -202,11 +228,11 @@ class SimulatedStreams:
             else:
                 self.out_of_access_port(name, self._mn_of_port[port], octets)
 
-    def into_the_tunnel(self, mag_id: str, destination: IPv6Address, octets: bytes) -> None:
+    def into_the_tunnel(self, mag_id: str, destination: IPv6Address, key: int | None, octets: bytes) -> None:
         """An agent sends a packet to another MAG itself."""
         copy = Packet(
             in_port="", ipv6_source=self._source, ipv6_destination=self._group,
-            tunnel_destination=destination, tunnel_key=self.domain.domain.mag_gre_key,
+            tunnel_destination=destination, tunnel_key=self.domain.domain.mag_gre_key if key is None else key,
         )
         self._over_a_tunnel(mag_id, copy, octets)
 

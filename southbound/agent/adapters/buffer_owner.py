@@ -23,14 +23,17 @@ from southbound.agent.commands import (
     ExpectMobileNode,
     NativeConfirmed,
     NoForwarding,
+    SetAside,
 )
 from southbound.agent.events import Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
+from southbound.agent.handover_exchange import token
 from southbound.rpc.methods import BufferReport, DeliverDirectly, ReleaseForwarding
 from topology.model import MAG_ACCESS_MAC, Domain
 
 _MULTICAST_MAC = b"\x33\x33"
 _SOURCE_AND_TYPE = MAG_ACCESS_MAC + b"\x86\xdd"
+_ETHERNET_HEADER = 14
 _GROUP_TAIL = slice(36, 40)
 """Last four octets of the destination address in an IPv6 header: those of the group's MAC (RFC 2464 section 7)."""
 
@@ -41,10 +44,15 @@ _ALIVE_S = 1.0
 class _Arrival:
     """One MN that is expected or being delivered to."""
 
-    def __init__(self, handover_id: str, port: AccessPort, on_empty: Callable[[], None]) -> None:
+    def __init__(self, mn_id: str, handover_id: str, port_name: str, egress: PacedEgress) -> None:
+        self.mn_id = mn_id
         self.handover_id = handover_id
-        self.port_name = port.name
-        self.egress = PacedEgress(port.send, on_empty)
+        self.port_name = port_name
+        self.egress = egress
+        self.gone = False
+        """The MN has left; what is delivered may still be for the MAG that it has gone to."""
+        self.unsent: tuple[bytes, ...] = ()
+        """What had not been sent by then."""
         self.joined = False
         """Joined, but not told as long as something waits in the egress: the switch must not overtake it."""
 
@@ -60,12 +68,15 @@ class BufferOwner:
         *,
         drain: Callable[[], bool],
         are_others: Callable[[], bool],
+        on_delivery: Callable[[str, str, bytes], None],
+        on_sent: Callable[[str, bytes], None],
     ) -> None:
         """`drain` reads the buffer port; `are_others` is whether native packets come there for others than MNs that
-        arrive."""
+        arrive. `on_delivery(mn_id, handover_id, packet)` is shown what the buffer delivers, `on_sent(port, frame)` what has
+        gone out."""
         self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
         self.takeovers = Takeovers(ports, drain=drain, hand_over=self._hand_over)
-        self._are_others = are_others
+        self._are_others, self._on_delivery, self._on_sent = are_others, on_delivery, on_sent
         self._ports = ports
         self._handle = handle
         self._arrivals: dict[str, _Arrival] = {}
@@ -77,13 +88,17 @@ class BufferOwner:
             case ExpectMobileNode():
                 self.takeovers.end(mn_id, here=True)
                 self.takeovers.expected(command.port)
-                self._arrivals[mn_id] = _Arrival(
-                    command.handover_id, self._ports[command.port], lambda: self._egress_empty(mn_id)
-                )
+                egress = PacedEgress(self._sender(self._ports[command.port]), lambda: self._egress_empty(mn_id))
+                self._arrivals[mn_id] = _Arrival(mn_id, command.handover_id, command.port, egress)
                 effects = self._buffer.expect(mn_id, command.memberships, command.tunnel_path, now)
+            case SetAside(handover_id=handover_id):
+                self._set_aside(mn_id, handover_id)
+                effects = []
             case CutBuffer(last_delivered=last_delivered):
                 effects = self._buffer.cut(mn_id, last_delivered, now)
             case DeliverBuffer():
+                if (arrival := self._arrivals.get(mn_id)) is not None:
+                    arrival.gone, arrival.unsent = False, ()
                 effects = self._buffer.arrived(mn_id, now)
             case NativeConfirmed():
                 effects = self._buffer.native_confirmed(mn_id, now)
@@ -99,8 +114,31 @@ class BufferOwner:
         """The MN behind this port has left: nothing more is owed to it here."""
         for mn_id, arrival in self._arrivals.items():
             if arrival.port_name == port_name:
+                arrival.gone, arrival.unsent = True, arrival.egress.waiting()
                 arrival.egress.clear()
                 self.takeovers.end(mn_id, here=False)
+
+    def _set_aside(self, mn_id: str, handover_id: str) -> None:
+        arrival = self._arrivals.get(mn_id)
+        if arrival is not None and arrival.handover_id == handover_id:
+            name = token("aside", mn_id, handover_id)
+            self._arrivals[name] = self._arrivals.pop(mn_id)
+            self._buffer.set_aside(mn_id, name)
+
+    def undelivered(self, mn_id: str) -> list[bytes]:
+        """Packets that the buffer has delivered and that have not gone out to the MN."""
+        arrival = self._arrivals.get(mn_id)
+        waiting = () if arrival is None else arrival.unsent if arrival.gone else arrival.egress.waiting()
+        return [frame[_ETHERNET_HEADER:] for frame in waiting]
+
+    def _sender(self, port: AccessPort) -> Callable[[bytes], bool]:
+        def send(frame: bytes) -> bool:
+            sent = port.send(frame)
+            if sent:
+                self._on_sent(port.name, frame)
+            return sent
+
+        return send
 
     def change_asked(self, call: DeliverDirectly | ReleaseForwarding, now: float) -> None:
         """The controller is about to be asked for what may make the switch deliver to an MN alone."""
@@ -122,16 +160,25 @@ class BufferOwner:
         """From now on the switch may give the buffer port copies of what it sends to MNs that it has taken over."""
         self._buffer.others_listen()
 
+    @property
+    def held_bytes(self) -> int:
+        """Octets of the packets that are kept."""
+        return self._buffer.held_bytes
+
     def release(self, mn_id: str, handover_id: str, now: float) -> BufferReport | None:
         """Free what is kept for the MN; its counters. None when a later handover has taken its place."""
+        name = mn_id
         arrival = self._arrivals.get(mn_id)
         if arrival is None or arrival.handover_id != handover_id:
-            return None
-        self.takeovers.end(mn_id, here=True)
-        del self._arrivals[mn_id]
-        counters = dict(self._buffer.counters(mn_id))
+            name = token("aside", mn_id, handover_id)
+            arrival = self._arrivals.get(name)
+            if arrival is None:
+                return None
+        self.takeovers.end(name, here=True)
+        del self._arrivals[name]
+        counters = dict(self._buffer.counters(name))
         counters["send_failed"] = arrival.egress.failed
-        self._apply(self._buffer.release(mn_id, now))
+        self._apply(self._buffer.release(name, now))
         return BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
 
     def next_deadline(self) -> float | None:
@@ -149,7 +196,10 @@ class BufferOwner:
             match effect:
                 case Deliver(mn_id=mn_id, packet=packet):
                     arrival = self._arrivals.get(mn_id)
-                    if arrival is not None:
+                    if arrival is None:
+                        continue
+                    self._on_delivery(arrival.mn_id, arrival.handover_id, packet)
+                    if not arrival.gone:
                         arrival.egress.put(_MULTICAST_MAC + packet[_GROUP_TAIL] + _SOURCE_AND_TYPE + packet)
                         self.takeovers.delivered(mn_id)
                 case FirstTunnelPacket(mn_id=mn_id):

@@ -41,6 +41,7 @@ from southbound.agent.commands import (
     SendAccessFrame,
     SendContextTransfer,
     SendMobilityHeader,
+    SetAside,
     UnwatchSent,
     WatchSent,
 )
@@ -62,8 +63,9 @@ from southbound.agent.journal import Journal
 from southbound.agent.mag import MagCore
 from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
-from southbound.rpc.errors import ErrorCode, RpcError
+from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
 from southbound.rpc.methods import (
+    CloneGroups,
     DeliverDirectly,
     Hello,
     PrepareForwarding,
@@ -90,6 +92,7 @@ class MagProcess:
             first_sequence=secrets.randbelow(0x10000),
             new_handover_id=lambda: f"ho-{secrets.token_hex(6)}",
             wall_offset=time.time() - time.monotonic(),
+            held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,
         )
         names = [node.access_port() for node in domain.mobile_nodes]
         self._ports = {name: AccessPort(name, self._frame_handler(name)) for name in names}
@@ -101,7 +104,12 @@ class MagProcess:
         self._retained = RetainedOwner(domain, self._tunnel)
         self._buffer = BufferOwner(
             domain, self._ports, self._handle,
-            drain=self._buffer_port.drain, are_others=lambda: not self._retained.is_empty,
+            drain=self._buffer_port.drain,
+            are_others=lambda: not self._retained.is_empty,
+            on_delivery=lambda mn_id, handover_id, packet: self._retained.delivery(
+                mn_id, handover_id, packet, time.monotonic()
+            ),
+            on_sent=self._agent_sent,
         )
         self._sent: dict[str, DeliveryLog] = {}
         self._rpc = RpcClient(
@@ -233,7 +241,8 @@ class MagProcess:
                     _log.warning("event=context_transfer_not_sent destination=%s", destination)
             case SendAccessFrame(port=port, frame=frame):
                 self._ports[port].send(frame)
-            case CallController(call=PrepareForwarding()):
+            case CallController(call=PrepareForwarding() | CloneGroups()):
+                # A clone that began in the middle of a takeover would miss what waits in front of the gate.
                 self._buffer.takeovers.when_settled(lambda: self._call(command))
             case CallController():
                 self._call(command)
@@ -244,11 +253,12 @@ class MagProcess:
             case UnwatchSent(port=port):
                 self._ports[port].unwatch_sent()
                 self._sent.pop(port, None)
-            case ExpectMobileNode() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
+            case ExpectMobileNode() | SetAside() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
-            case RetainPackets() | RelayPackets() | DropRetained():
-                if isinstance(command, RetainPackets):
-                    self._buffer.others_listen()
+            case RetainPackets(mn_id=mn_id):
+                self._buffer.others_listen()
+                self._retained.carry_out(command, time.monotonic(), self._buffer.undelivered(mn_id))
+            case RelayPackets() | DropRetained():
                 self._retained.carry_out(command, time.monotonic())
             case ReleaseBuffer(mn_id=mn_id) if self._buffer.takeovers.is_running(mn_id):
                 # The barrier that the release has waited for says nothing of what is still on its way to the buffer.
@@ -283,13 +293,22 @@ class MagProcess:
         if isinstance(command.call, DeliverDirectly):
             self._buffer.takeovers.answered(command.call.mn_id, error)
         result = None if failure is not None else answer.result()
-        self._handle(ControllerAnswered(token=command.token, error=error, result=result))
+        lost = isinstance(failure, ConnectionLostError)
+        self._handle(ControllerAnswered(token=command.token, error=error, lost=lost, result=result))
 
     def _watch(self, name: str) -> None:
+        if name in self._sent:
+            return  # for another MAG that it may go to
         log = self._sent[name] = DeliveryLog()
         # The log takes bare IPv6 packets.
         if not self._ports[name].watch_sent(lambda frame, now: log.sent(frame[_ETHERNET_HEADER:], now)):
             _log.warning("event=watch_failed port=%s", name)
+
+    def _agent_sent(self, port: str, frame: bytes) -> None:
+        """What the agent sends goes past the watch."""
+        log = self._sent.get(port)
+        if log is not None:
+            log.sent(frame[_ETHERNET_HEADER:], time.monotonic())
 
     # --- drops ----------------------------------------------------------------------------------------------------
 

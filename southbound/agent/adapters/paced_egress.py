@@ -41,6 +41,10 @@ class PacedEgress:
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_later(TURN_S, self._next_turn)
 
+    def waiting(self) -> tuple[bytes, ...]:
+        """The frames that have not been sent, in order."""
+        return tuple(self._queue)
+
     def clear(self) -> None:
         """Forget what waits: the MN has gone."""
         self._queue.clear()

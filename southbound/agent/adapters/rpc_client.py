@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from southbound.agent.adapters.rpc_connection import CALL_TIMEOUT_S, OnRequest, RpcConnection
-from southbound.rpc.errors import ErrorCode, RpcError
+from southbound.rpc.errors import ConnectionLostError, RpcError
 from southbound.rpc.methods import Hello
 from southbound.rpc.session import DEFAULT_LIMITS, SessionLimits
 
@@ -95,7 +95,7 @@ class RpcClient:
         """
         connection = self._connection
         if connection is None:
-            raise RpcError(ErrorCode.UNAVAILABLE, "no connection to the controller")
+            raise ConnectionLostError("no connection to the controller")
         return await connection.request(call, timeout_s)
 
     def request(self, call: Any, timeout_s: float = CALL_TIMEOUT_S) -> asyncio.Future[Any]:
@@ -104,7 +104,7 @@ class RpcClient:
         if connection is not None:
             return connection.request(call, timeout_s)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.set_exception(RpcError(ErrorCode.UNAVAILABLE, "no connection to the controller"))
+        answer.set_exception(ConnectionLostError("no connection to the controller"))
         return answer
 
     def notify(self, call: Any) -> bool:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from southbound.rpc.errors import ErrorCode, FrameError, RpcError, TooManyOutstandingError
+from southbound.rpc.errors import ConnectionLostError, ErrorCode, FrameError, RpcError, TooManyOutstandingError
 from southbound.rpc.methods import AGENT_METHODS, Hello
 from southbound.rpc.session import Session, SessionLimits
 from southbound.rpc.session_events import (
@@ -222,6 +222,6 @@ class RpcConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         for msgid in list(self._waiting):
-            self._settle(msgid, None, RpcError(ErrorCode.UNAVAILABLE, f"connection lost: {reason}"))
+            self._settle(msgid, None, ConnectionLostError(f"connection lost: {reason}"))
         for handler in list(self._handlers):
             handler.cancel()  # nobody is left to answer, and handlers of lost connections must not pile up

@@ -53,14 +53,14 @@ class TunnelSocket:
             raise AdapterError(error.errno, f"{self._local}: {error.strerror}") from error
         self._socket = sock
 
-    def send(self, packet: bytes, destination: IPv6Address) -> bool:
-        """Send one IPv6 packet through the tunnel; whether it has gone."""
+    def send(self, packet: bytes, destination: IPv6Address, key: int | None = None) -> bool:
+        """Send one IPv6 packet through the tunnel, under the domain's key if none is given; whether it has gone."""
         reason = "sent"
         if self._socket is None:
             reason = "failed"
         else:
             try:
-                self._socket.sendto(gre_packet(self._key, packet), (str(destination), 0))
+                self._socket.sendto(gre_packet(self._key if key is None else key, packet), (str(destination), 0))
             except OSError as error:
                 reason = "too_long" if error.errno == errno.EMSGSIZE else "failed"
         self.counters[f"tunnel_{reason}"] += 1

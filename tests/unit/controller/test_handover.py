@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -75,14 +76,26 @@ def test_one_that_has_ended_is_not_under_way() -> None:
     table = HandoverTable(remembered=10)
     first = handover(1)
     table.add(first)
-    assert table.under_way("mn1") is first
+    assert table.under_way("mn1") == [first]
     assert table.arriving_at("mag2", "mn1") is first
     assert table.arriving_at("mag1", "mn1") is None
     assert table.next_deadline() == 1.0
     first.advance(HandoverInput.FAIL)
-    assert table.under_way("mn1") is None
+    assert table.under_way("mn1") == []
     assert table.leaving("mag1") == []
     assert table.next_deadline() is None
+
+
+def test_the_way_by_which_a_mobile_node_has_come() -> None:
+    """The last one first; a candidate that it did not take is no part of it, nor is a later one to where it was."""
+    table = HandoverTable(remembered=10)
+    ways = [("mag1", "mag2"), ("mag1", "mag4"), ("mag2", "mag3"), ("mag3", "mag2"), ("mag2", "mag1")]
+    made = [replace(handover(number), previous_mag=one, new_mag=other) for number, (one, other) in enumerate(ways)]
+    for one in made:
+        table.add(one)
+    assert table.leading_to("mag3", "mn1") == [made[2], made[0]]
+    assert table.leading_to("mag2", "mn1") == [made[3], made[2], made[0]]
+    assert table.leading_to("mag9", "mn1") == []
 
 
 def test_overdue() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the p-MAG keeps for MNs that have left unannounced: bounded, in order, one copy a tunnel."""
+"""What the p-MAG keeps for MNs that have left unannounced: bounded, in order, each under its own key."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_kept_then_relayed_in_order_then_live() -> None:
     kept.retain("mn1", WANTS)
     assert kept.on_packet(packet(1), 0.0) == []
     assert kept.on_packet(packet(2), 0.1) == []
-    assert kept.relay("mn1", MAG2, 0.2) == [(MAG2, packet(1)), (MAG2, packet(2))]
-    assert kept.on_packet(packet(3), 0.3) == [(MAG2, packet(3))]
+    assert kept.relay("mn1", MAG2, 7, 0.2) == [((MAG2, 7), packet(1)), ((MAG2, 7), packet(2))]
+    assert kept.on_packet(packet(3), 0.3) == [((MAG2, 7), packet(3))]
     kept.drop("mn1")
-    assert kept.is_empty
+    assert not kept.takes_native
     assert kept.on_packet(packet(4), 0.4) == []
     assert kept.counters == {"retained": 2, "relayed": 3, "released_unsent": 0}
 
@@ -47,22 +47,43 @@ def test_only_what_is_wanted() -> None:
     kept.retain("mn1", (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE, sources=frozenset({SOURCE})),))
     kept.on_packet(packet(1), 0.0)
     kept.on_packet(packet(2, group=OTHER), 0.0)
-    kept.on_packet(packet(3, source=IPv6Address("2001:db8:c0::77")), 0.0)
+    wanted = packet(3, source=IPv6Address("2001:db8:c0::77"))
+    kept.on_packet(wanted, 0.0)
     kept.on_packet(b"", 0.0)
     kept.on_packet(bytes(40), 0.0)
-    assert [octets for _, octets in kept.relay("mn1", MAG2, 0.0)] == [packet(3, source=IPv6Address("2001:db8:c0::77"))]
+    assert [octets for _, octets in kept.relay("mn1", MAG2, None, 0.0)] == [wanted]
 
 
-def test_two_at_one_mag_get_one_copy_and_at_two_mags_one_each() -> None:
+def test_two_at_one_mag_get_their_own_each() -> None:
     kept = store()
-    for mn_id in ("mn1", "mn2", "mn3"):
+    for mn_id in ("mn1", "mn2"):
         kept.retain(mn_id, WANTS)
     kept.on_packet(packet(1), 0.0)
-    assert kept.relay("mn1", MAG2, 0.0) == [(MAG2, packet(1))]
-    assert kept.on_packet(packet(2), 0.0) == [(MAG2, packet(2))]
-    assert kept.relay("mn2", MAG2, 0.0) == []
-    assert kept.relay("mn3", MAG3, 0.0) == [(MAG3, packet(1)), (MAG3, packet(2))]
-    assert kept.on_packet(packet(3), 0.0) == [(MAG2, packet(3)), (MAG3, packet(3))]
+    assert kept.relay("mn1", MAG2, 1, 0.0) == [((MAG2, 1), packet(1))]
+    assert kept.on_packet(packet(2), 0.0) == [((MAG2, 1), packet(2))]
+    assert kept.relay("mn2", MAG2, 2, 0.0) == [((MAG2, 2), packet(1)), ((MAG2, 2), packet(2))]
+    assert kept.on_packet(packet(3), 0.0) == [((MAG2, 1), packet(3)), ((MAG2, 2), packet(3))]
+
+
+def test_what_is_delivered_goes_to_every_mag_that_wants_it() -> None:
+    """A mobile node that may go on to one of two: nothing natively, and nothing to the one that is out of it."""
+    kept = store()
+    kept.retain_deliveries("mn1", "ho1")
+    assert not kept.takes_native
+    assert kept.on_packet(packet(1), 0.0) == []
+    assert kept.on_delivery("mn2", "ho1", packet(1), 0.0) == []
+    assert kept.on_delivery("mn1", "ho1", packet(1), 0.0) == []
+    assert kept.relay("mn1", MAG2, 1, 0.0, fed_by="ho1") == [((MAG2, 1), packet(1))]
+    assert kept.relay("mn1", MAG3, 1, 0.0, fed_by="ho1") == []
+    assert kept.on_delivery("mn1", "ho1", packet(2), 0.0) == [((MAG2, 1), packet(2)), ((MAG3, 1), packet(2))]
+    kept.drop("mn1", "ho1", MAG2)
+    assert kept.on_delivery("mn1", "ho1", packet(3), 0.0) == [((MAG3, 1), packet(3))]
+    kept.drop("mn1", "ho1", MAG3)
+    assert kept.on_delivery("mn1", "ho1", packet(4), 0.0) == [], "kept for whoever asks next"
+    assert kept.held_bytes == len(packet(4))
+    kept.drop("mn1", "ho1")
+    assert kept.held_bytes == 0
+    assert kept.on_delivery("mn1", "ho1", packet(5), 0.0) == []
 
 
 def test_every_bound_drops_the_oldest() -> None:
@@ -75,7 +96,7 @@ def test_every_bound_drops_the_oldest() -> None:
         kept.retain("mn1", WANTS)
         for number in range(5):
             kept.on_packet(packet(number), 0.0)
-        assert [sent for _, sent in kept.relay("mn1", MAG2, 0.0)] == [packet(2), packet(3), packet(4)]
+        assert [sent for _, sent in kept.relay("mn1", MAG2, None, 0.0)] == [packet(2), packet(3), packet(4)]
         assert kept.counters["overflow_dropped"] == 2
 
 
@@ -84,15 +105,15 @@ def test_what_is_too_old_is_not_sent() -> None:
     kept.retain("mn1", WANTS)
     kept.on_packet(packet(1), 0.0)
     kept.on_packet(packet(2), 0.09)
-    assert kept.relay("mn1", MAG2, 0.11) == [(MAG2, packet(2))]
+    assert kept.relay("mn1", MAG2, None, 0.11) == [((MAG2, None), packet(2))]
     assert kept.counters["expired_dropped"] == 1
 
 
 def test_nobody_absent_nothing_sent() -> None:
     kept = store()
-    assert kept.relay("mn1", MAG2, 0.0) == []
+    assert kept.relay("mn1", MAG2, None, 0.0) == []
     kept.drop("mn1")
-    assert kept.is_empty
+    assert not kept.takes_native
 
 
 @given(
@@ -102,31 +123,23 @@ def test_nobody_absent_nothing_sent() -> None:
     ),
     st.integers(1, 5),
 )
-def test_a_mag_never_gets_a_packet_twice_nor_out_of_order_for_one_mobile_node(
-    script: list[tuple[str, str]], cap: int
-) -> None:
+def test_nobody_gets_a_packet_twice_nor_out_of_order(script: list[tuple[str, str]], cap: int) -> None:
     kept = store(buffer_packets_per_mobile_node=cap)
-    numbers, sent = 0, list[tuple[IPv6Address, bytes]]()
-    relaying: set[str] = set()
-    absent: set[str] = set()
+    keys = {"mn1": 1, "mn2": 2, "mn3": 3}
+    numbers, sent = 0, dict[int | None, list[bytes]]()
     for what, mn_id in script:
         relayed = []
         match what:
             case "retain":
                 kept.retain(mn_id, WANTS)
-                absent.add(mn_id)
-                relaying.discard(mn_id)
             case "relay":
-                relaying |= {mn_id} & absent
-                relayed = kept.relay(mn_id, MAG2, 0.0)
-                assert [octets for _, octets in relayed] == sorted(octets for _, octets in relayed)
+                relayed = kept.relay(mn_id, MAG2, keys[mn_id], 0.0)
             case "drop":
                 kept.drop(mn_id)
-                absent.discard(mn_id)
-                relaying.discard(mn_id)
             case "packet":
                 numbers += 1
                 relayed = kept.on_packet(packet(numbers), 0.0)
-        # With the last of its MNs a MAG's part is over: who comes later gets all that is kept for it.
-        sent = [*sent, *relayed] if relaying else []
-        assert len(set(sent)) == len(sent)
+        for (_, key), octets in relayed:
+            assert octets not in sent.get(key, [])
+            sent.setdefault(key, []).append(octets)
+    assert all(octets == sorted(octets) for octets in sent.values())

@@ -41,6 +41,7 @@ by_type: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=30),
     int: st.integers(-(2**63), 2**64 - 1),
     float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
     Memberships: st.lists(memberships, max_size=4, unique_by=lambda m: m.group).map(tuple),
     tuple[str, ...]: st.lists(st.text(max_size=10), max_size=5).map(tuple),
     dict[str, int]: st.dictionaries(st.text(max_size=10), st.integers(0, 2**32), max_size=5),
