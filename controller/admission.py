@@ -122,7 +122,7 @@ def handover_of_call(
         return f"too many handovers of {mn_id} are under way"
     if len(state.handovers.open()) >= state.domain.limits.handovers_at_once:
         return "too many handovers are under way (limits.handovers_at_once)"
-    bound = state.cache.serving_mag(mn_id) == new_mag
+    bound = state.cache.is_bound(mn_id, new_mag)
     first = HandoverState.BOUND if bound else HandoverState.INITIATED
     return new_handover(state, handover_id, mn_id, previous_mag, new_mag, "mobile_node", first, now)
 

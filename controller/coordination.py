@@ -10,7 +10,7 @@ from typing import Any
 
 from controller import agent_calls
 from controller.admission import allowed_memberships, handover_of_call
-from controller.binding_cache import BindingCacheEntry, BindingState
+from controller.binding_cache import BindingCacheEntry
 from controller.commands import (
     Command,
     RecordEvent,
@@ -19,7 +19,6 @@ from controller.commands import (
 )
 from controller.forwarding_requests import clone, deliver_directly, join, prepare, release
 from controller.handover import CANCELLABLE, STEPS_MAX, Handover, HandoverInput, HandoverState, Step
-from controller.multicast import Memberships
 from controller.reaction import Reaction, facts_of, ignored, wait_for
 from controller.state import LmaState
 from southbound.rpc import methods
@@ -122,23 +121,9 @@ def answered(state: LmaState, token: str, error: str | None) -> Reaction:
     return Reaction([fact], {handover.previous_mag, state.domain.lma.id})
 
 
-def register(state: LmaState, entry: BindingCacheEntry, memberships: Memberships | None) -> set[str]:
-    """Store an accepted binding and the multicast state of a PBU-M; returns the switches that are concerned."""
-    former = state.cache.lookup(entry.mn_id)
-    state.cache.put(entry)
-    active = entry.state is BindingState.ACTIVE
-    told = entry.mag_id in state.agents and state.listeners.is_attached(entry.mag_id, entry.mn_id)
-    if memberships is not None and active and not told:
-        # An agent that has the MN on its link tells its state itself, whole and in order; a PBU-M may be late, or
-        # without what found no room in it.
-        state.listeners.report(entry.mag_id, entry.mn_id, memberships)
-    forget_unattached(state, entry.mn_id, entry.mag_id if active else None)
-    return {state.domain.lma.id, entry.mag_id} | ({former.mag_id} if former is not None else set())
-
-
 def strayed(state: LmaState, entry: BindingCacheEntry) -> list[Command]:
     """The MN has been bound where these handovers do not lead: a prediction was wrong, or another candidate has won."""
-    if entry.state is not BindingState.ACTIVE:
+    if not entry.active or not entry.own_interface:
         return []
     way = state.handovers.leading_to(entry.mag_id, entry.mn_id)
     return [
@@ -148,10 +133,11 @@ def strayed(state: LmaState, entry: BindingCacheEntry) -> list[Command]:
     ]
 
 
-def forget_unattached(state: LmaState, mn_id: str, serving_mag: str | None) -> None:
+def forget_unattached(state: LmaState, mn_id: str) -> None:
     """Drop what PBU-Ms have said of this MN at MAGs that neither serve it nor have it on a link."""
     for listener in [listener for listener in state.listeners if listener.mn_id == mn_id]:
-        if listener.access_port is None and not listener.retained and listener.mag_id != serving_mag:
+        bound = state.cache.is_bound(mn_id, listener.mag_id)
+        if listener.access_port is None and not listener.retained and not bound:
             state.listeners.detach(listener.mag_id, mn_id)
 
 
@@ -199,7 +185,7 @@ def _listener(state: LmaState, mag_id: str, call: Any) -> Reaction:
 def _previous_mag(state: LmaState, mag_id: str, mn_id: str) -> str:
     """Where the MN was registered last, '' when nowhere else. An entry that waits for its deletion counts, too: the MAG
     has then seen the MN go (RFC 5213 section 5.3.5)."""
-    entry = state.cache.lookup(mn_id)
+    entry = state.cache.of_own_interface(mn_id)
     return entry.mag_id if entry is not None and entry.mag_id != mag_id else ""
 
 

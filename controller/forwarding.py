@@ -44,7 +44,7 @@ def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handov
         wanted: list[Memberships] = [
             listener.memberships
             for listener in listeners.at(mag.id)
-            if cache.serving_mag(listener.mn_id) == mag.id or listener.retained
+            if cache.is_bound(listener.mn_id, mag.id) or listener.retained
         ]
         # The clone needs its feed although the MN is bound elsewhere by now (RFC 7411 section 4.2.2).
         wanted += [handover.cloning for handover in handovers.leaving(mag.id) if handover.cloning is not None]
@@ -85,7 +85,7 @@ def mag_intent(
     for listener in listeners.at(mag.id):
         if listener.retained:
             native.append(Demand(memberships=listener.memberships, output=ToHandoverBuffer()))
-        bound = cache.serving_mag(listener.mn_id) == mag.id or listener.mn_id in ahead
+        bound = cache.is_bound(listener.mn_id, mag.id) or listener.mn_id in ahead
         served = listener.access_port is not None and bound
         if served and listener.mn_id not in buffered and listener.access_port is not None:
             native.append(Demand(memberships=listener.memberships, output=ToAccess(listener.access_port)))

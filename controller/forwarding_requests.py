@@ -65,7 +65,7 @@ def deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.Del
     if handover is None or handover.ended or handover.new_mag != mag_id or handover.mn_id != call.mn_id:
         reason = f"no handover {call.handover_id} of {call.mn_id} to {mag_id} is under way"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
-    if state.cache.serving_mag(call.mn_id) != mag_id:
+    if not state.cache.is_bound(call.mn_id, mag_id):
         reason = f"{call.mn_id} is not bound at {mag_id}"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
     handover.direct = True
@@ -89,7 +89,7 @@ def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwa
         return Reaction([], set(), wait)
     if call.outcome == "completed" and mag_id == handover.new_mag and handover.receiving is not None:
         other = forwarding.shares_the_buffer_with(handover, state.listeners, state.handovers)
-        if other is not None and state.cache.serving_mag(handover.mn_id) == mag_id:
+        if other is not None and state.cache.is_bound(handover.mn_id, mag_id):
             # It is ready and waits for the other; the agent asks again, and its buffer goes on delivering meanwhile.
             handover.direct = True
             reason = f"{other} shares a group with it and has not joined its native stream yet"

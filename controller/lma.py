@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from controller import admission, coordination, forwarding, resynchronisation
-from controller.commands import Command, RecordEvent, RejectAgent, SendProxyBindingAcknowledgement, SetForwarding
+from controller import admission, binding_updates, coordination, forwarding, resynchronisation
+from controller.commands import Command, RecordEvent, RejectAgent, SetForwarding
 from controller.confirmation import Wait
 from controller.events import (
     AgentAnswered,
@@ -26,7 +26,6 @@ from controller.events import (
 )
 from controller.handover import HandoverInput
 from controller.reaction import Reaction
-from controller.registration import judge
 from controller.snapshot import Snapshot, take_snapshot
 from controller.state import LmaState
 from southbound.openflow.intents import Intent, SignallingIntent
@@ -59,7 +58,7 @@ class LmaCore:
         Switches may hold rules of a controller that died: asked for too early, an empty state would take them away
         and streams with them. So nothing is wanted of them until all MAGs have reported, or SETTLE_S has passed.
         """
-        self._settle_at = now + SETTLE_S
+        self._settle_at, self._state.may_assign = now + SETTLE_S, False
         return [*self._refresh({self._state.transport_switch})]
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -68,6 +67,9 @@ class LmaCore:
         reaction = self._react(event, now)
         if self._settle_at is not None and not self._anchored and self._state.is_settled():
             reaction.dirty |= self._anchor(now)
+        return self._carried_out(reaction, now)
+
+    def _carried_out(self, reaction: Reaction, now: float) -> list[Command]:
         refreshed = list(self._refresh(reaction.dirty))
         # Waits are made after the refresh: only then is the generation known that they wait for.
         waits = reaction.waits(self._state) if reaction.waits else []
@@ -82,7 +84,7 @@ class LmaCore:
         """When `tick` has something to do next, or None."""
         deadlines = (
             self._settle_at,
-            self._state.cache.next_deadline(),
+            binding_updates.next_deadline(self._state),
             self._state.handovers.next_deadline(),
             self._state.switches.next_deadline(),
         )
@@ -92,30 +94,24 @@ class LmaCore:
         """Do what time has made due: bindings, handovers and waits that have run out."""
         self.version += 1
         state = self._state
-        commands: list[Command] = []
-        dirty: set[str] = set()
+        reaction = Reaction()
         if self._settle_at is not None and self._settle_at <= now:
             if self._anchored:
-                dirty |= self._settle()
+                reaction.add(self._settle(now))
             else:
                 known = ",".join(sorted(state.known_agents))
-                commands.append(RecordEvent(name="settled_late", fields={"known": known}))
-                dirty |= self._anchor(now)
-        for entry in state.cache.expire(now):
-            commands.append(RecordEvent(name="binding_deleted", fields={"mn_id": entry.mn_id, "mag_id": entry.mag_id}))
-            coordination.forget_unattached(state, entry.mn_id, None)
-            dirty |= {state.domain.lma.id, entry.mag_id}
+                reaction.commands.append(RecordEvent(name="settled_late", fields={"known": known}))
+                reaction.dirty |= self._anchor(now)
+        reaction.add(binding_updates.due(state, now))
         for handover in state.handovers.overdue(now):
-            reaction = coordination.give_up(state, handover, "the handover took too long; its rules were taken away")
-            commands += reaction.commands
-            dirty |= reaction.dirty
+            reaction.add(coordination.give_up(state, handover, "the handover took too long; its rules were taken away"))
         for handover in state.handovers.quiet(now):
             handover.quiet_at = None
             handover.advance(HandoverInput.STREAM)
-            commands.append(coordination.forwarding_fact(handover))
+            reaction.commands.append(coordination.forwarding_fact(handover))
         for wait in state.switches.expire(now):
-            commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
-        return [*commands, *self._refresh(dirty), *self._hold_deferred(now)]
+            reaction.commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
+        return self._carried_out(reaction, now)
 
     def snapshot(self) -> Snapshot:
         """An immutable picture of everything, for REST and tests."""
@@ -125,7 +121,7 @@ class LmaCore:
         state = self._state
         match event:
             case ProxyBindingUpdateReceived():
-                return self._proxy_binding_update(event, now)
+                return binding_updates.received(state, event, now)
             case AgentRequested(mag_id=mag_id, token=token, call=call):
                 return coordination.requested(state, mag_id, token, call, now)
             case AgentNotified(mag_id=mag_id, call=methods.HandoverRunning() as call):
@@ -162,74 +158,18 @@ class LmaCore:
                 state.switches.set_connected(switch, False)
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
             case MobilityPacketDropped(reason=reason):
-                state.count(f"mobility_dropped.{reason}")
-                return Reaction([RecordEvent(name="mobility_packet_dropped", fields={"reason": reason})])
-
-    def _proxy_binding_update(self, event: ProxyBindingUpdateReceived, now: float) -> Reaction:
-        state = self._state
-        if state.domain.mag_by_address(event.source) is None:
-            # Authentication comes before everything (RFC 5213 section 5.3.1), and here the address stands for it: strangers
-            # get no answer. A MAG that may not register this MN does (154).
-            return self._react(MobilityPacketDropped(reason="source_is_no_mag"), now)
-        verdict = judge(
-            event.update,
-            event.source,
-            cache=state.cache,
-            domain=state.domain,
-            policy=state.policy,
-            received_at=event.received_at,
-            now=now,
-        )
-        state.count(f"proxy_binding_update.{int(verdict.status)}")
-        fact = RecordEvent(
-            name="proxy_binding_update",
-            fields={
-                "mn_id": verdict.entry.mn_id if verdict.entry else "",
-                "from": str(event.source),
-                "status": int(verdict.status),
-                "lifetime_s": event.update.lifetime_s,
-                "detail": verdict.detail,
-            },
-        )
-        if verdict.acknowledgement is None:
-            return Reaction([fact])
-        answer = SendProxyBindingAcknowledgement(
-            acknowledgement=verdict.acknowledgement, destination=event.source, reply_to=event.reply_to
-        )
-        if verdict.entry is None and not verdict.replayed:
-            return Reaction([fact, answer])
-        dirty: set[str] = set()
-        handover, strayed = None, list[Command]()
-        if verdict.entry is not None:
-            dirty = coordination.register(state, verdict.entry, verdict.memberships)
-            strayed = coordination.strayed(state, verdict.entry)
-            if verdict.entry.lifetime_s > 0:
-                handover = state.handovers.arriving_at(verdict.entry.mag_id, verdict.entry.mn_id)
-
-        def wait(state: LmaState) -> list[Wait]:
-            # The PBA says that the LMA forwards to the new MAG (the draft's steps 9 and 10), so the LMA's switch first.
-            # A PBU that has come twice is no reason to say it earlier.
-            return [
-                Wait(
-                    needs={state.domain.lma.id: state.switches.generation(state.domain.lma.id)},
-                    deadline=now + state.domain.timers.switch_confirmation_timeout_ms / 1000,
-                    then=(answer,),
-                    otherwise=(),
-                    handover_id=handover.handover_id if handover else "",
-                    advance=HandoverInput.BIND if handover else None,
-                )
-            ]
-
-        return Reaction([fact, *strayed], dirty, wait)
+                return binding_updates.dropped(state, reason)
 
     def _anchor(self, now: float) -> set[str]:
         """Make before break: the LMA feeds every MAG that needs it before any MAG stops what a dead controller began."""
         self._anchored, self._settle_at = True, now + ANCHOR_S
         return {self._state.domain.lma.id}
 
-    def _settle(self) -> set[str]:
+    def _settle(self, now: float) -> Reaction:
         self._settle_at = None
-        return set(self._state.switches.names())
+        reaction = binding_updates.settled(self._state, now)
+        reaction.dirty |= set(self._state.switches.names())
+        return reaction
 
     def _hold_deferred(self, now: float) -> list[Command]:
         if self._settle_at is not None:

@@ -26,6 +26,18 @@ class Reaction:
     dirty: set[str] = field(default_factory=set)
     waits: Callable[[LmaState], list[Wait]] | None = None
 
+    def wait_for(self, waits: Callable[[LmaState], list[Wait]]) -> None:
+        """Hold these answers, too."""
+        present = self.waits
+        self.waits = waits if present is None else lambda state: [*present(state), *waits(state)]
+
+    def add(self, other: Reaction) -> None:
+        """What else the event leads to, after what it has led to so far."""
+        self.commands += other.commands
+        self.dirty |= other.dirty
+        if other.waits is not None:
+            self.wait_for(other.waits)
+
 
 def ignored(state: LmaState, mag_id: str, reason: str) -> Reaction:
     """An agent's message changes nothing; `reason` is a name of ours, and counted."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judge a Proxy Binding Update (RFC 5213 sections 5.3.1-5.3.6 and 5.5) and write its acknowledgement.
+"""Judge a Proxy Binding Update: the checks of RFC 5213 section 5.3.1 in their order, then what it asks for (5.3.2-5.3.5).
 
 A pure function of the update, the cache and the policy store. Nothing is changed here: the verdict says what to store.
 """
@@ -7,29 +7,42 @@ A pure function of the update, the cache and the policy store. Nothing is change
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
+from enum import Enum
+from ipaddress import IPv6Address
 
+from controller.binding_acknowledgement import ALL_ZERO_ADDRESS, acceptance, gre_answer, link_local_address, refusal
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
+from controller.message_order import check_sequence, check_timestamp, is_repeat
+from controller.prefix_assignment import assign, needs_pool
+from controller.refusal import Refusal
+from controller.session_lookup import CREATE, Found, Lookup, SessionRequest, find_session
 from southbound.codec.accessors import find_option, find_options
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
-from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIndicator
+from southbound.codec.iana import BindingStatus
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
     ActiveMulticastSubscription,
+    AlternateCareOfAddress,
     HandoffIndicatorOption,
     HomeNetworkPrefix,
-    LinkLocalAddress,
     MobileNodeIdentifier,
     MobileNodeLinkLayerIdentifier,
-    MobilityOption,
     Timestamp,
 )
 from southbound.mld.context import memberships_from_records
 from southbound.mld.membership import GroupMembership
-from topology.model import Domain
+from topology.model import Domain, Mag, MobileNode
 from topology.policy_store import PolicyStore
 
-ALL_ZERO_PREFIX = IPv6Network("::/0").network_address
+
+class Turn(Enum):
+    """How often a PBU has been looked at."""
+
+    FIRST = "first"
+    AGAIN = "again"
+    """It was held, and what it waits for may have happened. That it was new when it came is settled."""
+    LAST = "last"
+    """It has been held for as long as it may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,117 +51,222 @@ class Verdict:
 
     status: BindingStatus
     acknowledgement: ProxyBindingAcknowledgement | None
-    """None: say nothing (a de-registration by a MAG that no longer holds the binding, RFC 5213 section 5.3.5)."""
+    """None: say nothing (RFC 5213 sections 5.3.5 and 5.4.1), or not yet."""
+    mn_id: str = ""
+    """As far as it is known; empty when the PBU does not say or nobody of that name is."""
     entry: BindingCacheEntry | None = None
     """The new entry to store; None: the cache stays as it is."""
     memberships: tuple[GroupMembership, ...] | None = None
     """Multicast state of a PBU-M; None: it carried none."""
     replayed: bool = False
+    held: bool = False
+    """To be judged once more: when the MN's present session is de-registered, or MaxDelayBeforeNewBCEAssign is over."""
     detail: str = ""
 
 
-class _Refusal(Exception):  # noqa: N818 - carries a status, is no error of ours
-    def __init__(
-        self, status: BindingStatus, detail: str, *, timestamp: float | None = None, sequence: int | None = None
-    ) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.timestamp, self.sequence = status, detail, timestamp, sequence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registrar:
+    """The LMA as far as a judgement needs it."""
 
+    cache: BindingCache
+    domain: Domain
+    policy: PolicyStore
+    may_assign: bool = True
+    """Whether a prefix may be taken from the pool: a new LMA has to hear first which of them are in use."""
 
-def judge(
-    update: ProxyBindingUpdate,
-    source: IPv6Address,
-    *,
-    cache: BindingCache,
-    domain: Domain,
-    policy: PolicyStore,
-    received_at: float,
-    now: float,
-) -> Verdict:
-    """The verdict on a PBU: `received_at` is wall-clock time (Timestamp option), `now` the core's clock (lifetimes)."""
-    try:
-        return _judge(update, source, cache, domain, policy, received_at, now)
-    except _Refusal as refusal:
+    def judge(
+        self, update: ProxyBindingUpdate, source: IPv6Address, *, received_at: float, now: float, turn: Turn = Turn.FIRST
+    ) -> Verdict:
+        """The verdict on a PBU: `received_at` is wall-clock time (Timestamp option), `now` the core's clock (lifetimes)."""
+        try:
+            return self._judge(update, source, received_at, now, turn)
+        except Refusal as reason:
+            identifier = find_option(update, MobileNodeIdentifier)
+            known = identifier is not None and self.policy.by_id(identifier.identifier) is not None
+            return Verdict(
+                status=reason.status,
+                acknowledgement=refusal(update, reason),
+                mn_id=identifier.identifier if identifier is not None and known else "",
+                detail=reason.detail,
+            )
+
+    def _judge(
+        self, update: ProxyBindingUpdate, source: IPv6Address, received_at: float, now: float, turn: Turn
+    ) -> Verdict:
+        profile, mag = self._identified(update, source)
+        sessions = self.cache.sessions(profile.id)
+        stamp = find_option(update, Timestamp)
+        for session in sessions:
+            if session.proxy_care_of_address == mag.address and is_repeat(update, stamp, session):
+                return Verdict(
+                    status=BindingStatus.ACCEPTED, acknowledgement=session.acknowledgement, mn_id=profile.id,
+                    replayed=True, detail="repeated PBU",
+                )
+        request = _session_request(update, profile.id, mag)
+        lookup = self._lookup(request)
+        if update.lifetime_s == 0 and request is not None and isinstance(lookup, Lookup):
+            ignored = _ignored_deregistration(lookup, mag)
+            if ignored:
+                # Before the order of messages: neither is answered, whatever its timestamp.
+                return Verdict(
+                    status=BindingStatus.ACCEPTED, acknowledgement=None, mn_id=profile.id, detail=ignored
+                )
+        if turn is not Turn.FIRST:
+            pass
+        elif stamp is not None:
+            check_timestamp(stamp, sessions, self.domain.timers.timestamp_validity_window_ms / 1000, received_at)
+        elif isinstance(lookup, Lookup) and lookup.found is Found.UPDATE:
+            check_sequence(update, lookup.session)
+        if request is None:
+            raise _missing(update)
+        if isinstance(lookup, Refusal):
+            raise lookup
+        if self._must_wait(lookup, request, profile, turn):
+            return Verdict(
+                status=BindingStatus.ACCEPTED, acknowledgement=None, mn_id=profile.id, held=True,
+                detail="a new session, or one that is still registered elsewhere",
+            )
+        return self._accepted(update, profile, mag, request, lookup, now)
+
+    def _identified(self, update: ProxyBindingUpdate, source: IPv6Address) -> tuple[MobileNode, Mag]:
+        """Rules 4 to 8: who is it about, who speaks, and may it."""
+        identifier = find_option(update, MobileNodeIdentifier)
+        if identifier is None or not identifier.identifier:
+            raise Refusal(BindingStatus.MISSING_MN_IDENTIFIER_OPTION, "no Mobile Node Identifier option")
+        mag, alternate = self.domain.mag_by_address(source), find_option(update, AlternateCareOfAddress)
+        if mag is None:
+            raise Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, f"{source} is no MAG of this domain")
+        if alternate is not None and alternate.address != mag.address:
+            detail = f"{mag.id} speaks for {alternate.address}"
+            raise Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, detail)
+        profile = self.policy.by_id(identifier.identifier)
+        if profile is None:
+            detail = f"{identifier.identifier} is not in the policy store"
+            raise Refusal(BindingStatus.NOT_LMA_FOR_THIS_MOBILE_NODE, detail)
+        if not self.policy.may_register(profile.id, mag.id):
+            raise Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, f"{mag.id} may not register {profile.id}")
+        if not profile.mobility_service:
+            raise Refusal(BindingStatus.PROXY_REG_NOT_ENABLED, f"{profile.id} has no mobility service")
+        return profile, mag
+
+    def _lookup(self, request: SessionRequest | None) -> Lookup | Refusal:
+        """Rule 13 needed early, to know whose number or former MAG is asked about; what it refuses is said in its turn."""
+        if request is None:
+            return CREATE
+        try:
+            return find_session(request, self.cache)
+        except Refusal as reason:
+            return reason
+
+    def _must_wait(self, lookup: Lookup, request: SessionRequest, profile: MobileNode, turn: Turn) -> bool:
+        if lookup.found is Found.UPDATE:
+            return False
+        if not self.may_assign and needs_pool(profile, request.asked, self.cache):
+            return True
+        waits = lookup.found is Found.WAIT and self.domain.timers.max_delay_before_new_bce_assign_ms > 0
+        return waits and turn is not Turn.LAST
+
+    def _accepted(
+        self,
+        update: ProxyBindingUpdate,
+        profile: MobileNode,
+        mag: Mag,
+        request: SessionRequest,
+        lookup: Lookup,
+        now: float,
+    ) -> Verdict:
+        present = lookup.session if lookup.found is Found.UPDATE else None
+        gre = gre_answer(update, self.domain)
+        if present is not None:
+            prefixes = present.home_network_prefixes
+        else:
+            prefixes = assign(profile, request.asked, self.domain.lma.home_network_prefix_pool, self.cache)
+        if not mag.may_host(prefixes):
+            detail = f"{mag.id} may not register {', '.join(map(str, prefixes))}"
+            raise Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, detail)
+        timers = self.domain.timers
+        deregistration = update.lifetime_s == 0
+        lifetime_s = min(update.lifetime_s, timers.binding_lifetime_s)
+        link_local = link_local_address(update, present.link_local_address if present is not None else None)
+        acknowledgement = acceptance(
+            update, prefixes=prefixes, lifetime_s=lifetime_s, gre=gre, link_local=link_local
+        )
+        stamp = find_option(update, Timestamp)
+        entry = BindingCacheEntry(
+            mn_id=profile.id,
+            home_network_prefixes=prefixes,
+            mag_id=mag.id,
+            proxy_care_of_address=mag.address,
+            link_layer_id=request.link_layer_id,
+            access_technology_type=request.technology,
+            sequence=update.sequence,
+            timestamp=_latest(stamp, present),
+            lifetime_s=lifetime_s,
+            expires_at=now + (timers.min_delay_before_bce_delete_ms / 1000 if deregistration else lifetime_s),
+            state=BindingState.PENDING_DELETE if deregistration else BindingState.ACTIVE,
+            multicast=update.multicast,
+            own_interface=request.link_layer_id in (None, profile.link_layer_id),
+            link_local_address=link_local,
+            gre_key=gre.key,
+            acknowledgement=acknowledgement,
+        )
+        groups_max = self.domain.limits.groups_per_mobile_node
         return Verdict(
-            status=refusal.status,
-            acknowledgement=_refusal_acknowledgement(update, refusal),
-            detail=refusal.detail,
+            status=acknowledgement.status,
+            acknowledgement=acknowledgement,
+            mn_id=profile.id,
+            entry=entry,
+            memberships=None if deregistration else _memberships(update, profile.id, self.policy, groups_max),
         )
 
 
-def _judge(
-    update: ProxyBindingUpdate,
-    source: IPv6Address,
-    cache: BindingCache,
-    domain: Domain,
-    policy: PolicyStore,
-    received_at: float,
-    now: float,
-) -> Verdict:
-    # The order of the checks is RFC 5213 section 5.3.1.
-    identifier = find_option(update, MobileNodeIdentifier)
-    if identifier is None or not identifier.identifier:
-        raise _Refusal(BindingStatus.MISSING_MN_IDENTIFIER_OPTION, "no Mobile Node Identifier option")
-    mn_id = identifier.identifier
-    mag = domain.mag_by_address(source)
-    if mag is None:
-        raise _Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, f"{source} is no MAG of this domain")
-    profile = policy.by_id(mn_id)
-    if profile is None:
-        raise _Refusal(BindingStatus.NOT_LMA_FOR_THIS_MOBILE_NODE, f"{mn_id} is not in the policy store")
-    if not policy.may_register(mn_id, mag.id):
-        raise _Refusal(BindingStatus.MAG_NOT_AUTHORIZED_FOR_PROXY_REG, f"{mag.id} may not register {mn_id}")
-    present = cache.lookup(mn_id)
-    stamp = find_option(update, Timestamp)
-    if _is_repeat(update, source, stamp, present):
-        return Verdict(
-            status=BindingStatus.ACCEPTED, acknowledgement=_stored(present), replayed=True, detail="repeated PBU"
-        )
-    if update.lifetime_s == 0 and present is not None and present.proxy_care_of_address != source:
-        # Checked before the order of messages: a late de-registration of the former MAG is ignored, not answered.
-        return Verdict(
-            status=BindingStatus.ACCEPTED, acknowledgement=None, detail="de-registration by a former MAG is ignored"
-        )
-    _check_order(update, stamp, present, domain.timers.timestamp_validity_window_ms / 1000, received_at)
-    prefixes = tuple(option.prefix for option in find_options(update, HomeNetworkPrefix))
-    if not prefixes:
-        raise _Refusal(BindingStatus.MISSING_HOME_NETWORK_PREFIX_OPTION, "no Home Network Prefix option")
+def _session_request(update: ProxyBindingUpdate, mn_id: str, mag: Mag) -> SessionRequest | None:
+    """None when one of the options of rules 10 to 12 is missing."""
+    prefixes = find_options(update, HomeNetworkPrefix)
     handoff = find_option(update, HandoffIndicatorOption)
-    if handoff is None:
-        raise _Refusal(BindingStatus.MISSING_HANDOFF_INDICATOR_OPTION, "no Handoff Indicator option")
     technology = find_option(update, AccessTechnologyTypeOption)
-    if technology is None:
-        raise _Refusal(BindingStatus.MISSING_ACCESS_TECH_TYPE_OPTION, "no Access Technology Type option")
-    granted = _prefixes(mn_id, prefixes, profile.home_network_prefixes, present, policy)
+    if not prefixes or handoff is None or technology is None:
+        return None
+    named = tuple(option.prefix for option in prefixes if option.prefix.network_address != ALL_ZERO_ADDRESS)
     link_layer = find_option(update, MobileNodeLinkLayerIdentifier)
-    lifetime_s = min(update.lifetime_s, domain.timers.binding_lifetime_s)
-    acknowledgement = _acknowledgement(update, BindingStatus.ACCEPTED, lifetime_s, granted)
-    deregistration = update.lifetime_s == 0
-    groups_max = domain.limits.groups_per_mobile_node
-    wait_s = domain.timers.min_delay_before_bce_delete_ms / 1000
-    if deregistration and present is None:
-        return Verdict(status=BindingStatus.ACCEPTED, acknowledgement=acknowledgement, detail="nothing was registered")
-    entry = BindingCacheEntry(
+    identifier = link_layer.identifier if link_layer is not None else b""
+    return SessionRequest(
         mn_id=mn_id,
-        home_network_prefixes=granted,
-        mag_id=mag.id,
-        proxy_care_of_address=source,
-        link_layer_id=link_layer.identifier if link_layer else None,
-        access_technology_type=int(technology.technology),
-        sequence=update.sequence,
-        timestamp=stamp.seconds if stamp else None,
-        lifetime_s=lifetime_s,
-        expires_at=now + (wait_s if deregistration else lifetime_s),
-        state=BindingState.PENDING_DELETE if deregistration else BindingState.ACTIVE,
-        multicast=update.multicast,
-        acknowledgement=acknowledgement,
+        prefixes=named,
+        # One that is all zero asks the LMA to choose (section 5.3.2 rule 1), whatever stands beside it.
+        asked=named if len(named) == len(prefixes) else (),
+        link_layer_id=identifier if any(identifier) else None,
+        technology=int(technology.technology),
+        handoff=handoff.indicator,
+        proxy_care_of_address=mag.address,
     )
-    return Verdict(
-        status=BindingStatus.ACCEPTED,
-        acknowledgement=acknowledgement,
-        entry=entry,
-        memberships=None if deregistration else _memberships(update, mn_id, policy, groups_max),
-    )
+
+
+def _latest(stamp: Timestamp | None, present: BindingCacheEntry | None) -> float | None:
+    """One that was held may be older than what has been accepted meanwhile; the order of messages does not go back."""
+    if stamp is None:
+        return None
+    return max(stamp.seconds, (present.timestamp or 0.0) if present is not None else 0.0)
+
+
+def _missing(update: ProxyBindingUpdate) -> Refusal:
+    """Rules 10 to 12."""
+    if not find_options(update, HomeNetworkPrefix):
+        return Refusal(BindingStatus.MISSING_HOME_NETWORK_PREFIX_OPTION, "no Home Network Prefix option")
+    if find_option(update, HandoffIndicatorOption) is None:
+        return Refusal(BindingStatus.MISSING_HANDOFF_INDICATOR_OPTION, "no Handoff Indicator option")
+    return Refusal(BindingStatus.MISSING_ACCESS_TECH_TYPE_OPTION, "no Access Technology Type option")
+
+
+def _ignored_deregistration(lookup: Lookup, mag: Mag) -> str:
+    """Why a de-registration is not answered; '' when it is."""
+    if lookup.session is None:
+        # The last rules of sections 5.4.1.1 to 5.4.1.3.
+        return "de-registration of nothing is ignored"
+    if lookup.session.proxy_care_of_address != mag.address:
+        # Section 5.3.5.
+        return "de-registration by a former MAG is ignored"
+    return ""
 
 
 def _memberships(
@@ -160,112 +278,3 @@ def _memberships(
     records = [option.record for option in find_options(update, ActiveMulticastSubscription)]
     memberships, _ignored = memberships_from_records(records)
     return tuple(m for m in memberships if policy.may_join(mn_id, m.group))[:groups_max]
-
-
-def _is_repeat(
-    update: ProxyBindingUpdate, source: IPv6Address, stamp: Timestamp | None, present: BindingCacheEntry | None
-) -> bool:
-    return (
-        present is not None
-        and present.acknowledgement is not None
-        and stamp is not None
-        and (present.proxy_care_of_address, present.sequence, present.timestamp)
-        == (source, update.sequence, stamp.seconds)
-    )
-
-
-def _stored(present: BindingCacheEntry | None) -> ProxyBindingAcknowledgement | None:
-    return present.acknowledgement if present is not None else None
-
-
-def _check_order(
-    update: ProxyBindingUpdate,
-    stamp: Timestamp | None,
-    present: BindingCacheEntry | None,
-    window_s: float,
-    received_at: float,
-) -> None:
-    """RFC 5213 section 5.5 with a Timestamp, RFC 6275 section 9.5.1 without."""
-    if stamp is not None:
-        last = present.timestamp if present is not None else None
-        if last is not None and stamp.seconds < last:
-            raise _Refusal(
-                BindingStatus.TIMESTAMP_LOWER_THAN_PREV_ACCEPTED,
-                "older than the last accepted PBU",
-                timestamp=received_at,
-            )
-        if abs(stamp.seconds - received_at) > window_s or stamp.seconds == last:
-            raise _Refusal(
-                BindingStatus.TIMESTAMP_MISMATCH,
-                f"{stamp.seconds - received_at:+.3f} s from the LMA's clock; allowed: {window_s} s",
-                timestamp=received_at,
-            )
-    elif present is not None and ((present.sequence - update.sequence) & 0xFFFF) <= 0x8000:
-        raise _Refusal(
-            BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW,
-            f"sequence {update.sequence} after {present.sequence}",
-            sequence=present.sequence,
-        )
-
-
-def _prefixes(
-    mn_id: str,
-    asked: tuple[IPv6Network, ...],
-    own: tuple[IPv6Network, ...],
-    present: BindingCacheEntry | None,
-    policy: PolicyStore,
-) -> tuple[IPv6Network, ...]:
-    """The prefixes to grant: an all-zero prefix asks the LMA to assign one (RFC 5213 section 5.3.2)."""
-    if all(prefix.network_address == ALL_ZERO_PREFIX for prefix in asked):
-        return present.home_network_prefixes if present is not None else own
-    for prefix in asked:
-        if not policy.owns_prefix(mn_id, prefix):
-            raise _Refusal(
-                BindingStatus.NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX, f"{prefix} is not a prefix of {mn_id}"
-            )
-    if present is not None and set(present.home_network_prefixes) != set(asked):
-        raise _Refusal(BindingStatus.BCE_PBU_PREFIX_SET_DO_NOT_MATCH, "not the prefixes of the present binding")
-    return asked
-
-
-def _acknowledgement(
-    update: ProxyBindingUpdate, status: BindingStatus, lifetime_s: int, prefixes: tuple[IPv6Network, ...]
-) -> ProxyBindingAcknowledgement:
-    """RFC 5213 section 5.3.6: MN-ID, prefixes, Handoff Indicator and ATT always; others only if the PBU had them."""
-    identifier = find_option(update, MobileNodeIdentifier)
-    options: list[MobilityOption] = [identifier if identifier is not None else MobileNodeIdentifier(identifier="")]
-    options += [HomeNetworkPrefix(prefix=prefix) for prefix in prefixes]
-    handoff = find_option(update, HandoffIndicatorOption)
-    options.append(handoff or HandoffIndicatorOption(indicator=HandoffIndicator.RESERVED))
-    technology = find_option(update, AccessTechnologyTypeOption)
-    options.append(technology or AccessTechnologyTypeOption(technology=AccessTechnologyType.RESERVED))
-    echoed = (MobileNodeLinkLayerIdentifier, LinkLocalAddress, Timestamp)
-    options += [option for option in update.options if isinstance(option, echoed)][: len(echoed)]
-    return ProxyBindingAcknowledgement(
-        status=status,
-        sequence=update.sequence,
-        lifetime_s=lifetime_s,
-        proxy=True,
-        multicast=update.multicast,
-        options=tuple(options),
-    )
-
-
-def _refusal_acknowledgement(update: ProxyBindingUpdate, refusal: _Refusal) -> ProxyBindingAcknowledgement:
-    prefixes = tuple(option.prefix for option in find_options(update, HomeNetworkPrefix)) or (IPv6Network("::/0"),)
-    acknowledgement = _acknowledgement(update, refusal.status, 0, prefixes)
-    options = acknowledgement.options
-    if refusal.timestamp is not None:
-        # 156 and 157 carry the LMA's own time (RFC 5213 section 5.5).
-        options = tuple(
-            Timestamp.from_seconds(refusal.timestamp) if isinstance(option, Timestamp) else option for option in options
-        )
-    return ProxyBindingAcknowledgement(
-        status=refusal.status,
-        sequence=update.sequence if refusal.sequence is None else refusal.sequence,
-        lifetime_s=0,
-        proxy=True,
-        multicast=False,
-        options=options,
-    )
-

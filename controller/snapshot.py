@@ -39,7 +39,8 @@ def take_snapshot(state: LmaState) -> Snapshot:
                 "sequence": entry.sequence,
                 "link_layer_id": entry.link_layer_id.hex(":") if entry.link_layer_id else None,
             }
-            for entry in state.cache
+            # That of the interface which the policy store knows comes first of an MN's.
+            for entry in sorted(state.cache, key=lambda entry: not entry.own_interface)
         ),
         mags=tuple(
             {

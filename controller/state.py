@@ -4,14 +4,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv6Address
 
 from controller.binding_cache import BindingCache
 from controller.confirmation import Confirmations
+from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
 from controller.multicast import Listeners
 from topology.model import Domain
 from topology.policy_store import PolicyStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldUpdate:
+    """A PBU whose judgement waits (RFC 5213 section 5.4.1.2)."""
+
+    mn_id: str
+    event: ProxyBindingUpdateReceived
+    deadline: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +45,10 @@ class LmaState:
     agent_messages: dict[str, dict[str, int]] = field(default_factory=dict)
     """By MAG id: what Mobility Header messages its agent has sent and received."""
     counters: Counter[str] = field(default_factory=Counter)
+    may_assign: bool = True
+    """Whether prefixes may be taken from the pool; not before a new LMA has heard which of them are in use."""
+    held: dict[tuple[str, IPv6Address], HeldUpdate] = field(default_factory=dict)
+    """PBUs that wait, the last of each MN and MAG."""
 
     @classmethod
     def of(cls, domain: Domain) -> LmaState:
@@ -55,13 +71,27 @@ class LmaState:
         return f"{self.domain.lma.id}-transport"
 
     def is_settled(self) -> bool:
-        """Whether all MAGs have told what they have, and every MN that they named is bound again."""
+        """Whether all MAGs have told what they have, and every MN that they named is bound again or about to be."""
         told = all(mag.id in self.known_agents for mag in self.domain.mags)
+        waiting = {held.mn_id for held in self.held.values()}
         return told and all(
-            self.cache.serving_mag(listener.mn_id) is not None
+            self.cache.serving_mag(listener.mn_id) is not None or listener.mn_id in waiting
             for listener in self.listeners
             if listener.access_port is not None
         )
+
+    def hold(self, update: HeldUpdate) -> None:
+        """Keep a PBU for later. One that the MAG has repeated meanwhile takes the place and the deadline of the first."""
+        key = update.mn_id, update.event.source
+        first = self.held.get(key)
+        self.held[key] = update if first is None else replace(update, deadline=first.deadline)
+
+    def take_held(self, wanted: Callable[[HeldUpdate], bool]) -> list[HeldUpdate]:
+        """Those PBUs whose time has come; they are held no longer."""
+        taken = {key: update for key, update in self.held.items() if wanted(update)}
+        for key in taken:
+            del self.held[key]
+        return list(taken.values())
 
     def count(self, name: str) -> None:
         """One more of these. Names come from the code, never from a peer."""

@@ -47,6 +47,10 @@ def build(document: Document) -> Domain:
             management_address=_there(mag.management_address),
             datapath_id=datapath_id,
             dialect=mag.dialect,
+            binding_order=mag.binding_order,
+            allowed_prefixes=derive.ALLOWED_PREFIXES
+            if mag.allowed_prefixes is None
+            else tuple(_there(network) for network in mag.allowed_prefixes),
         )
         for index, (mag, datapath_id) in enumerate(zip(_there(document.mags), datapath_ids[2:], strict=True), start=1)
     )
@@ -68,6 +72,8 @@ def build(document: Document) -> Domain:
         timers=derive.timers(document),
         limits=derive.limits(document),
         attach_mode=domain.attach_mode or derive.ATTACH_MODE,
+        binding_order=domain.binding_order or derive.BINDING_ORDER,
+        gre_key_option=domain.gre_key_option or derive.GRE_KEY_OPTION,
         mld_fast_leave=bool(domain.mld_fast_leave),
         rest=_rest(document.rest),
     )
@@ -120,6 +126,7 @@ def _mobile_node(section: MobileNodeSection, mag_ids: tuple[str, ...]) -> Mobile
         home_network_prefixes=derive.home_network_prefixes(section),
         attached_to=_there(section.attached_to),
         mags=mag_ids if section.mags is None else named,
+        mobility_service=section.mobility_service is not False,
         allowed_groups=derive.ALLOWED_GROUPS
         if section.allowed_groups is None
         else tuple(_there(network) for network in section.allowed_groups),

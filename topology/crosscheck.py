@@ -59,6 +59,9 @@ def _numbers_of_nodes(document: Document, report: Report) -> None:
     if document.mags is not None and len(document.mags) < MAGS_MIN:
         allowed = f"at least {MAGS_MIN}: a handover needs a previous and a new one"
         report(("mags",), f"{len(document.mags)} MAG{'' if len(document.mags) == 1 else 's'}", allowed)
+    for position, mag in enumerate(document.mags or ()):
+        if mag.allowed_prefixes is not None and not mag.allowed_prefixes:
+            report(("mags", position, "allowed_prefixes"), "an empty list", "at least one network, or no key")
     for position, profile in enumerate(document.mobile_nodes or ()):
         if profile.mags is not None and not profile.mags:
             report(("mobile_nodes", position, "mags"), "an empty list", "at least one MAG id, or no key")

@@ -18,9 +18,13 @@ from topology.values import ALL_MULTICAST
 DIALECT = "draft"
 OPTION_LENGTH_UNIT = "words"
 ATTACH_MODE = "policy-store"
+BINDING_ORDER = "timestamps"
+GRE_KEY_OPTION = "not-required"
 LMA_GRE_KEY = 100
 MAG_GRE_KEY = 200
 ALLOWED_GROUPS: tuple[IPv6Network, ...] = (ALL_MULTICAST,)
+
+ALLOWED_PREFIXES: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
 
 LMA_DATAPATH_ID = 0x1
 LMA_TRANSPORT_DATAPATH_ID = 0x2

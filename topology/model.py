@@ -6,6 +6,7 @@ Plain data: no I/O, no clock. Addresses are `ipaddress` objects, times are secon
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network
 
@@ -55,6 +56,8 @@ class Timers:
     binding_lifetime_s: int = 300
     timestamp_validity_window_ms: int = 300
     min_delay_before_bce_delete_ms: int = 10_000
+    max_delay_before_new_bce_assign_ms: int = 1_500
+    """How long a PBU waits for the former MAG's de-registration when it may be a handover or not; 0: it does not wait."""
     mld_query_interval_s: float = 125.0
     mld_query_response_interval_s: float = 10.0
     mld_robustness: int = 2
@@ -170,6 +173,15 @@ class Mag:
     datapath_id: int
     dialect: str | None = None
     """Overrides Domain.dialect towards this peer."""
+    binding_order: str | None = None
+    """Overrides Domain.binding_order for this MAG's PBUs."""
+    allowed_prefixes: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
+    """Home network prefixes that it may register (RFC 5213 section 4: MAG and prefix combinations)."""
+
+
+    def may_host(self, prefixes: Iterable[IPv6Network]) -> bool:
+        """Whether it may register all these home network prefixes."""
+        return all(any(prefix.subnet_of(network) for network in self.allowed_prefixes) for prefix in prefixes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +208,8 @@ class MobileNode:
     """MAG id where the lab first attaches it."""
     mags: tuple[str, ...]
     """MAG ids it may register from."""
+    mobility_service: bool = True
+    """Whether it is authorised for network-based mobility management; without, it is refused with 152."""
     allowed_groups: tuple[IPv6Network, ...]
     subscriptions: tuple[Subscription, ...] = ()
 
@@ -256,6 +270,12 @@ class Domain:
 
     mld_fast_leave: bool = False
     """Whether a MAG stops a group as soon as its MN reports that it has left, without a last-listener query."""
+
+    binding_order: str = "timestamps"
+    """How a MAG has the LMA order its PBUs: 'timestamps' or 'sequence-numbers' (RFC 5213 section 5.5; section 9.3 calls it
+    TimestampBasedApproachInUse)."""
+    gre_key_option: str = "not-required"
+    """Whether a MAG names the GRE key in its PBU (RFC 5845): 'not-required' or 'required'."""
 
     def mag(self, mag_id: str) -> Mag | None:
         """The MAG with this id, or None."""

@@ -26,6 +26,7 @@ HOME_NETWORK_PREFIXES_MAX = 8
 """24 octets each in PBU, PBA and HI, which carry much else."""
 POOL_NETWORKS_MAX = 64
 ALLOWED_GROUPS_MAX = 64
+ALLOWED_PREFIXES_MAX = 64
 SUBSCRIPTIONS_MAX = 50
 """What one Multicast Mobility option carries: 255 words, 50 records without sources (RFC 7411 section 5.3)."""
 SUBSCRIPTION_SOURCES_MAX = 62
@@ -33,6 +34,8 @@ SUBSCRIPTION_SOURCES_MAX = 62
 
 DIALECTS = ("draft", "rfc")
 OPTION_LENGTH_UNITS = ("words", "octets")
+BINDING_ORDERS = ("timestamps", "sequence-numbers")
+GRE_KEY_OPTIONS = ("not-required", "required")
 TOKENS_MAX = 64
 WEBHOOKS_MAX = 16
 ROLES = ("read", "trigger")
@@ -50,6 +53,7 @@ TIMER_RULES: dict[str, Rule] = {
     "binding_lifetime_s": whole_number(4, 4 * 0xFFFF, step=4),
     "timestamp_validity_window_ms": whole_number(1, 60_000),
     "min_delay_before_bce_delete_ms": whole_number(1, 600_000),
+    "max_delay_before_new_bce_assign_ms": whole_number(0, 60_000),
     # The largest values of QQIC and of the Maximum Response Code (RFC 3810 sections 5.1.9 and 5.1.3).
     "mld_query_interval_s": number(1, 31_744),
     "mld_query_response_interval_s": number(0.1, 8_387),
@@ -101,6 +105,8 @@ class DomainSection(Section):
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
     attach_mode: Annotated[str | None, one_of(*ATTACH_MODES)] = None
     mld_fast_leave: Annotated[bool | None, values.TRUTH] = None
+    binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
+    gre_key_option: Annotated[str | None, one_of(*GRE_KEY_OPTIONS)] = None
     lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
@@ -134,6 +140,9 @@ class LmaSection(Section):
     ] = None
 
 
+NetworkItem = Annotated[IPv6Network | None, values.NETWORK]
+
+
 class MagSection(Section):
     """One item of `mags`."""
 
@@ -142,6 +151,12 @@ class MagSection(Section):
     management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
     datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
+    binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
+    allowed_prefixes: Annotated[
+        list[NetworkItem] | None,
+        Field(max_length=ALLOWED_PREFIXES_MAX),
+        Shape(f"a list of at most {ALLOWED_PREFIXES_MAX} IPv6 networks"),
+    ] = None
 
 
 AddressItem = Annotated[IPv6Address | None, values.UNICAST_ADDRESS]
@@ -178,6 +193,7 @@ class MobileNodeSection(Section):
         Field(max_length=MAGS_MAX),
         Shape(f"a list of at most {MAGS_MAX} MAG ids"),
     ] = None
+    mobility_service: Annotated[bool | None, values.TRUTH] = None
     allowed_groups: Annotated[
         list[GroupNetworkItem] | None,
         Field(max_length=ALLOWED_GROUPS_MAX),

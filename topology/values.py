@@ -291,6 +291,7 @@ NODE_NAME = Rule(
 DATAPATH_ID = Rule("a number from 0x1 to 0xffffffffffffffff, such as 0x11", _datapath_id)
 UNICAST_ADDRESS = Rule("an IPv6 unicast address that is not link-local", _unicast)
 GROUP = Rule("an IPv6 multicast address of scope 3 to e (RFC 7346)", _group)
+NETWORK = Rule("an IPv6 network, such as 2001:db8:100::/48", _network)
 UNICAST_NETWORK = Rule("an IPv6 unicast network of /16 to /120", _unicast_network)
 HOME_NETWORK_PREFIX = Rule("an IPv6 unicast /64", _home_network_prefix)
 POOL_NETWORK = Rule("an IPv6 unicast network of /16 to /64", _pool_network)

@@ -61,15 +61,21 @@ class DomainResources:
         return model_response(Topology.model_validate(view), headers=self._event_cursor.header())
 
     def list_bindings(self, call: Call) -> Response:
-        """A page, by MN-ID."""
+        """A page, by MN-ID and prefix."""
         query: BindingQuery = call.query
         self._lookup.check_mag("mag", query.mag)
         found = sorted(
             (view for view in self._pictures.current().bindings if query.mag in (None, view["mag"])),
-            key=lambda view: view["mn_id"],
+            key=_binding_key,
         )
-        page = page_of(found, query, call.request, lambda cursor: lambda view: view["mn_id"] > cursor,
-                       lambda view: view["mn_id"])
+
+        def later(cursor: str) -> Any:
+            mn_id, slash, prefix = cursor.partition("/")
+            if not slash:
+                raise ValueError("no mn_id/prefix")
+            return lambda view: _binding_key(view) > (mn_id, prefix)
+
+        page = page_of(found, query, call.request, later, lambda view: "/".join(_binding_key(view)))
         answer = BindingList.model_validate({"bindings": page.items, "total": page.total})
         return model_response(answer, headers={**page.headers, **self._event_cursor.header()})
 
@@ -122,6 +128,11 @@ class DomainResources:
         page = page_of(found, query, call.request, later, lambda view: "/".join(_listener_key(view)))
         answer = ListenerList.model_validate({"listeners": page.items, "total": page.total})
         return model_response(answer, headers={**page.headers, **self._event_cursor.header()})
+
+
+def _binding_key(view: dict[str, Any]) -> tuple[str, str]:
+    """An MN has one binding for each of its interfaces, and no two have the same prefix."""
+    return str(view["mn_id"]), str(view["home_network_prefixes"][0])
 
 
 def _listener_key(view: dict[str, Any]) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from southbound.codec.options import (
     HandoffIndicatorOption,
     HomeNetworkPrefix,
     MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
     Timestamp,
 )
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -77,8 +78,9 @@ class DomainScript:
             options=(
                 MobileNodeIdentifier(identifier=mn_id),
                 *(HomeNetworkPrefix(prefix=prefix) for prefix in profile.home_network_prefixes),
-                HandoffIndicatorOption(indicator=HandoffIndicator.NEW_INTERFACE),
+                HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
                 AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_11),
+                MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),
                 Timestamp.from_seconds(self.wall + sequence / 100),
             ),
         )

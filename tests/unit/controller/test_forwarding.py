@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 import pytest
 from hypothesis import given
@@ -23,6 +23,7 @@ from topology.model import MAG_ACCESS_MAC
 DOMAIN = three_mags()
 MAG1, MAG2, MAG3 = DOMAIN.mags
 MN1, MN2 = (node.id for node in DOMAIN.mobile_nodes)
+PREFIXES = {node.id: node.home_network_prefixes for node in DOMAIN.mobile_nodes}
 ASM, SSM = IPv6Address("ff1e::101"), IPv6Address("ff3e::8000:1")
 S1, S2, S3 = (IPv6Address(f"2001:db8:c0::{number}") for number in (1, 2, 3))
 
@@ -41,7 +42,7 @@ class World:
     def bind(self, mn_id: str, mag_id: str, state: BindingState = BindingState.ACTIVE) -> None:
         self.cache.put(
             BindingCacheEntry(
-                mn_id=mn_id, home_network_prefixes=(IPv6Network("2001:db8:100:1::/64"),), mag_id=mag_id,
+                mn_id=mn_id, home_network_prefixes=PREFIXES[mn_id], mag_id=mag_id,
                 proxy_care_of_address=MAG1.address, link_layer_id=None, access_technology_type=3, sequence=1,
                 timestamp=1.0, lifetime_s=300, expires_at=300.0, state=state, multicast=True,
             )

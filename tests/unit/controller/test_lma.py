@@ -26,6 +26,7 @@ from southbound.codec.options import (
     HandoffIndicatorOption,
     HomeNetworkPrefix,
     MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
     Timestamp,
 )
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -48,7 +49,8 @@ def pbu(sequence: int = 1, stamp: float = WALL, lifetime_s: int = 300) -> ProxyB
         options=(
             MobileNodeIdentifier(identifier=MN1.id), HomeNetworkPrefix(prefix=MN1.home_network_prefixes[0]),
             HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
-            AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3), Timestamp.from_seconds(stamp),
+            AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
+            MobileNodeLinkLayerIdentifier(identifier=MN1.link_layer_id), Timestamp.from_seconds(stamp),
         ),
     )  # fmt: skip
 

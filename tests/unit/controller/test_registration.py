@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.binding_cache import BindingCache, BindingState
-from controller.registration import Verdict, judge
+from controller.registration import Registrar, Verdict
 from southbound.codec.accessors import find_option, find_options
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.iana import AccessTechnologyType, HandoffIndicator, Mldv2RecordType
@@ -18,6 +18,8 @@ from southbound.codec.mobility import Dialect, decode_mobility, encode_mobility
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
     ActiveMulticastSubscription,
+    AlternateCareOfAddress,
+    GreKey,
     HandoffIndicatorOption,
     HomeNetworkPrefix,
     LinkLocalAddress,
@@ -28,12 +30,25 @@ from southbound.codec.options import (
 )
 from southbound.codec.records import MulticastAddressRecord
 from tests.support.simulated_domain import three_mags
+from topology.model import MAG_LINK_LOCAL_ADDRESS, Domain
 from topology.policy_store import PolicyStore
 
-DOMAIN = three_mags()
+GIVEN = three_mags()
+POOL = (IPv6Network("2001:db8:200::/56"),)
+UNSERVED = replace(
+    GIVEN.mobile_nodes[1], id="mn8@example.net", mobility_service=False,
+    home_network_prefixes=(IPv6Network("2001:db8:100:8::/64"),),
+)  # fmt: skip
+POOLED = replace(GIVEN.mobile_nodes[1], id="mn9@example.net", home_network_prefixes=())
+DOMAIN = replace(
+    GIVEN,
+    lma=replace(GIVEN.lma, home_network_prefix_pool=POOL),
+    mobile_nodes=(*GIVEN.mobile_nodes, UNSERVED, POOLED),
+)
 POLICY = PolicyStore(DOMAIN.mobile_nodes)
 MAG1, MAG2 = (mag.address for mag in DOMAIN.mags[:2])
-MN1 = DOMAIN.mobile_nodes[0]
+MN1, MN2 = DOMAIN.mobile_nodes[:2]
+OTHER_INTERFACE = b"\x02\0\0\0\0\x77"
 WALL = 1_760_000_000.0
 NOW = 100.0
 
@@ -46,9 +61,9 @@ def update(
     options: list[MobilityOption] = [
         MobileNodeIdentifier(identifier=changed.get("mn_id", MN1.id)),
         HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefixes[0])),
-        HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
+        HandoffIndicatorOption(indicator=HandoffIndicator(changed.get("handoff", HandoffIndicator.UNKNOWN))),
         AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
-        MobileNodeLinkLayerIdentifier(identifier=MN1.link_layer_id),
+        MobileNodeLinkLayerIdentifier(identifier=changed.get("link_layer_id", MN1.link_layer_id)),
     ]
     if stamp is not None:
         options.append(Timestamp.from_seconds(stamp))
@@ -61,13 +76,13 @@ def update(
 class Lma:
     """A cache and a clock, and what PBUs do to it."""
 
-    def __init__(self) -> None:
-        self.cache = BindingCache()
+    def __init__(self, domain: Domain = DOMAIN) -> None:
+        self.cache, self.domain = BindingCache(), domain
 
     def judge(self, message: ProxyBindingUpdate, source: IPv6Address = MAG1, at: float = WALL) -> Verdict:
-        verdict = judge(
-            message, source, cache=self.cache, domain=DOMAIN, policy=POLICY, received_at=at, now=NOW + at - WALL
-        )
+        policy = PolicyStore(self.domain.mobile_nodes)
+        registrar = Registrar(cache=self.cache, domain=self.domain, policy=policy)
+        verdict = registrar.judge(message, source, received_at=at, now=NOW + at - WALL)
         if verdict.entry is not None:
             self.cache.put(verdict.entry)
         return verdict
@@ -92,7 +107,7 @@ def test_accepted() -> None:
         MobileNodeIdentifier, HomeNetworkPrefix, HandoffIndicatorOption, AccessTechnologyTypeOption,
         MobileNodeLinkLayerIdentifier, Timestamp,
     ]  # fmt: skip
-    entry = lma.cache.lookup(MN1.id)
+    entry = lma.cache.of_own_interface(MN1.id)
     assert entry is not None
     assert (entry.mag_id, entry.state, entry.expires_at) == ("mag1", BindingState.ACTIVE, NOW + 300)
     assert entry.link_layer_id == MN1.link_layer_id
@@ -102,6 +117,7 @@ ORDER: list[tuple[int, dict[str, Any], IPv6Address]] = [
     (160, {"without": (MobileNodeIdentifier,)}, MAG1),
     (154, {}, IPv6Address("2001:db8:ff::99")),
     (153, {"mn_id": "stranger@example.net"}, MAG1),
+    (152, {"mn_id": UNSERVED.id}, MAG1),
     (156, {"stamp": WALL - 5}, MAG1),
     (158, {"without": (HomeNetworkPrefix,)}, MAG1),
     (161, {"without": (HandoffIndicatorOption,)}, MAG1),
@@ -136,10 +152,32 @@ def test_of_two_faults_the_earlier_check_answers(first: int, second: int) -> Non
 
 def test_mag_that_may_not_register_this_mobile_node() -> None:
     nodes = tuple(replace(node, mags=("mag2",)) for node in DOMAIN.mobile_nodes)
-    verdict = judge(
-        update(), MAG1, cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes), received_at=WALL, now=NOW
-    )
+    registrar = Registrar(cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes))
+    verdict = registrar.judge(update(), MAG1, received_at=WALL, now=NOW)
     assert verdict.status == 154
+
+
+@pytest.mark.parametrize(("address", "status"), [(MAG1, 0), (MAG2, 154), (IPv6Address("2001:db8:ff::99"), 154)])
+def test_a_mag_registers_at_its_own_address_only(address: IPv6Address, status: int) -> None:
+    verdict = Lma().judge(update(more=(AlternateCareOfAddress(address=address),)))
+    assert verdict.status == status
+
+
+def test_a_mag_may_register_only_the_prefixes_that_it_may_host() -> None:
+    """RFC 5213 section 4: combinations of MAG and prefix."""
+    allowed = tuple(replace(mag, allowed_prefixes=(IPv6Network("2001:db8:100:2::/63"),)) for mag in DOMAIN.mags)
+    lma = Lma(replace(DOMAIN, mags=allowed))
+    assert answer_of(lma.judge(update())).status == 154
+    assert answer_of(lma.judge(update(prefix=IPv6Network("::/0")))).status == 154
+    granted = update(mn_id=MN2.id, prefix=MN2.home_network_prefixes[0], link_layer_id=MN2.link_layer_id)
+    assert answer_of(lma.judge(granted)).status == 0
+
+
+def test_a_prefix_that_another_mn_has_at_this_moment_is_155_after_the_order_of_messages() -> None:
+    lma = Lma()
+    lma.judge(update(mn_id=MN2.id, prefix=MN2.home_network_prefixes[0], link_layer_id=MN2.link_layer_id))
+    assert answer_of(lma.judge(update(prefix=MN2.home_network_prefixes[0]))).status == 155
+    assert answer_of(lma.judge(update(prefix=MN2.home_network_prefixes[0], stamp=WALL - 5))).status == 156
 
 
 def test_empty_mn_identifier_is_a_missing_one() -> None:
@@ -157,15 +195,6 @@ def test_refusal_without_prefix_says_all_zero() -> None:
     assert [option.prefix for option in find_options(answer, HomeNetworkPrefix)] == [IPv6Network("::/0")]
 
 
-def test_prefix_set_must_be_that_of_the_binding() -> None:
-    lma = Lma()
-    lma.judge(update())
-    entry = lma.cache.lookup(MN1.id)
-    assert entry is not None
-    lma.cache.put(replace(entry, home_network_prefixes=(IPv6Network("2001:db8:100:99::/64"),)))
-    assert answer_of(lma.judge(update(stamp=WALL + 1), at=WALL + 1)).status == 159
-
-
 def test_lifetime_is_granted_up_to_that_of_the_domain() -> None:
     assert answer_of(Lma().judge(update(lifetime_s=262_140))).lifetime_s == 300
     assert answer_of(Lma().judge(update(lifetime_s=4))).lifetime_s == 4
@@ -177,6 +206,118 @@ def test_echoes_only_what_the_pbu_had() -> None:
     assert find_option(plain, Timestamp) is None
     local = LinkLocalAddress(address=IPv6Address("fe80::1"))
     assert local in answer_of(Lma().judge(update(more=(local,)))).options
+
+
+# --- prefixes -------------------------------------------------------------------------------------------------------
+
+
+def pooled(**changed: Any) -> ProxyBindingUpdate:
+    return update(mn_id=POOLED.id, link_layer_id=POOLED.link_layer_id, **{"prefix": IPv6Network("::/0"), **changed})
+
+
+def granted(verdict: Verdict) -> tuple[IPv6Network, ...]:
+    answer = answer_of(verdict)
+    assert answer.status == 0
+    return tuple(option.prefix for option in find_options(answer, HomeNetworkPrefix))
+
+
+def test_a_prefix_of_the_pool_stays_with_its_mn() -> None:
+    lma = Lma()
+    (prefix,) = granted(lma.judge(pooled()))
+    assert prefix.subnet_of(POOL[0])
+    # The next MAG does not know it: found by the interface (5.4.1.2). The one after it does.
+    assert granted(lma.judge(pooled(stamp=WALL + 1), MAG2, at=WALL + 1)) == (prefix,)
+    assert granted(lma.judge(pooled(stamp=WALL + 2, prefix=prefix), MAG1, at=WALL + 2)) == (prefix,)
+    lma.judge(pooled(stamp=WALL + 3, prefix=prefix, lifetime_s=0), MAG1, at=WALL + 3)
+    assert granted(lma.judge(pooled(stamp=WALL + 4), MAG2, at=WALL + 4)) == (prefix,), "while it waits for deletion"
+    assert len(lma.cache) == 1
+
+
+def test_no_prefix_left_is_130() -> None:
+    lma = Lma(replace(DOMAIN, lma=replace(DOMAIN.lma, home_network_prefix_pool=())))
+    assert answer_of(lma.judge(pooled())).status == 130
+
+
+def test_two_prefixes_are_one_session() -> None:
+    second = IPv6Network("2001:db8:100:f::/64")
+    both = (*MN1.home_network_prefixes, second)
+    lma = Lma(replace(DOMAIN, mobile_nodes=(replace(MN1, home_network_prefixes=both), *DOMAIN.mobile_nodes[1:])))
+    assert granted(lma.judge(update(prefix=IPv6Network("::/0")))) == both
+    assert answer_of(lma.judge(update(stamp=WALL + 1), at=WALL + 1)).status == 159
+    named = update(stamp=WALL + 1, more=(HomeNetworkPrefix(prefix=second),))
+    assert granted(lma.judge(named, MAG2, at=WALL + 1)) == both
+    assert [entry.mag_id for entry in lma.cache] == ["mag2"]
+
+
+def test_each_interface_has_a_session_of_its_own() -> None:
+    lma = Lma()
+    new = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), handoff=HandoffIndicator.NEW_INTERFACE,
+                 stamp=WALL + 1)
+    first = granted(lma.judge(update()))
+    second = granted(lma.judge(new, MAG2, at=WALL + 1))
+    assert set(first).isdisjoint(second)
+    assert lma.cache.serving_mag(MN1.id) == "mag1", "the interface that the policy store knows"
+    assert lma.cache.is_bound(MN1.id, "mag2")
+    # One is handed over, or goes, and the other does not care.
+    assert granted(lma.judge(update(stamp=WALL + 2), DOMAIN.mags[2].address, at=WALL + 2)) == first
+    gone = update(link_layer_id=OTHER_INTERFACE, prefix=second[0], lifetime_s=0, stamp=WALL + 3)
+    assert answer_of(lma.judge(gone, MAG2, at=WALL + 3)).status == 0
+    assert lma.cache.serving_mag(MN1.id) == "mag3"
+    assert not lma.cache.is_bound(MN1.id, "mag2")
+
+
+def test_a_handover_between_interfaces_takes_the_prefixes_along() -> None:
+    lma = Lma()
+    first = granted(lma.judge(update()))
+    moved = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), stamp=WALL + 1,
+                   handoff=HandoffIndicator.BETWEEN_INTERFACES)
+    assert granted(lma.judge(moved, MAG2, at=WALL + 1)) == first
+    assert [(entry.mag_id, entry.link_layer_id) for entry in lma.cache] == [("mag2", OTHER_INTERFACE)]
+
+
+# --- what a MAG may ask besides -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "tlv", "status", "answered"),
+    [
+        (GreKey(key=DOMAIN.lma_gre_key), False, 0, GreKey(key=DOMAIN.lma_gre_key)),
+        (GreKey(key=DOMAIN.lma_gre_key), True, 3, GreKey(key=DOMAIN.lma_gre_key)),
+        (GreKey(key=7), False, 2, None),
+        (GreKey(key=None), False, 2, None),
+    ],
+)
+def test_gre_key_option(option: GreKey, tlv: bool, status: int, answered: GreKey | None) -> None:
+    """RFC 5845 section 5.2: the tunnels have one key, and whoever names it is right."""
+    lma = Lma()
+    answer = answer_of(lma.judge(replace(update(more=(option,)), tlv=tlv)))
+    assert (answer.status, find_option(answer, GreKey)) == (status, answered)
+    assert answer.accepted
+    assert [entry.gre_key for entry in lma.cache] == [answered.key if answered is not None else None]
+
+
+def test_gre_key_required() -> None:
+    lma = Lma(replace(DOMAIN, gre_key_option="required"))
+    assert answer_of(lma.judge(update())).status == 163
+    assert answer_of(lma.judge(update(more=(GreKey(key=DOMAIN.lma_gre_key),)))).status == 0
+    # Section 4.2: none in a de-registration.
+    assert answer_of(lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1)).status == 0
+
+
+def test_link_local_address_of_the_mag() -> None:
+    """RFC 5213 section 5.3.6: the LMA's choice, then what the session has, then what a MAG tells it."""
+    lma, asked = Lma(), LinkLocalAddress(address=IPv6Address("::"))
+
+    def answered(option: LinkLocalAddress, seconds: int, source: IPv6Address) -> LinkLocalAddress | None:
+        message = update(stamp=WALL + seconds, more=(option,))
+        return find_option(answer_of(lma.judge(message, source, at=WALL + seconds)), LinkLocalAddress)
+
+    assert answered(asked, 0, MAG1) == LinkLocalAddress(address=MAG_LINK_LOCAL_ADDRESS)
+    own = LinkLocalAddress(address=IPv6Address("fe80::1"))
+    assert answered(own, 1, MAG1) == own
+    assert answered(asked, 2, MAG2) == own
+    refused = answer_of(Lma().judge(update(stamp=WALL - 5, more=(asked,))))
+    assert (refused.status, find_option(refused, LinkLocalAddress)) == (156, asked)
 
 
 # --- order of messages ----------------------------------------------------------------------------------------------
@@ -193,6 +334,18 @@ def test_sequence_window_without_timestamps(sequence: int, status: int) -> None:
     assert answer.status == status
     assert answer.sequence == (15 if status else sequence)
     assert find_option(answer, Timestamp) is None
+
+
+def test_sequence_numbers_are_those_of_a_session() -> None:
+    """RFC 5213 section 5.5: maintained on a per mobility session basis."""
+    lma = Lma()
+    lma.judge(update(sequence=500, stamp=None))
+    new = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), handoff=HandoffIndicator.NEW_INTERFACE,
+                 sequence=3, stamp=None)
+    assert answer_of(lma.judge(new, MAG2)).status == 0
+    answer = answer_of(lma.judge(update(sequence=400, stamp=None), MAG2))
+    assert (answer.status, answer.sequence) == (135, 500)
+    assert answer_of(lma.judge(update(sequence=501, stamp=None), MAG2)).status == 0
 
 
 def test_timestamp_makes_the_sequence_number_irrelevant() -> None:
@@ -220,7 +373,7 @@ def test_timestamp_lower_than_the_last_is_157_with_the_lmas_time() -> None:
     stamp = find_option(answer, Timestamp)
     assert stamp is not None
     assert stamp.units == Timestamp.from_seconds(WALL + 0.15).units
-    entry = lma.cache.lookup(MN1.id)
+    entry = lma.cache.of_own_interface(MN1.id)
     assert entry is not None
     assert entry.mag_id == "mag1"
 
@@ -228,12 +381,12 @@ def test_timestamp_lower_than_the_last_is_157_with_the_lmas_time() -> None:
 def test_a_repeated_pbu_gets_the_same_answer_and_changes_nothing() -> None:
     lma = Lma()
     first = lma.judge(update())
-    before = lma.cache.lookup(MN1.id)
+    before = lma.cache.of_own_interface(MN1.id)
     again = lma.judge(update(), at=WALL + 0.2)
     assert again.replayed
     assert again.entry is None
     assert again.acknowledgement == first.acknowledgement
-    assert lma.cache.lookup(MN1.id) is before
+    assert lma.cache.of_own_interface(MN1.id) is before
 
 
 def test_an_equal_timestamp_in_another_pbu_is_156() -> None:
@@ -251,7 +404,7 @@ def test_de_registration_waits_before_it_deletes() -> None:
     lma.judge(update())
     answer = answer_of(lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1))
     assert (answer.status, answer.lifetime_s) == (0, 0)
-    entry = lma.cache.lookup(MN1.id)
+    entry = lma.cache.of_own_interface(MN1.id)
     assert entry is not None
     assert (entry.state, entry.expires_at) == (BindingState.PENDING_DELETE, NOW + 1 + 10)
     assert lma.cache.serving_mag(MN1.id) is None
@@ -278,9 +431,12 @@ def test_de_registration_by_a_former_mag_is_not_answered(stamp: float) -> None:
     assert lma.cache.serving_mag(MN1.id) == "mag2"
 
 
-def test_de_registration_of_nothing_is_acknowledged() -> None:
+@pytest.mark.parametrize("named", [MN1.home_network_prefixes[0], IPv6Network("::/0")])
+def test_de_registration_of_nothing_is_silently_ignored(named: IPv6Network) -> None:
+    """RFC 5213 sections 5.4.1.1 rule 6 and 5.4.1.2 rule 5."""
     lma = Lma()
-    assert answer_of(lma.judge(update(lifetime_s=0))).status == 0
+    verdict = lma.judge(update(lifetime_s=0, prefix=named))
+    assert (verdict.acknowledgement, verdict.entry) == (None, None)
     assert len(lma.cache) == 0
 
 
@@ -311,10 +467,8 @@ def test_without_the_s_flag_there_is_no_word_on_multicast() -> None:
 def test_groups_that_are_not_allowed_are_left_out() -> None:
     nodes = tuple(replace(node, allowed_groups=(IPv6Network("ff3e::/16"),)) for node in DOMAIN.mobile_nodes)
     state = (subscription("ff1e::101"), subscription("ff3e::8000:1", "2001:db8:c0::10"))
-    verdict = judge(
-        update(multicast=True, more=state), MAG1, cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes),
-        received_at=WALL, now=NOW,
-    )
+    registrar = Registrar(cache=BindingCache(), domain=DOMAIN, policy=PolicyStore(nodes))
+    verdict = registrar.judge(update(multicast=True, more=state), MAG1, received_at=WALL, now=NOW)
     assert verdict.memberships is not None
     assert [str(membership.group) for membership in verdict.memberships] == ["ff3e::8000:1"]
 

@@ -44,7 +44,8 @@ ONE_VALUE = [
     (
         "  dialect:", "  dialct: rfc\n  dialect:",
         "6 domain.dialct: found an unknown key, did you mean dialect?; allowed: name, dialect, option_length_unit, "
-        "attach_mode, mld_fast_leave, lma_gre_key, mag_gre_key, transport_network, management_network",
+        "attach_mode, mld_fast_leave, binding_order, gre_key_option, lma_gre_key, mag_gre_key, transport_network, "
+        "management_network",
     ),
     (
         "  dialect:", "  lma_gre_key: 200\n  dialect:",
@@ -101,9 +102,10 @@ ONE_VALUE = [
     (MAG2, f"{MAG2}    dialect: no\n", "26 mags[1].dialect: found 'no'; allowed: draft or rfc"),
     (MAG2, f"{MAG2}    dpid: 1\n",
      "26 mags[1].dpid: found an unknown key, did you mean id?; "
-     "allowed: id, address, management_address, datapath_id, dialect"),
+     "allowed: id, address, management_address, datapath_id, dialect, binding_order, allowed_prefixes"),
     (MAG2, f"{MAG2}    'a\\nb': 1\n",
-     "26 mags[1].'a\\\\nb': found an unknown key; allowed: id, address, management_address, datapath_id, dialect"),
+     "26 mags[1].'a\\\\nb': found an unknown key; allowed: id, address, management_address, datapath_id, "
+     "dialect, binding_order, allowed_prefixes"),
     (MAG2, f"{MAG2}    [1]: 1\n", "26 mags[1]: found a key that is a list or a mapping; allowed: plain keys"),
     (MAG2, f"{MAG2}    id: mag3\n",
      "26 mags[1].id: found the key a second time, first on line 23; allowed: each key once"),
@@ -175,6 +177,11 @@ ONE_VALUE = [
      "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:100:1::/64]\n",
      "31 mobile_nodes[0].home_network_prefix: found 2001:db8:100:1::/64, which overlaps lma.home_network_prefix_pool[0] "
      "(2001:db8:100:1::/64); allowed: a network apart from all others"),
+    (MAG2, MAG2 + "    allowed_prefixes: []\n",
+     "26 mags[1].allowed_prefixes: found an empty list; allowed: at least one network, or no key"),
+    (MAG2, MAG2 + "    binding_order: sequence\n",
+     "26 mags[1].binding_order: found 'sequence', did you mean sequence-numbers?; "
+     "allowed: timestamps or sequence-numbers"),
     ("  management_address: fd00:ca57::f\n",
      "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:200::/65]\n",
      "18 lma.home_network_prefix_pool[0]: found '2001:db8:200::/65', a /65; allowed: an IPv6 unicast network of "
@@ -341,7 +348,8 @@ def test_the_items_of_a_list_that_is_too_long_are_looked_at(problems: Any) -> No
 def test_an_item_that_is_no_mapping_is_not_asked_for_its_keys(problems: Any) -> None:
     found = problems((MAG2, f"{MAG2}  - mag3\n"))
     assert found == [
-        "26 mags[2]: found 'mag3'; allowed: a mapping of id, address, management_address, datapath_id, dialect"
+        "26 mags[2]: found 'mag3'; allowed: a mapping of id, address, management_address, datapath_id, dialect, "
+        "binding_order, allowed_prefixes"
     ]
 
 
