@@ -35,7 +35,7 @@ export function updateChip(element, node, state, box, dragged) {
   button.classList.toggle("receives", !nowhere && packets >= 0.5);
   const where = node.attached_to ? `at ${node.attached_to}` : "on no link";
   setAttribute(button, "aria-label", `${node.name}, mobile node, ${where}, ${note}`);
-  setAttribute(button, "title", `${node.id}, home network prefix ${node.home_network_prefix}`);
+  setAttribute(button, "title", `${node.id}, home network ${node.home_network_prefixes.join(", ") || "of the LMA's pool"}`);
 }
 
 function receiving(state, packets) {
