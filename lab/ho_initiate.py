@@ -8,9 +8,11 @@ type 11 (RFC 5096) to all routers of the link.
 from __future__ import annotations
 
 import argparse
+import errno
 import secrets
 import socket
 import sys
+import time
 from ipaddress import IPv6Address
 
 from southbound.codec.binding_options import MobileNodeIdentifier
@@ -22,6 +24,9 @@ from southbound.codec.mobility import encode_mobility
 ALL_ROUTERS = IPv6Address("ff02::2")
 _PROTOCOL_MOBILITY = 135
 _DISCARD_PORT = 9
+_ADDRESS_WITHIN_S = 5.0
+"""Duplicate address detection takes a host one to two seconds after its link has come up first (RFC 4862 section 5.4)."""
+_POLL_S = 0.02
 
 
 def encode_ho_initiate(mn_id: str, new_mag: str, sequence: int, source: IPv6Address) -> bytes:
@@ -44,9 +49,16 @@ def send_ho_initiate(mn_id: str, new_mag: str, interface: str, sequence: int) ->
 
 
 def _source_address(scope: int) -> IPv6Address:
+    deadline = time.monotonic() + _ADDRESS_WITHIN_S
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        probe.connect((str(ALL_ROUTERS), _DISCARD_PORT, 0, scope))
-        return IPv6Address(probe.getsockname()[0].partition("%")[0])
+        while True:
+            try:
+                probe.connect((str(ALL_ROUTERS), _DISCARD_PORT, 0, scope))
+                return IPv6Address(probe.getsockname()[0].partition("%")[0])
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
 
 def main() -> int:

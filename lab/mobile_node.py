@@ -3,6 +3,7 @@
 
 `wlan0` is a bridge with one veth to each MAG, named after the MAG; the veth that is up is where the node is. The
 bridge keeps its address and its sockets' multicast joins while no veth is up: the host has lost its radio, no more.
+Address and default route are the host's own doing, from the router advertisements of its first MAG (RFC 4862).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lab import links
 from lab.errors import LabError
 from lab.links import VethPair
 from lab.namespaces import namespace_path, run_inside
-from lab.plan import RADIO_BRIDGE, Node, home_addresses
+from lab.plan import RADIO_BRIDGE, Node
 from topology.model import MobileNode
 
 
@@ -78,14 +79,11 @@ def build_mobile_node(node: Node, mobile_node: MobileNode, mags: tuple[Node, ...
 
 
 def build_radio(mobile_node: MobileNode) -> None:
-    """Make the calling thread's namespace the mobile node's host: wlan0 with its addresses, in reach of no MAG."""
+    """Make the calling thread's namespace the mobile node's host: wlan0, in reach of no MAG."""
     with links.control_socket() as control, IPRoute() as netlink:
         links.add_bridge(netlink, RADIO_BRIDGE, address=mobile_node.link_layer_id.hex(":"))
         links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
         links.bring_up(netlink, "lo", RADIO_BRIDGE)
-        for address in home_addresses(mobile_node):
-            links.add_address(netlink, RADIO_BRIDGE, address)
-        links.add_default_route(netlink, RADIO_BRIDGE)
 
 
 def plug_in(mag: str, number: int, access_port: str, namespace: Path) -> None:

@@ -75,6 +75,7 @@ def build(document: Document) -> Domain:
         binding_order=domain.binding_order or derive.BINDING_ORDER,
         gre_key_option=domain.gre_key_option or derive.GRE_KEY_OPTION,
         mld_fast_leave=bool(domain.mld_fast_leave),
+        transport_mtu=domain.transport_mtu or derive.TRANSPORT_MTU,
         rest=_rest(document.rest),
     )
 

@@ -10,7 +10,7 @@ import dataclasses
 from ipaddress import IPv6Network
 from typing import Any
 
-from topology.model import Controller, Limits, Source, Timers
+from topology.model import ETHERNET_MTU, Controller, Limits, Source, Timers
 from topology.problem import Location
 from topology.schema import ControllerSection, Document, MobileNodeSection, Section, SourceSection
 from topology.values import ALL_MULTICAST
@@ -20,6 +20,7 @@ OPTION_LENGTH_UNIT = "words"
 ATTACH_MODE = "policy-store"
 BINDING_ORDER = "timestamps"
 GRE_KEY_OPTION = "not-required"
+TRANSPORT_MTU = ETHERNET_MTU
 LMA_GRE_KEY = 100
 MAG_GRE_KEY = 200
 ALLOWED_GROUPS: tuple[IPv6Network, ...] = (ALL_MULTICAST,)

@@ -25,6 +25,12 @@ TRANSPORT_BRIDGE = "br-phy"
 
 HOME_NETWORK_PREFIX_LENGTH = 64
 """Of every home network prefix: hosts form their addresses in it (RFC 4862)."""
+
+TUNNEL_OCTETS = 48
+"""What keyed GRE over IPv6 adds to a packet: 40 octets of IPv6, 8 of GRE (RFC 2784, RFC 2890)."""
+ETHERNET_MTU = 1500
+"""Of every access link (RFC 2464 section 2)."""
+
 MAG_ACCESS_MAC = bytes.fromhex("02ca57ffff01")
 """Link-layer address of every MAG on its access links: the MN sees one router everywhere (RFC 5213 section 6.9.3)."""
 MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
@@ -62,6 +68,13 @@ class Timers:
     mld_query_response_interval_s: float = 10.0
     mld_robustness: int = 2
     mld_last_listener_query_interval_s: float = 1.0
+    router_advertisement_interval_s: float = 600.0
+    """MaxRtrAdvInterval (RFC 4861 6.2.1) on access links; MinRtrAdvInterval is a third of it."""
+    router_lifetime_s: int = 1_800
+    """AdvDefaultLifetime: how long an MN keeps its default router without hearing of it."""
+    prefix_valid_lifetime_s: int = 2_592_000
+    prefix_preferred_lifetime_s: int = 604_800
+    """AdvValidLifetime and AdvPreferredLifetime of home network prefixes."""
     switch_confirmation_timeout_ms: int = 2_000
     """How long a request waits for a switch's barrier before it is refused."""
 
@@ -264,6 +277,8 @@ class Domain:
     timers: Timers = field(default_factory=Timers)
     limits: Limits = field(default_factory=Limits)
     rest: Rest = field(default_factory=Rest)
+    transport_mtu: int = ETHERNET_MTU
+    """MTU of the transport network, for what is said of the tunnels through it."""
     attach_mode: str = "policy-store"
     """How a MAG learns the multicast state of an MN that attaches without a context: 'policy-store', 'query' (its own
     MLD answer), 'context-transfer' (CXTP, RFC 4067) or 'reactive' (RFC 5949)."""
@@ -276,6 +291,11 @@ class Domain:
     TimestampBasedApproachInUse)."""
     gre_key_option: str = "not-required"
     """Whether a MAG names the GRE key in its PBU (RFC 5845): 'not-required' or 'required'."""
+
+    @property
+    def access_mtu(self) -> int:
+        """What MNs are told of their links: packets of that size fit into the tunnels behind them."""
+        return min(self.transport_mtu - TUNNEL_OCTETS, ETHERNET_MTU)
 
     def mag(self, mag_id: str) -> Mag | None:
         """The MAG with this id, or None."""

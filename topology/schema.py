@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from topology import rest_values, values
-from topology.model import HANDOVER_EVENTS
+from topology.model import HANDOVER_EVENTS, TUNNEL_OCTETS
 from topology.values import Rule, Shape, number, one_of, whole_number
 
 MAGS_MIN, MAGS_MAX = 2, 64
@@ -60,6 +60,12 @@ TIMER_RULES: dict[str, Rule] = {
     # QRV has three bits; zero is forbidden (RFC 3810 sections 5.1.8 and 9.1).
     "mld_robustness": whole_number(1, 7),
     "mld_last_listener_query_interval_s": number(0.1, 8_387),
+    # RFC 4861 section 6.2.1 begins at 4 s, RFC 6275 section 7.5 allows mobile nodes far less.
+    "router_advertisement_interval_s": number(0.1, 1_800),
+    "router_lifetime_s": whole_number(1, 9_000),
+    # 32 bits, all ones for ever (RFC 4861 section 4.6.2).
+    "prefix_valid_lifetime_s": whole_number(1, 2**32 - 1),
+    "prefix_preferred_lifetime_s": whole_number(1, 2**32 - 1),
     "switch_confirmation_timeout_ms": whole_number(10, 60_000),
 }
 """One rule per field of `topology.model.Timers`."""
@@ -111,6 +117,8 @@ class DomainSection(Section):
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
     management_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
+    # What is left for an MN is at least the smallest MTU of IPv6 (RFC 8200 section 5).
+    transport_mtu: Annotated[int | None, whole_number(1_280 + TUNNEL_OCTETS, 65_535)] = None
 
 
 class ControllerSection(Section):

@@ -17,6 +17,7 @@ from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
 from southbound.codec.mld_packet import decode_mld_packet, default_destination, encode_mld_packet
 from southbound.codec.mobility import decode_mobility
+from southbound.codec.neighbor_discovery import NeighborPacket, decode_neighbor_packet, is_neighbor_discovery
 from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
 from southbound.mld.membership import GroupMembership
 from southbound.mld.messages import hear, is_mld, query_message
@@ -34,6 +35,8 @@ class Heard:
     effects: list[Command] = field(default_factory=list)
     indication: HandoverIndication | None = None
     """The MN's own HO-Initiate."""
+    neighbor: NeighborPacket | None = None
+    """What it asks or tells the router at its end of the link."""
     dropped: str = ""
     """Why the frame was dropped and counted; '' when it was not."""
 
@@ -106,7 +109,7 @@ class AccessLinks:
         return self._commands(link, link.membership.start(now)) if link.membership is not None else []
 
     def frame(self, port: str, frame: bytes, now: float) -> Heard:
-        """Take one frame: MLD and HO-Initiate are understood, anything else is not for us."""
+        """Take one frame: MLD, Neighbor Discovery and HO-Initiate are understood, anything else is not for us."""
         link = self._by_port.get(port)
         if link is None:
             return self._dropped("frame_on_unknown_port")
@@ -147,6 +150,8 @@ class AccessLinks:
         packet = decode_ipv6(octets)
         if packet.next_header == NEXT_HEADER_MOBILITY:
             heard.indication = self._indication(packet)
+        elif is_neighbor_discovery(packet):
+            heard.neighbor = decode_neighbor_packet(octets)
         elif is_mld(packet) and link.membership is not None:
             effects = hear(link.membership, decode_mld_packet(octets).message, now)
             if effects is None:

@@ -15,6 +15,7 @@ from southbound.agent.arriving import NewState
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import CallController, Command, DropRetained, NotifyController, RetainPackets
 from southbound.agent.context import MagContext
+from southbound.agent.default_router import DefaultRouter
 from southbound.agent.departed import Departed, DepartedContexts
 from southbound.agent.events import LastDeliveredDigests
 from southbound.agent.handover_exchange import token
@@ -52,9 +53,10 @@ class Attachments:
         bindings: BindingUpdateList,
         handovers: Handovers,
         departed: DepartedContexts,
+        router: DefaultRouter,
     ) -> None:
         self._context, self._links, self._bindings = context, links, bindings
-        self._handovers, self._departed = handovers, departed
+        self._handovers, self._departed, self._router = handovers, departed, router
         self._waiting: dict[str, _Waiting] = {}
         self._count = 0
 
@@ -71,12 +73,14 @@ class Attachments:
             commands.append(DropRetained(mn_id=profile.id, fed_by=departed.fed_by))
         if arriving is not None:
             delivery = self._handovers.new.arrived(profile.id, now)
+            # The prefix is known, and the MN shall see at once that nothing has changed (RFC 5949 section 5.2).
+            advertised = self._router.advertise(profile, self._context.home_networks.of(profile), now)
             if departed is not None and departed.fed_by:
                 delivery += self._handovers.new.let_go(profile.id, departed.fed_by, now)
             if arriving.state is NewState.UNBUFFERED:
                 delivery += self._handovers.intake.deliver_what_follows(arriving)
-                return [*delivery, *self._follows(profile, arriving.memberships, commands, now)]
-            return [*delivery, *self._arrived(profile, commands, now)]
+                return [*delivery, *self._follows(profile, arriving.memberships, commands, now), *advertised]
+            return [*delivery, *self._arrived(profile, commands, now), *advertised]
         if left or departed is not None:
             # One that comes back is what it was when it left.
             memberships = left[-1].memberships if left else departed.memberships if departed is not None else ()
@@ -215,6 +219,7 @@ class Attachments:
         profile = self._links.down(port)
         if profile is None:
             return []
+        self._router.gone(profile.id)
         waited = self._waiting.pop(profile.id, None) is not None
         mode, table = self._context.domain.attach_mode, self._handovers.leaving
         announced = bool(table.of(profile.id))

@@ -18,6 +18,7 @@ from southbound.agent.commands import (
 from southbound.agent.context import MagContext
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.context_transfer import ContextTransfer
+from southbound.agent.default_router import DefaultRouter
 from southbound.agent.departed import DepartedContexts
 from southbound.agent.events import (
     AccessFrameReceived,
@@ -48,7 +49,10 @@ from topology.policy_store import PolicyStore
 
 
 class MagCore:
-    """One MAG. `now` is a monotonic clock in seconds; `wall_offset` what must be added to get seconds since 1970."""
+    """One MAG. `now` is a monotonic clock in seconds; `wall_offset` what must be added to get seconds since 1970.
+
+    `uniform(low, high)` draws a number from that range.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class MagCore:
         new_handover_id: Callable[[], str],
         wall_offset: float,
         held_bytes: Callable[[], int] = lambda: 0,
+        uniform: Callable[[float, float], float] = lambda low, high: (low + high) / 2,
     ) -> None:
         """`held_bytes` tells how many octets of packets are kept for MNs here."""
         timers = domain.timers
@@ -81,15 +86,16 @@ class MagCore:
         self._bindings = BindingUpdateList(self._context)
         self._handovers = Handovers.of(self._context)
         self._departed = DepartedContexts(timers.forwarding_lifetime_s)
+        self._router = DefaultRouter(self._context, uniform)
         self._attachments = Attachments(
-            self._context, self._links, self._bindings, self._handovers, self._departed
+            self._context, self._links, self._bindings, self._handovers, self._departed, self._router
         )
         self._transfer = ContextTransfer(self._context, self._links, self._departed)
         self._reactive = Reactive(self._context, self._links, self._handovers, self._departed)
         self._fetch = ContextFetch(self._context, self._attachments, self._transfer, self._reactive, self._handovers.intake)
         self._peers = PeerMessages(
             self._context, self._links, self._bindings, self._handovers, self._attachments, self._reactive,
-            self._fetch,
+            self._fetch, self._router,
         )
 
     def set_clock(self, wall_offset: float) -> None:
@@ -152,7 +158,7 @@ class MagCore:
         context = self._context
         parts = (
             context.exchange, context.releases, self._bindings, self._handovers.leaving, self._handovers.new,
-            self._links, self._attachments, self._transfer,
+            self._links, self._attachments, self._transfer, self._router,
         )
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
@@ -170,6 +176,7 @@ class MagCore:
         commands += self._handovers.departures.tick(now)
         commands += self._handovers.new.tick(now)
         commands += self._attachments.tick(now)
+        commands += self._router.tick(now)
         commands += self._fetch.tick(now)
         return [*commands, *self._attachments.reported(self._links.tick(now)), *self._deregister_departed(now)]
 
@@ -188,6 +195,8 @@ class MagCore:
         if heard.dropped:
             return [RecordFact(name=PACKET_DROPPED, fields={"reason": heard.dropped, "port": port})]
         commands = self._attachments.heard(heard.profile, heard.effects, now)
+        if heard.neighbor is not None and heard.profile is not None:
+            commands += self._router.heard(heard.profile, heard.neighbor, now)
         if heard.indication is not None and heard.profile is not None:
             commands += self._indicated(heard.profile, heard.indication, now)
         return commands

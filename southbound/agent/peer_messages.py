@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
@@ -12,6 +12,7 @@ from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
 from southbound.agent.context import MagContext
 from southbound.agent.context_admission import contradiction
 from southbound.agent.context_fetch import ContextFetch
+from southbound.agent.default_router import DefaultRouter
 from southbound.agent.handover_exchange import token_parts
 from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, memberships_of, purpose
 from southbound.agent.handovers import Handovers
@@ -38,10 +39,11 @@ class PeerMessages:
         attachments: Attachments,
         reactive: Reactive,
         fetch: ContextFetch,
+        router: DefaultRouter,
     ) -> None:
         self._context, self._links, self._bindings = context, links, bindings
         self._handovers, self._attachments = handovers, attachments
-        self._reactive, self._fetch = reactive, fetch
+        self._reactive, self._fetch, self._router = reactive, fetch, router
 
     def received(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
         """One Mobility Header; the kernel has taken those with a wrong checksum away."""
@@ -145,15 +147,23 @@ class PeerMessages:
         if not result.accepted:
             self._context.counters[f"binding_refused_{result.status}"] += 1
             fact = RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})
-            return [fact, *self._handovers.new.refused(result.mn_id, result.status, now)]
+            withdrawn = self._router.withdraw(result.mn_id, now)
+            return [fact, *withdrawn, *self._handovers.new.refused(result.mn_id, result.status, now)]
+        advertised = self._advertised(result.mn_id, home_network_prefixes(message), now)
         arriving = self._handovers.new.get(result.mn_id)
         if arriving is None or arriving.bound:
-            return []
+            return advertised
         step = self._context.step(
             9, "PBA", arriving.handover_id, result.mn_id, arriving.peer.id, self._context.mag.id, now,
             f"status {result.status}",
         )
-        return [*self._handovers.new.bound(result.mn_id, now), step]
+        return [*self._handovers.new.bound(result.mn_id, now), *advertised, step]
+
+    def _advertised(self, mn_id: str, prefixes: tuple[IPv6Network, ...], now: float) -> list[Command]:
+        profile = self._context.policy.by_id(mn_id)
+        if profile is None or not self._links.is_attached(mn_id):
+            return []
+        return self._router.advertise(profile, prefixes, now)
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1

@@ -6,10 +6,12 @@ from __future__ import annotations
 DECODE_REASONS = frozenset(
     {
         "bad_checksum",
+        "bad_code",
         "bad_context_request",
         "bad_hop_limit",
         "bad_extension_header",
         "bad_ip_version",
+        "bad_neighbor_message",
         "bad_option_length",
         "bad_payload_proto",
         "bad_prefix_length",
@@ -22,6 +24,7 @@ DECODE_REASONS = frozenset(
         "not_a_multicast_group",
         "not_mld",
         "not_mobility",
+        "not_neighbor_discovery",
         "option_overruns_header",
         "source_not_link_local",
         "too_many_options",

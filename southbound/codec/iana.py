@@ -190,6 +190,25 @@ class MldType(OpenIntEnum):
     V2_REPORT = 143
 
 
+class NeighborDiscoveryType(OpenIntEnum):
+    """ICMPv6 types of Neighbor Discovery (RFC 4861 4)."""
+
+    ROUTER_SOLICITATION = 133
+    ROUTER_ADVERTISEMENT = 134
+    NEIGHBOR_SOLICITATION = 135
+    NEIGHBOR_ADVERTISEMENT = 136
+
+
+class NeighborOptionType(OpenIntEnum):
+    """Options of Neighbor Discovery messages (RFC 4861 4.6)."""
+
+    SOURCE_LINK_LAYER_ADDRESS = 1
+    TARGET_LINK_LAYER_ADDRESS = 2
+    PREFIX_INFORMATION = 3
+    REDIRECTED_HEADER = 4
+    MTU = 5
+
+
 class CastoverSubType(OpenIntEnum):
     """Sub-Type of a vendor specific option with CASTOVER_VENDOR_ID."""
 

@@ -1,18 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mobile node of a simulation: a host that joins groups, answers MLD queries and may ask for its own handover."""
+"""A mobile node of a simulation: a host that configures itself by router advertisements, joins groups, answers MLD queries
+and may ask for its own handover.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from southbound.codec.castover_options import NewMagIdentifier
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
 from southbound.codec.handover import HandoverIndication
 from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.ipv6 import decode_ipv6
 from southbound.codec.mld import Mldv2Query, Mldv2Report
 from southbound.codec.mld_packet import ALL_MLDV2_ROUTERS, ALL_ROUTERS, decode_mld_packet, encode_mld_packet
 from southbound.codec.mobility import encode_mobility_packet
+from southbound.codec.neighbor_discovery import (
+    NeighborPacket,
+    RouterAdvertisement,
+    RouterSolicitation,
+    decode_neighbor_packet,
+    encode_neighbor_packet,
+    is_neighbor_discovery,
+)
+from southbound.codec.neighbor_options import PrefixInformation, SourceLinkLayerAddress
 from southbound.codec.options import MobileNodeIdentifier
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -39,6 +51,11 @@ class SimulatedMobileNode:
         self.profile = profile
         self.mag_id: str | None = None
         self.answers_queries = True
+        self.advertisements: list[tuple[float, RouterAdvertisement]] = []
+        """(when, what) of every router advertisement heard."""
+        self.default_router: IPv6Address | None = None
+        self.prefixes: set[IPv6Network] = set()
+        """That it forms addresses from."""
         self.wants: dict[IPv6Address, GroupMembership] = {
             subscription.group: GroupMembership(
                 group=subscription.group,
@@ -70,7 +87,11 @@ class SimulatedMobileNode:
 
     def receive(self, frame: bytes) -> None:
         """A frame of the MAG: queries are answered with the current state (RFC 3810 section 5.2.11)."""
-        message = decode_mld_packet(decode_ethernet(frame).payload).message
+        packet = decode_ethernet(frame).payload
+        if is_neighbor_discovery(decode_ipv6(packet)):
+            self._neighbor(decode_neighbor_packet(packet))
+            return
+        message = decode_mld_packet(packet).message
         assert isinstance(message, Mldv2Query)
         if self.answers_queries:
             mag_id = self.mag_id
@@ -86,6 +107,23 @@ class SimulatedMobileNode:
             ),
         )
         self._frame(encode_mobility_packet(message, self.link_local, ALL_ROUTERS), ALL_ROUTERS)
+
+    def solicit_router(self) -> None:
+        """A Router Solicitation (RFC 4861 section 6.3.7)."""
+        own = (SourceLinkLayerAddress(address=self.profile.link_layer_id),)
+        packet = encode_neighbor_packet(RouterSolicitation(options=own), self.link_local, ALL_ROUTERS)
+        self._frame(packet, ALL_ROUTERS)
+
+    def _neighbor(self, packet: NeighborPacket) -> None:
+        message = packet.message
+        assert isinstance(message, RouterAdvertisement)
+        self.advertisements.append((self._clock.now, message))
+        self.default_router = packet.source if message.router_lifetime_s else None
+        for option in message.options:
+            if isinstance(option, PrefixInformation) and option.autonomous:
+                self.prefixes.discard(option.prefix)
+                if option.preferred_lifetime_s:
+                    self.prefixes.add(option.prefix)
 
     def _answer(self, mag_id: str | None, query: Mldv2Query) -> None:
         if self.mag_id != mag_id:

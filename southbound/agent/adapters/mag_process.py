@@ -93,6 +93,7 @@ class MagProcess:
             new_handover_id=lambda: f"ho-{secrets.token_hex(6)}",
             wall_offset=time.time() - time.monotonic(),
             held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,
+            uniform=secrets.SystemRandom().uniform,
         )
         names = [node.access_port() for node in domain.mobile_nodes]
         self._ports = {name: AccessPort(name, self._frame_handler(name)) for name in names}

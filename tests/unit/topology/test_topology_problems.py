@@ -45,7 +45,7 @@ ONE_VALUE = [
         "  dialect:", "  dialct: rfc\n  dialect:",
         "6 domain.dialct: found an unknown key, did you mean dialect?; allowed: name, dialect, option_length_unit, "
         "attach_mode, mld_fast_leave, binding_order, gre_key_option, lma_gre_key, mag_gre_key, transport_network, "
-        "management_network",
+        "management_network, transport_mtu",
     ),
     (
         "  dialect:", "  lma_gre_key: 200\n  dialect:",

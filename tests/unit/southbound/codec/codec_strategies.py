@@ -19,6 +19,19 @@ from southbound.codec.mobility import (
     ProxyBindingUpdate,
     UnknownMobilityMessage,
 )
+from southbound.codec.neighbor_discovery import (
+    NeighborAdvertisement,
+    NeighborSolicitation,
+    RouterAdvertisement,
+    RouterSolicitation,
+)
+from southbound.codec.neighbor_options import (
+    LinkMtu,
+    PrefixInformation,
+    SourceLinkLayerAddress,
+    TargetLinkLayerAddress,
+    UnknownNeighborOption,
+)
 from southbound.codec.options import (
     MOBILITY_OPTIONS,
     AccessTechnologyTypeOption,
@@ -232,4 +245,34 @@ MLD_MESSAGES = {
     "mldv2_report": st.builds(Mldv2Report, records=st.lists(records(sources_max=6), max_size=8).map(tuple)),
     "mldv1_report": st.builds(Mldv1Report, group=group),
     "mldv1_done": st.builds(Mldv1Done, group=group),
+}
+
+prefixes = st.builds(lambda address, length: IPv6Network((address, length), strict=False), ipv6, st.integers(0, 128))
+macs = st.binary(min_size=6, max_size=6)
+neighbor_options = st.lists(
+    st.builds(SourceLinkLayerAddress, address=macs)
+    | st.builds(TargetLinkLayerAddress, address=macs)
+    | st.builds(LinkMtu, mtu=u32)
+    | st.builds(
+        PrefixInformation, prefix=prefixes, on_link=flag, autonomous=flag, valid_lifetime_s=u32, preferred_lifetime_s=u32
+    )
+    | st.builds(
+        UnknownNeighborOption,
+        option_type=u8.filter(lambda kind: kind not in (1, 2, 3, 5)).map(iana.NeighborOptionType),
+        data=st.integers(0, 3).flatmap(lambda units: st.binary(min_size=8 * units + 6, max_size=8 * units + 6)),
+    ),
+    max_size=6,
+).map(tuple)
+targets = ipv6.filter(lambda address: not address.is_multicast)
+
+NEIGHBOR_MESSAGES = {
+    "router_solicitation": st.builds(RouterSolicitation, options=neighbor_options),
+    "router_advertisement": st.builds(
+        RouterAdvertisement, hop_limit=u8, managed=flag, other=flag, router_lifetime_s=u16, reachable_time_ms=u32,
+        retransmit_timer_ms=u32, options=neighbor_options,
+    ),
+    "neighbor_solicitation": st.builds(NeighborSolicitation, target=targets, options=neighbor_options),
+    "neighbor_advertisement": st.builds(
+        NeighborAdvertisement, target=targets, router=flag, solicited=flag, override=flag, options=neighbor_options
+    ),
 }
