@@ -10,12 +10,14 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench.environment import describe_environment
 from bench.lanes import LANES, STATIC, Lane, lanes_named
 from bench.listeners import FLAP, LISTENERS, REPORTS, check_silencing_tools
+from bench.live import live_progress
+from bench.options import NameList, NumberList
 from bench.picture import check_picture_tools, draw
+from bench.results_folder import new_results_folder
 from bench.run import Hooks, cells_of, run_bench
 from bench.settings import BenchSettings
 from bench.static_forwarding import check_static_tools
@@ -31,45 +33,6 @@ from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
 SCHEMA = 1
 _PLAIN_WIDTH = 160
 _USUAL_HANDOVER_S = 2.0
-
-
-class NumberList(click.ParamType[tuple[float, ...]]):
-    """Comma-separated numbers within bounds."""
-
-    name = "numbers"
-
-    def __init__(self, minimum: float, maximum: float) -> None:
-        self._minimum, self._maximum = minimum, maximum
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """'13,64' -> (13.0, 64.0)."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(float(word) for word in str(value).split(",") if word.strip())
-        except ValueError:
-            numbers = ()
-        if not numbers or not all(self._minimum <= number <= self._maximum for number in numbers):
-            self.fail(f"{value!r}: allowed: numbers from {self._minimum:g} to {self._maximum:g}", param, ctx)
-        return tuple(dict.fromkeys(numbers))
-
-
-class NameList(click.ParamType[tuple[str, ...]]):
-    """Comma-separated names out of a few."""
-
-    name = "names"
-
-    def __init__(self, allowed: tuple[str, ...]) -> None:
-        self._allowed = allowed
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """'asm,ssm' -> ('asm', 'ssm')."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
-        if not names or not set(names) <= set(self._allowed):
-            self.fail(f"{value!r}: allowed: {', '.join(self._allowed)}", param, ctx)
-        return names
 
 
 @click.command("handover")
@@ -123,8 +86,7 @@ def handover(
         raise LabError(f"{handovers} handovers at {rate_pps:g} packets/s are too many to record", "lower one of them")
     environment = describe_environment()
     started = datetime.now(UTC)
-    commit = str(environment["commit"] or "unknown")[:9]
-    out = out or Path("bench/results") / f"{started:%Y%m%d-%H%M%S}-{commit}"
+    out = out or new_results_folder(started, environment)
     settings = BenchSettings(
         topology=topology, lanes=chosen, listeners=tuple(LISTENERS[name] for name in listeners), reports=reports,
         gaps_ms=gaps_ms, lma_delays_ms=lma_delays_ms, handovers=handovers, rate_pps=rate_pps, size=size,
@@ -177,30 +139,20 @@ def _check_tools(lanes: tuple[Lane, ...], reports: tuple[str, ...]) -> None:
 
 def _run(settings: BenchSettings, document: dict[str, Any], out: Path, console: Console) -> None:
     labs = len(settings.lanes) * len(settings.listeners) * len(settings.lma_delays_ms)
-    columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-    )
-    live = console.is_terminal
-    with Progress(*columns, console=console, disable=not live) as progress:
-        task = progress.add_task("bench", total=labs * cells_of(settings))
-
-        def say(phase: str) -> None:
-            progress.update(task, description=phase)
+    with live_progress(console, "bench", labs * cells_of(settings)) as live:
 
         def done(cell: dict[str, Any]) -> None:
             document["cells"].append(cell)
             write_results(out, document)
-            progress.console.print(_line(cell), highlight=False, soft_wrap=True)
+            live.print(_line(cell))
 
         def skipped(lane: Lane, reason: str) -> None:
             for row in document["lanes"]:
                 if row["name"] == lane.name:
                     row.update(available=False, reason=reason)
-            progress.console.print(f"{lane.name}: {reason}", highlight=False)
+            live.print(f"{lane.name}: {reason}")
 
-        failures = run_bench(settings, Hooks(
-            say=say, done=done, skipped=skipped, advance=lambda cells: progress.advance(task, cells),
-        ))
+        failures = run_bench(settings, Hooks(say=live.say, done=done, skipped=skipped, advance=live.advance))
     document["failures"] = failures
     for failure in failures:
         console.print(f"not measured: {failure}", highlight=False, markup=False)

@@ -67,14 +67,14 @@ def cell_result(records: CellRecords, costs: Costs, deaf_cap_s: float) -> dict[s
     }
 
 
-def measurement_faults(stream: StreamRecords, capture_drops: int) -> list[str]:
-    """What makes the numbers doubtful, in words."""
+def measurement_faults(stream: StreamRecords, capture_drops: int, *, steady: bool = True) -> list[str]:
+    """What makes the numbers doubtful, in words. `steady`: also that the source did not keep to its schedule."""
     faults = [f"the captures lack {capture_drops} packets"] if capture_drops else []
     for name, report in stream.sink_reports.items():
         keys = ("socket_overflow", "too_short", "not_recorded")
         faults += [f"{name}: {report[key]} {key}" for key in keys if report.get(key)]
     faults += [
-        f"source: {stream.source_report[key]} {key}" for key in ("not_sent", "schedule_moved")
+        f"source: {stream.source_report[key]} {key}" for key in ("not_sent", *(("schedule_moved",) if steady else ()))
         if stream.source_report.get(key)
     ]
     return faults

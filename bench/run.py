@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from bench.result import cell_result
 from bench.settings import BenchSettings, missing_feature, write_topology
 from bench.systems import SYSTEMS
 from lab.errors import LabError
+from lab.logs import copy_logs, logs_kept
 from lab.network import Lab, running_lab
 
 
@@ -79,7 +79,7 @@ def _lab(
     try:
         with (
             running_lab(domain, topology=path, attach=False, say=phase) as lab,
-            _logs_kept(lab, settings.logs / label.replace(" ", "-")),
+            logs_kept(lab, settings.logs / label.replace(" ", "-")),
             SYSTEMS[lane.system](lab, path, lane, listener, phase) as system,
         ):
             captures = settings.pcap or folder
@@ -97,7 +97,7 @@ def _lab(
                 hooks.advance(1)
                 cells.pop(0)
                 if any(record.outcome.error for record in records.handovers):
-                    _copy_logs(lab, settings.logs / cell.name)
+                    copy_logs(lab, settings.logs / cell.name)
     except LabError as error:
         hooks.advance(len(cells))
         return [f"{cell.name}: {error}" for cell in cells]
@@ -110,22 +110,3 @@ def _counted(lab: Lab, records: CellRecords, settings: BenchSettings) -> dict[st
     if settings.pcap is None:
         shutil.rmtree(transport.parent, ignore_errors=True)  # captures of a whole run would fill a small disk
     return cell_result(records, costs, settings.deaf_cap_s)
-
-
-@contextmanager
-def _logs_kept(lab: Lab, folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except LabError:
-        _copy_logs(lab, folder)
-        raise
-
-
-def _copy_logs(lab: Lab, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    for log in lab.folder.glob("*/log/*.log"):
-        target = folder / log.parent.parent.name / log.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, target)
-
-

@@ -14,6 +14,8 @@ class Outcome:
     handover_id: str | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
     """As REST shows them; empty where nobody keeps any."""
+    packets: dict[str, int] = field(default_factory=dict)
+    """The new MAG's own counters of what its buffer did; empty where nobody keeps any, or nobody has asked."""
     error: str = ""
 
 

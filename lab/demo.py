@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from lab.demo_settings import Cast, DemoSettings, choose_cast, write_demo_topolo
 from lab.errors import LabError
 from lab.interruption import deferred_signals
 from lab.inventory import labs_on_record
+from lab.logs import copy_logs
 from lab.network import Lab, running_lab
 from lab.processes import last_log_lines, recorded_processes
 from lab.programs import start_programs
@@ -46,7 +46,7 @@ def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], N
                     for mode in modes:
                         result = _run(lab, client, cast, settings, dialect, mode, phase)
                         if result.completed < len(result.runs) or result.leftovers:
-                            _copy_logs(lab, settings.logs / f"{dialect}-{mode}")
+                            copy_logs(lab, settings.logs / f"{dialect}-{mode}")
                         finished(result)
             phase("lab taken down")
 
@@ -94,16 +94,9 @@ def _logs_kept(lab: Lab, folder: Path) -> Iterator[None]:
             f"{process.name} on {process.node} has ended: {last_log_lines(process)}"
             for process in dead if f"{process.name} on {process.node} ended" not in error.problem
         ]
-        _copy_logs(lab, folder)
+        copy_logs(lab, folder)
         raise LabError("\n".join([error.problem, *words]), error.mend or f"logs: {folder}") from error
     except Exception:
-        _copy_logs(lab, folder)
+        copy_logs(lab, folder)
         raise
 
-
-def _copy_logs(lab: Lab, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    for log in lab.folder.glob("*/log/*.log"):
-        target = folder / log.parent.parent.name / log.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, target)
