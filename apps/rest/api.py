@@ -66,7 +66,7 @@ class Api:
         )
         handovers = HandoverResources(
             core=core, pictures=pictures, lookup=lookup, event_cursor=cursor, idempotency=keys,
-            batch_max=limits.handovers_per_request, new_id=new_id, clock=clock,
+            batch_max=limits.handovers_per_request, remembered=limits.handovers_remembered, new_id=new_id, clock=clock,
         )
         self.webhooks = Webhooks(
             domain.rest.webhooks, webhook_secrets or {}, queue_limit=limits.webhook_queue,

@@ -65,6 +65,7 @@ class HandoverResources:
         event_cursor: EventCursor,
         idempotency: IdempotencyStore,
         batch_max: int,
+        remembered: int,
         new_id: Callable[[], str] = lambda: f"ho-{secrets.token_hex(6)}",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -76,7 +77,7 @@ class HandoverResources:
         self._batch_max = batch_max
         self._new_id = new_id
         self._clock = clock
-        self._renderer = HandoverRenderer()
+        self._renderer = HandoverRenderer(remembered)
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes."""

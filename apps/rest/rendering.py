@@ -9,14 +9,16 @@ from typing import Any
 
 from apps.rest.answers.handovers import Handover
 
-KEPT_MAX = 4096
-"""Written handovers that are kept, at about 2 KiB each."""
-
 
 class HandoverRenderer:
-    """Validates and writes each view once. An ended handover's view stays the same object (controller.snapshot)."""
+    """Validates and writes each view once. An ended handover's view stays the same object (controller.snapshot).
 
-    def __init__(self) -> None:
+    `kept_max`: how many it keeps, with their views (some 10 KiB each). More than the controller remembers
+    (`limits.handovers_remembered`) would be kept for nobody.
+    """
+
+    def __init__(self, kept_max: int) -> None:
+        self._kept_max = kept_max
         self._written: OrderedDict[str, tuple[dict[str, Any], bytes]] = OrderedDict()
 
     def one(self, view: dict[str, Any]) -> bytes:
@@ -27,7 +29,7 @@ class HandoverRenderer:
         octets = Handover.model_validate(view).model_dump_json().encode()
         self._written[view["id"]] = (view, octets)
         self._written.move_to_end(view["id"])
-        if len(self._written) > KEPT_MAX:
+        if len(self._written) > self._kept_max:
             self._written.popitem(last=False)
         return octets
 
