@@ -20,9 +20,10 @@ demo: install ## build a lab, stream, hand over in both dialects, predictive and
 view: install ## keep a lab with a live stream for the live view in a browser: drag a mobile node, Ctrl-C ends
 	./castover view
 
-bench: ## handovers beside their alternatives, on a machine that does nothing else: table, JSON, picture
+bench: ## handovers beside their alternatives, and that they lose nothing; on a machine that does nothing else
 	@tools/install.sh bench
 	./castover bench handover
+	./castover bench exactly-once
 	./castover bench control-plane --json bench/results/control-plane.json
 
 check: ## ruff, mypy, import-linter

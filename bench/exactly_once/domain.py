@@ -16,8 +16,8 @@ from topology.locate import locate
 from topology.model import Domain
 
 GROUP = IPv6Address("ff1e::101")
-HANDOVERS_REMEMBERED = 50
-"""Where memory is measured: the controller's record of ended handovers is full soon, and what grows then should not."""
+SMALL_RECORDS = {"handovers_remembered": 50, "idempotency_keys": 50}
+"""Where memory is measured: what the controller keeps of ended handovers is full soon, and nothing should grow then."""
 
 
 def write_domain(original: Path, folder: Path, cell: Cell) -> tuple[Path, Domain]:
@@ -42,7 +42,7 @@ def write_domain(original: Path, folder: Path, cell: Cell) -> tuple[Path, Domain
         **document["domain"], "name": f"{document['domain']['name'][:16]}-once-{os.getpid()}", "dialect": cell.dialect,
     }
     if cell.memory:
-        document["limits"] = {**(document.get("limits") or {}), "handovers_remembered": HANDOVERS_REMEMBERED}
+        document["limits"] = {**(document.get("limits") or {}), **SMALL_RECORDS}
     path = folder / f"topology-{cell.name}.yaml"
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")  # YAML 1.2 contains JSON
     return path, load_topology(path)

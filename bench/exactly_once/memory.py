@@ -12,10 +12,11 @@ from lab.errors import LabError
 from lab.network import Lab
 from lab.processes import recorded_processes
 
-SETTLED_PART = 0.2
+SETTLED_PART = 0.5
 """Caches, pools and the record of ended handovers are filled in the first part of a run."""
-GROWTH_KIB_MAX = 512
-"""What may be more at the end than after the first part. Python's allocator and glibc's move in steps of 256 KiB."""
+GROWTH_KIB_MAX = 256
+"""What may be more at the end than after the first part: half a KiB a handover in a run of 1,000. An allocator that
+scatters what it is given takes a page now and then; a record that is forgotten costs several KiB each time."""
 _PROGRAMS = ("controller", "agent")
 
 
