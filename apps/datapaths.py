@@ -20,7 +20,7 @@ from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
-from topology.model import MAG_ACCESS_MAC, Domain
+from topology.model import MAG_ACCESS_MAC, Domain, SwitchNames
 
 _log = logging.getLogger("castover.switches")
 
@@ -38,6 +38,8 @@ class _Reading:
 class _Switch:
     name: str
     reconciler: Reconciler
+    names: SwitchNames
+    """Its host's names of ports against ours: rules and everything else here have ours."""
     datapath: Any = None
     announced: bool = False
     """The core has been told that it is connected."""
@@ -56,21 +58,23 @@ class Datapaths:
         self._by_id: dict[int, _Switch] = {}
         self._by_name: dict[str, _Switch] = {}
         self._counters = CounterReader(self._connected)
-        self._add(domain.lma.id, "lma", domain.lma.datapath_id)
-        self._add(f"{domain.lma.id}-transport", "lma-transport", domain.lma.transport_datapath_id)
+        lma = domain.lma
+        self._add(lma.id, "lma", lma.datapath_id, lma.switch)
+        self._add(f"{lma.id}-transport", "lma-transport", lma.transport_datapath_id, SwitchNames())
         for mag in domain.mags:
-            self._add(mag.id, "mag", mag.datapath_id)
+            self._add(mag.id, "mag", mag.datapath_id, mag.switch)
 
-    def _add(self, name: str, kind: str, datapath_id: int) -> None:
+    def _add(self, name: str, kind: str, datapath_id: int, names: SwitchNames) -> None:
         role = SwitchRole(
             name=name,
             kind=kind,
             lma_gre_key=self._domain.lma_gre_key,
             mag_gre_key=self._domain.mag_gre_key,
             access_mac=MAG_ACCESS_MAC,
+            shared=names.shared,
         )
         timeout_s = self._domain.timers.switch_confirmation_timeout_ms / 1000
-        switch = _Switch(name, Reconciler(role, confirmation_timeout_s=timeout_s))
+        switch = _Switch(name, Reconciler(role, confirmation_timeout_s=timeout_s), names)
         self._by_id[datapath_id] = self._by_name[name] = switch
 
     # --- commands of the core ---------------------------------------------------------------------------------------
@@ -214,7 +218,8 @@ class Datapaths:
 
     def _read_done(self, switch: _Switch, reading: _Reading) -> None:
         switch.reading = None
-        ports = ofp15_stats.port_numbers(reading.parts.get("ports", []))
+        found = ofp15_stats.port_numbers(reading.parts.get("ports", []))
+        ports = {switch.names.of_host(name): number for name, number in found.items()}
         observed = ofp15_stats.switch_rules(reading.parts.get("flows", []), reading.parts.get("groups", []), ports)
         self._carry_out(switch, switch.reconciler.connected(ports, observed, time.monotonic()))
         if not switch.announced:

@@ -9,9 +9,9 @@ from pyroute2 import IPRoute
 
 from lab import links
 from lab.namespaces import run_inside, write_setting
-from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node, on_network
+from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, Node, on_network
 from lab.switch import Switch
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, TRANSPORT_BRIDGE, Domain, Source
+from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain, Source
 
 
 def prepare_switch_node(node: Node) -> None:
@@ -28,8 +28,10 @@ def prepare_switch_node(node: Node) -> None:
 
 def bring_up_switch_ports(node: Node, domain: Domain, management: IPv6Address) -> None:
     """Before the switch starts: the veths that become its ports, and the management address."""
-    access = [mobile_node.access_port() for mobile_node in domain.mobile_nodes] if node.kind == "mag" else []
-    ports = [TRANSPORT_PORT, *([LMA_SOURCE_PORT] if node.kind == "lma" else access)]
+    names = domain.switch_names(node.name)
+    access = [mobile_node.access_port() for mobile_node in domain.mobile_nodes]
+    ours = [LMA_SOURCE_PORT] if node.kind == "lma" else access
+    ports = [names.transport_port, *(names.on_host(port) for port in ours)]
 
     def configure() -> None:
         with links.control_socket() as control, IPRoute() as netlink:
@@ -44,17 +46,20 @@ def bring_up_switch_ports(node: Node, domain: Domain, management: IPv6Address) -
 def address_transport_bridge(node: Node, domain: Domain, address: IPv6Address) -> None:
     """After the switch has started: its internal interfaces exist and get their addresses, its tunnels their route."""
 
+    names = domain.switch_names(node.name)
+    bridge, buffer_port = names.transport_bridge, names.on_host(MAG_BUFFER_PORT)
+
     def configure() -> None:
         with IPRoute() as netlink:
-            write_setting(f"ipv6/conf/{TRANSPORT_BRIDGE}/disable_ipv6", 0)
-            links.bring_up(netlink, TRANSPORT_BRIDGE)
-            links.add_address(netlink, TRANSPORT_BRIDGE, on_network(address, domain.transport_network))
+            write_setting(f"ipv6/conf/{bridge}/disable_ipv6", 0)
+            links.bring_up(netlink, bridge)
+            links.add_address(netlink, bridge, on_network(address, domain.transport_network))
             if node.kind == "mag":
-                links.disable_ipv6(MAG_BUFFER_PORT)
-                links.bring_up(netlink, MAG_BUFFER_PORT)
+                links.disable_ipv6(buffer_port)
+                links.bring_up(netlink, buffer_port)
 
     run_inside(node.namespace, configure)
-    Switch(domain.name, node).add_route(domain.transport_network, TRANSPORT_BRIDGE)
+    Switch(domain.name, node).add_route(domain.transport_network, bridge)
 
 
 def build_controller_host(node: Node, domain: Domain) -> None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Any
 
 from lab.ground import Ground
 from lab.rest_client import RestClient, items
 from southbound.openflow.rules import COOKIE, OWNED_GROUP_BIT
-from topology.model import INTEGRATION_BRIDGE, MAG_BUFFER_PORT, MAG_MAG_PORT, Domain
+from topology.model import MAG_BUFFER_PORT, MAG_MAG_PORT, Domain, SwitchNames
 
 _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+)")
 _GROUP = re.compile(r"group_id=(\d+)")
-_OUTPUT = re.compile(r"output:\"?([A-Za-z0-9_.-]+)")
+_OUTPUT = re.compile(r"output:\"?([A-Za-z0-9_.@+-]+)")
 _TUNNEL_DESTINATION = re.compile(r"set_field:([0-9a-f:]+)->tun_ipv6_dst")
-_INGRESS = re.compile(r"in_port=\"?([A-Za-z0-9_.-]+)")
+_INGRESS = re.compile(r"in_port=\"?([A-Za-z0-9_.@+-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class SwitchContents:
     """Ports that any of our groups or flows sends to."""
     tunnel_destinations: frozenset[IPv6Address]
     ingress: frozenset[str]
-    """Ports that any of our flows names as ingress."""
+    """Ports that any of our flows takes packets from; what it drops it does not take."""
 
 
 def read_contents(flows: str, groups: str) -> SwitchContents:
@@ -51,7 +51,18 @@ def read_contents(flows: str, groups: str) -> SwitchContents:
         tunnel_destinations=frozenset(
             IPv6Address(address) for text in actions for address in _TUNNEL_DESTINATION.findall(text)
         ),
-        ingress=frozenset(port for line in ours for port in _INGRESS.findall(line.partition("actions=")[0])),
+        ingress=frozenset(
+            port for line in ours if not line.endswith("actions=drop")
+            for port in _INGRESS.findall(line.partition("actions=")[0])
+        ),
+    )
+
+
+def in_our_names(names: SwitchNames, contents: SwitchContents) -> SwitchContents:
+    """The same with the names that ports have in the domain."""
+    return replace(
+        contents, outputs=frozenset(map(names.of_host, contents.outputs)),
+        ingress=frozenset(map(names.of_host, contents.ingress)),
     )
 
 
@@ -95,11 +106,11 @@ def look_for_leftovers(lab: Ground, client: RestClient) -> list[str]:
     """The same in a running lab. Raises LabError."""
     contents = {}
     for name in lab.switch_names():
-        switch = lab.switch(name)
-        contents[name] = read_contents(
-            switch.ofctl("--names", "dump-flows", INTEGRATION_BRIDGE),
-            switch.ofctl("--names", "dump-groups", INTEGRATION_BRIDGE),
-        )
+        switch, names = lab.switch(name), lab.domain.switch_names(name)
+        contents[name] = in_our_names(names, read_contents(
+            switch.ofctl("--names", "dump-flows", names.integration_bridge),
+            switch.ofctl("--names", "dump-groups", names.integration_bridge),
+        ))
     counted = {
         str(switch["name"]): (len(switch["flows"]), len(switch["groups"]))
         for switch in items(client.get("/v1/flows"), "switches") if switch["name"] in contents

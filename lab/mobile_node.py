@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,13 @@ class Move:
         return (self.up.called.monotonic - self.down.called.monotonic) * 1000
 
 
-def build_mobile_node(node: Node, mobile_node: MobileNode, mags: tuple[Node, ...]) -> None:
-    """Build the host with its link to every MAG, all of them down."""
+def build_mobile_node(node: Node, mobile_node: MobileNode, mags: Iterable[tuple[Node, str]]) -> None:
+    """Build the host with its link to every MAG, all of them down; `mags` with the name of its access port there."""
 
     def build() -> None:
         build_radio(mobile_node)
-        for number, mag in enumerate(mags, start=1):
-            plug_in(mag.name, number, mobile_node.access_port(), namespace_path(mag.namespace))
+        for number, (mag, access_port) in enumerate(mags, start=1):
+            plug_in(mag.name, number, access_port, namespace_path(mag.namespace))
 
     run_inside(node.namespace, build)
 

@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.plan import transport_neighbours
 from lab.state import lab_folder, load_state, write_json
 from lab.switch import Switch
-from topology.model import TRANSPORT_BRIDGE, Domain
+from topology.model import Domain
 
 KEEPER = "neighbour-keeper"
 _REFRESH_S = 300.0
@@ -29,18 +29,20 @@ _AGING_S = 3600
 
 def write_neighbours(domain: Domain) -> None:
     """Leave what the keeper needs in the run directory."""
-    table = transport_neighbours(domain)
-    write_json(
-        lab_folder(domain.name) / "neighbours.json",
-        {node: {str(address): mac for address, mac in entries.items()} for node, entries in table.items()},
-    )
+    write_json(lab_folder(domain.name) / "neighbours.json", {
+        node: {
+            "bridge": domain.switch_names(node).transport_bridge,
+            "macs": {str(address): mac for address, mac in entries.items()},
+        }
+        for node, entries in transport_neighbours(domain).items()
+    })
 
 
-def fill(switch: Switch, entries: Mapping[IPv6Address, str]) -> None:
+def fill(switch: Switch, bridge: str, entries: Mapping[IPv6Address, str]) -> None:
     """Enter (or renew) these neighbours in one switch. Raises LabError."""
     switch.appctl("tnl/neigh/aging", str(_AGING_S))
     for address, mac in entries.items():
-        switch.appctl("tnl/neigh/set", TRANSPORT_BRIDGE, str(address), mac)
+        switch.appctl("tnl/neigh/set", bridge, str(address), mac)
 
 
 def refresh(lab_name: str) -> Iterable[LabError]:
@@ -51,9 +53,9 @@ def refresh(lab_name: str) -> Iterable[LabError]:
     table = json.loads((lab_folder(lab_name) / "neighbours.json").read_text(encoding="utf-8"))
     for node in state.nodes:
         if node.name in table:
-            entries = {IPv6Address(address): mac for address, mac in table[node.name].items()}
+            entries = {IPv6Address(address): mac for address, mac in table[node.name]["macs"].items()}
             try:
-                fill(Switch(lab_name, node), entries)
+                fill(Switch(lab_name, node), table[node.name]["bridge"], entries)
             except LabError as error:
                 yield error
 

@@ -39,7 +39,7 @@ from lab.switch_plan import lma_switch, mag_switch
 from lab.teardown import take_down
 from lab.transport import TRANSPORT_NETWORK, build_transport, ports
 from lab.typed import typed
-from topology.model import TRANSPORT_BRIDGE, Domain
+from topology.model import Domain
 
 Say = Callable[[str], None]
 _POLL_S = 0.05
@@ -203,7 +203,7 @@ def _delay_paths(lab: Lab, say: Say, interruption: Interruption) -> None:
     if not paths:
         return
     say(f"delaying {len(paths)} paths")
-    links_to = [port for port in ports(tuple(lab.nodes.values())) if port.network == TRANSPORT_NETWORK]
+    links_to = [port for port in ports(tuple(lab.nodes.values()), lab.domain) if port.network == TRANSPORT_NETWORK]
     command = install_delays(
         lab.domain.name, lab.nodes[TRANSPORT_NODE], paths, ports={port.node.name: port.name for port in links_to},
         macs=switch_macs(lab.domain),
@@ -222,15 +222,16 @@ def _build(
         if node.kind in ("lma", "mag"):
             prepare_switch_node(node)
     say("linking them")
-    build_transport(lab.nodes[TRANSPORT_NODE], nodes)
+    build_transport(lab.nodes[TRANSPORT_NODE], nodes, domain)
     _delay_paths(lab, say, interruption)
     build_controller_host(lab.nodes[CONTROLLER_NODE], domain)
     for source in domain.sources:
         build_source_host(lab.nodes[source.name], source)
-    mags = tuple(lab.nodes[mag.id] for mag in domain.mags)
+    mags = [lab.nodes[mag.id] for mag in domain.mags]
     for mobile_node in domain.mobile_nodes:
         interruption.check()
-        build_mobile_node(lab.nodes[mobile_node.name], mobile_node, mags)
+        access_ports = [mag.switch.on_host(mobile_node.access_port()) for mag in domain.mags]
+        build_mobile_node(lab.nodes[mobile_node.name], mobile_node, zip(mags, access_ports, strict=True))
     say(f"starting {1 + len(mags)} switches")
     neighbours = transport_neighbours(domain)
     plans: list[tuple[Node, list[str], IPv6Address, IPv6Address]] = [
@@ -247,9 +248,9 @@ def _build(
         switch = Switch(domain.name, node)
         switch.start(configuration)
         # Secure bridges begin empty. Cookie 0 and the lowest priority: the controller's own rules lie above it.
-        switch.ofctl("add-flow", TRANSPORT_BRIDGE, "cookie=0,priority=0,actions=NORMAL")
+        switch.ofctl("add-flow", domain.switch_names(node.name).transport_bridge, "cookie=0,priority=0,actions=NORMAL")
         address_transport_bridge(node, domain, address)
-        fill(switch, neighbours[node.name])
+        fill(switch, domain.switch_names(node.name).transport_bridge, neighbours[node.name])
 
     pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2))
     try:

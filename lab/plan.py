@@ -16,6 +16,7 @@ from topology.model import (
     MAG_LMA_PORT,
     MAG_MAG_PORT,
     TRANSPORT_BRIDGE,
+    TRANSPORT_PORT,
     Domain,
     MobileNode,
 )
@@ -25,7 +26,6 @@ TRANSPORT_NODE = "transport"
 RADIO_BRIDGE = "wlan0"
 """The one interface a mobile node's programs see."""
 MANAGEMENT_PORT = "mgmt0"
-TRANSPORT_PORT = "phy0"
 SOURCE_PORT = "eth0"
 
 _INTERFACE_NAME_MAX = 15  # IFNAMSIZ (16) with its terminating zero

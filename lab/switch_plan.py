@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.plan import TRANSPORT_PORT, switch_mac
+from lab.plan import switch_mac
 from topology.model import (
-    INTEGRATION_BRIDGE,
     LMA_MAG_PORT,
     LMA_SOURCE_PORT,
     MAG_BUFFER_PORT,
     MAG_LMA_PORT,
     MAG_MAG_PORT,
-    TRANSPORT_BRIDGE,
     Domain,
     Mag,
+    SwitchNames,
 )
 
 TRANSPORT_MTU = 2000
@@ -73,39 +72,43 @@ class SwitchPlan:
 
 def lma_switch(domain: Domain) -> SwitchPlan:
     """Both bridges of the LMA, both under the controller."""
-    lma = domain.lma
+    lma, names = domain.lma, domain.lma.switch
     controller = controller_target(domain)
     return SwitchPlan(
         bridges=(
             WantedBridge(
-                name=TRANSPORT_BRIDGE, datapath_id=lma.transport_datapath_id, mac=switch_mac(0), mtu=TRANSPORT_MTU,
+                name=names.transport_bridge, datapath_id=lma.transport_datapath_id, mac=switch_mac(0), mtu=TRANSPORT_MTU,
                 controller=controller,
             ),
-            WantedBridge(name=INTEGRATION_BRIDGE, datapath_id=lma.datapath_id, controller=controller),
+            WantedBridge(name=names.integration_bridge, datapath_id=lma.datapath_id, controller=controller),
         ),
         ports=(
-            WantedPort(bridge=TRANSPORT_BRIDGE, name=TRANSPORT_PORT),
-            WantedPort(bridge=INTEGRATION_BRIDGE, name=LMA_SOURCE_PORT),
-            _tunnel(LMA_MAG_PORT, "flow"),
+            WantedPort(bridge=names.transport_bridge, name=names.transport_port),
+            WantedPort(bridge=names.integration_bridge, name=names.on_host(LMA_SOURCE_PORT)),
+            _tunnel(names, LMA_MAG_PORT, "flow"),
         ),
     )
 
 
 def mag_switch(domain: Domain, mag: Mag) -> SwitchPlan:
     """Both bridges of a MAG; only the integration bridge is under the controller."""
+    names = mag.switch
+    access = [names.on_host(node.access_port()) for node in domain.mobile_nodes]
     return SwitchPlan(
         bridges=(
-            WantedBridge(name=TRANSPORT_BRIDGE, mac=switch_mac(mag.index), mtu=TRANSPORT_MTU),
+            WantedBridge(name=names.transport_bridge, mac=switch_mac(mag.index), mtu=TRANSPORT_MTU),
             WantedBridge(
-                name=INTEGRATION_BRIDGE, datapath_id=mag.datapath_id, controller=controller_target(domain)
+                name=names.integration_bridge, datapath_id=mag.datapath_id, controller=controller_target(domain)
             ),
         ),
         ports=(
-            WantedPort(bridge=TRANSPORT_BRIDGE, name=TRANSPORT_PORT),
-            _tunnel(MAG_LMA_PORT, str(domain.lma.address)),
-            _tunnel(MAG_MAG_PORT, "flow"),
-            WantedPort(bridge=INTEGRATION_BRIDGE, name=MAG_BUFFER_PORT, interface={"type": "internal"}),
-            *(WantedPort(bridge=INTEGRATION_BRIDGE, name=node.access_port()) for node in domain.mobile_nodes),
+            WantedPort(bridge=names.transport_bridge, name=names.transport_port),
+            _tunnel(names, MAG_LMA_PORT, str(domain.lma.address)),
+            _tunnel(names, MAG_MAG_PORT, "flow"),
+            WantedPort(
+                bridge=names.integration_bridge, name=names.on_host(MAG_BUFFER_PORT), interface={"type": "internal"}
+            ),
+            *(WantedPort(bridge=names.integration_bridge, name=port) for port in access),
         ),
     )
 
@@ -115,8 +118,8 @@ def controller_target(domain: Domain) -> str:
     return f"tcp:[{domain.controller.address}]:{domain.controller.openflow_port}"
 
 
-def _tunnel(name: str, remote: str) -> WantedPort:
+def _tunnel(names: SwitchNames, port: str, remote: str) -> WantedPort:
     # legacy_l3: bare IPv6 in keyed GRE over IPv6, as RFC 5845 wants it (no inner Ethernet header).
-    return WantedPort(bridge=INTEGRATION_BRIDGE, name=name, interface={
+    return WantedPort(bridge=names.integration_bridge, name=names.on_host(port), interface={
         "type": "gre", "options:packet_type": "legacy_l3", "options:key": "flow", "options:remote_ip": remote,
     })

@@ -14,9 +14,9 @@ from pyroute2 import IPRoute
 from lab import links
 from lab.links import VethPair
 from lab.namespaces import namespace_path, run_inside, write_setting
-from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, TRANSPORT_PORT, Node
+from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, Node
 from lab.switch_plan import TRANSPORT_MTU
-from topology.model import LMA_SOURCE_PORT
+from topology.model import LMA_SOURCE_PORT, Domain
 
 TRANSPORT_NETWORK = "transport"
 MANAGEMENT_NETWORK = "management"
@@ -37,13 +37,14 @@ class BridgePort:
     mtu: int
 
 
-def attachments(node: Node) -> tuple[tuple[str, str, int], ...]:
+def attachments(node: Node, domain: Domain) -> tuple[tuple[str, str, int], ...]:
     """(network, interface on the node, MTU) for every network a node is on; mobile nodes are on none of them."""
     management = (MANAGEMENT_NETWORK, MANAGEMENT_PORT, 1500)
-    transport = (TRANSPORT_NETWORK, TRANSPORT_PORT, TRANSPORT_MTU)
+    names = domain.switch_names(node.name)
+    transport = (TRANSPORT_NETWORK, names.transport_port, TRANSPORT_MTU)
     match node.kind:
         case "lma":
-            return (management, transport, (MULTICAST_NETWORK, LMA_SOURCE_PORT, 1500))
+            return (management, transport, (MULTICAST_NETWORK, names.on_host(LMA_SOURCE_PORT), 1500))
         case "mag":
             return (management, transport)
         case "controller":
@@ -54,16 +55,16 @@ def attachments(node: Node) -> tuple[tuple[str, str, int], ...]:
             return ()
 
 
-def ports(nodes: tuple[Node, ...]) -> tuple[BridgePort, ...]:
+def ports(nodes: tuple[Node, ...], domain: Domain) -> tuple[BridgePort, ...]:
     """Every port of the bridges in the transport namespace."""
-    wanted = [(node, *attachment) for node in nodes for attachment in attachments(node)]
+    wanted = [(node, *attachment) for node in nodes for attachment in attachments(node, domain)]
     return tuple(
         BridgePort(name=f"port{number}", number=number, node=node, network=network, interface=interface, mtu=mtu)
         for number, (node, network, interface, mtu) in enumerate(wanted, start=1)
     )
 
 
-def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
+def build_transport(transport: Node, nodes: tuple[Node, ...], domain: Domain) -> None:
     """Build the bridges and the veths to every node's (existing) namespace; this side is up, the nodes' side down."""
 
     def build() -> None:
@@ -75,7 +76,7 @@ def build_transport(transport: Node, nodes: tuple[Node, ...]) -> None:
                 MANAGEMENT_NETWORK: links.add_bridge(netlink, MANAGEMENT_NETWORK),
                 MULTICAST_NETWORK: links.add_bridge(netlink, MULTICAST_NETWORK),
             }
-            for port in ports(nodes):
+            for port in ports(nodes, domain):
                 links.add_veth(netlink, VethPair(
                     name=port.name, peer_name=port.interface, peer_namespace=namespace_path(port.node.namespace),
                     number=port.number, mtu=port.mtu,

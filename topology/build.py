@@ -51,6 +51,7 @@ def build(document: Document) -> Domain:
             allowed_prefixes=derive.ALLOWED_PREFIXES
             if mag.allowed_prefixes is None
             else tuple(_there(network) for network in mag.allowed_prefixes),
+            switch=derive.switch_names(mag.switch),
         )
         for index, (mag, datapath_id) in enumerate(zip(_there(document.mags), datapath_ids[2:], strict=True), start=1)
     )
@@ -114,6 +115,7 @@ def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> L
         datapath_id=datapath_id,
         transport_datapath_id=transport_datapath_id,
         home_network_prefix_pool=tuple(_there(network) for network in section.home_network_prefix_pool or ()),
+        switch=derive.switch_names(section.switch),
     )
 
 

@@ -14,6 +14,7 @@ from topology.crosscheck_links import check_links
 from topology.crosscheck_networks import check_networks
 from topology.crosscheck_rest import check_rest
 from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
+from topology.crosscheck_switches import check_switches
 from topology.locate import Fault, Located
 from topology.problem import Location, show_value
 from topology.refer import known_mags, refer
@@ -47,6 +48,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _addresses(document, report)
     check_networks(document, report)
     _datapath_ids(document, report)
+    check_switches(document, report)
     check_tunnels_and_ports(document, report)
     for position, profile in enumerate(document.mobile_nodes or ()):
         check_subscriptions(profile, ("mobile_nodes", position), document, report)

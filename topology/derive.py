@@ -12,7 +12,16 @@ from typing import Any
 
 from topology.model import ETHERNET_MTU, Controller, Limits, Source, Timers
 from topology.problem import Location
-from topology.schema import ControllerSection, Document, MobileNodeSection, Section, SourceSection
+from topology.schema import (
+    ControllerSection,
+    Document,
+    LmaSwitchSection,
+    MagSwitchSection,
+    MobileNodeSection,
+    Section,
+    SourceSection,
+)
+from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
 from topology.values import ALL_MULTICAST
 
 DIALECT = "draft"
@@ -29,6 +38,10 @@ ALLOWED_PREFIXES: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
 
 LMA_DATAPATH_ID = 0x1
 LMA_TRANSPORT_DATAPATH_ID = 0x2
+PORT_KEYS = {
+    "lma_port": MAG_LMA_PORT, "mag_port": MAG_MAG_PORT, "buffer_port": MAG_BUFFER_PORT, "source_port": LMA_SOURCE_PORT,
+}
+"""Keys of a `switch` section -> our names of the ports that they are about."""
 MAG_DATAPATH_ID_BASE = 0x10
 """Plus the MAG's 1-based index."""
 
@@ -75,6 +88,18 @@ def gre_keys(document: Document) -> tuple[int, int]:
     lma_key = domain.lma_gre_key if domain else None
     mag_key = domain.mag_gre_key if domain else None
     return (LMA_GRE_KEY if lma_key is None else lma_key), (MAG_GRE_KEY if mag_key is None else mag_key)
+
+
+def switch_names(section: LmaSwitchSection | MagSwitchSection | None) -> SwitchNames:
+    """How a host calls bridges and ports; those that are not said have our names."""
+    fields = given(section)
+    ports = {
+        ours: fields.pop(key) for key, ours in PORT_KEYS.items() if key in fields
+    }
+    for item in fields.pop("access_ports", ()):
+        if item.mobile_node is not None and item.port is not None:
+            ports[item.mobile_node] = item.port
+    return SwitchNames(ports=tuple((ours, theirs) for ours, theirs in ports.items() if ours != theirs), **fields)
 
 
 def source_prefix_length(source: SourceSection) -> int:

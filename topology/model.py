@@ -10,18 +10,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network
 
-LMA_SOURCE_PORT = "src0"
-"""Port of the LMA's integration switch towards the multicast network."""
-LMA_MAG_PORT = "mag0"
-"""GRE port of the LMA towards every MAG (remote address set per bucket)."""
-MAG_LMA_PORT = "lma0"
-"""GRE port of a MAG towards the LMA."""
-MAG_MAG_PORT = "mag0"
-"""GRE port of a MAG towards other MAGs (remote address set per bucket)."""
-MAG_BUFFER_PORT = "hob0"
-"""Internal port of a MAG switch where its agent reads what is to be buffered and joined."""
-INTEGRATION_BRIDGE = "br-int"
-TRANSPORT_BRIDGE = "br-phy"
+from topology.switch_names import (
+    INTEGRATION_BRIDGE,
+    LMA_MAG_PORT,
+    LMA_SOURCE_PORT,
+    MAG_BUFFER_PORT,
+    MAG_LMA_PORT,
+    MAG_MAG_PORT,
+    TRANSPORT_BRIDGE,
+    TRANSPORT_PORT,
+    SwitchNames,
+)
+
+__all__ = [
+    "INTEGRATION_BRIDGE", "LMA_MAG_PORT", "LMA_SOURCE_PORT", "MAG_BUFFER_PORT", "MAG_LMA_PORT", "MAG_MAG_PORT",
+    "TRANSPORT_BRIDGE", "TRANSPORT_PORT", "SwitchNames",
+]
 
 HOME_NETWORK_PREFIX_LENGTH = 64
 """Of every home network prefix: hosts form their addresses in it (RFC 4862)."""
@@ -171,6 +175,7 @@ class Lma:
     """Transport bridge (br-phy), where Mobility Header packets for `address` are taken."""
     home_network_prefix_pool: tuple[IPv6Network, ...] = ()
     """Networks that home network prefixes (/64) of MNs without one of their own are taken from."""
+    switch: SwitchNames = field(default_factory=SwitchNames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +195,7 @@ class Mag:
     """Overrides Domain.binding_order for this MAG's PBUs."""
     allowed_prefixes: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
     """Home network prefixes that it may register (RFC 5213 section 4: MAG and prefix combinations)."""
-
+    switch: SwitchNames = field(default_factory=SwitchNames)
 
     def may_host(self, prefixes: Iterable[IPv6Network]) -> bool:
         """Whether it may register all these home network prefixes."""
@@ -296,6 +301,11 @@ class Domain:
     def access_mtu(self) -> int:
         """What MNs are told of their links: packets of that size fit into the tunnels behind them."""
         return min(self.transport_mtu - TUNNEL_OCTETS, ETHERNET_MTU)
+
+    def switch_names(self, node: str) -> SwitchNames:
+        """Of the switch of the LMA, or of the MAG with this id."""
+        mag = self.mag(node)
+        return self.lma.switch if mag is None else mag.switch
 
     def mag(self, mag_id: str) -> Mag | None:
         """The MAG with this id, or None."""

@@ -133,6 +133,39 @@ class ControllerSection(Section):
 PoolItem = Annotated[IPv6Network | None, values.POOL_NETWORK]
 
 
+class LmaSwitchSection(Section):
+    """`lma.switch`: how its host calls bridges and ports."""
+
+    integration_bridge: Annotated[str | None, values.INTERFACE_NAME] = None
+    transport_bridge: Annotated[str | None, values.INTERFACE_NAME] = None
+    transport_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    mag_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    source_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    shared: Annotated[bool | None, values.TRUTH] = None
+
+
+class AccessPortSection(Section):
+    """One item of `access_ports`: how a MAG's host calls the access port of a mobile node."""
+
+    mobile_node: Annotated[str | None, values.NAME_OF_MOBILE_NODE.needed()] = None
+    port: Annotated[str | None, values.INTERFACE_NAME.needed()] = None
+
+
+class MagSwitchSection(Section):
+    """`switch` of a MAG."""
+
+    integration_bridge: Annotated[str | None, values.INTERFACE_NAME] = None
+    transport_bridge: Annotated[str | None, values.INTERFACE_NAME] = None
+    transport_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    lma_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    mag_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    buffer_port: Annotated[str | None, values.INTERFACE_NAME] = None
+    access_ports: Annotated[
+        list[AccessPortSection] | None, Shape("a list of mappings with mobile_node and port")
+    ] = None
+    shared: Annotated[bool | None, values.TRUTH] = None
+
+
 class LmaSection(Section):
     """`lma`: the anchor's switch node."""
 
@@ -146,6 +179,7 @@ class LmaSection(Section):
         Field(max_length=POOL_NETWORKS_MAX),
         Shape(f"a list of at most {POOL_NETWORKS_MAX} IPv6 unicast networks of /16 to /64"),
     ] = None
+    switch: Annotated[LmaSwitchSection | None, Shape("a mapping")] = None
 
 
 NetworkItem = Annotated[IPv6Network | None, values.NETWORK]
@@ -165,6 +199,7 @@ class MagSection(Section):
         Field(max_length=ALLOWED_PREFIXES_MAX),
         Shape(f"a list of at most {ALLOWED_PREFIXES_MAX} IPv6 networks"),
     ] = None
+    switch: Annotated[MagSwitchSection | None, Shape("a mapping")] = None
 
 
 AddressItem = Annotated[IPv6Address | None, values.UNICAST_ADDRESS]

@@ -33,6 +33,7 @@ ALL_MULTICAST = IPv6Network("ff00::/8")
 
 _NODE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MOBILE_NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_INTERFACE_NAME = re.compile(r"[A-Za-z0-9_.@+-]+")
 _REALM_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _LINK_LAYER_ID = re.compile(r"[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})")
 
@@ -161,6 +162,15 @@ def _name(characters_max: int) -> Callable[[object], str]:
         return name
 
     return parse
+
+
+def _interface_name(value: object) -> str:
+    name = plain_text(value)
+    if not _INTERFACE_NAME.fullmatch(name) or name in (".", ".."):
+        raise RefusedValueError
+    if len(name) > NODE_NAME_CHARACTERS_MAX:
+        raise RefusedValueError(f"{len(name)} characters")
+    return name
 
 
 def _datapath_id(value: object) -> int:
@@ -306,5 +316,10 @@ CLIENT_NAME = Rule(
     f"a name of 1 to {DOMAIN_NAME_CHARACTERS_MAX} characters a-z, 0-9 and '-', starting with a letter",
     _name(DOMAIN_NAME_CHARACTERS_MAX),
 )
+INTERFACE_NAME = Rule(
+    f"the name of a bridge or network interface: 1 to {NODE_NAME_CHARACTERS_MAX} letters, digits, '_', '.', '@', '+', '-'",
+    _interface_name,
+)
+NAME_OF_MOBILE_NODE = Rule("the short name of a mobile node", plain_text)
 NAME_OF_MAG = Rule("the id of a MAG", plain_text)
 NAME_OF_NODE = Rule("the id of the LMA or of a MAG", plain_text)

@@ -31,6 +31,7 @@ from southbound.openflow.pipeline import (
     PRIORITY_ANY_SOURCE,
     PRIORITY_INGRESS,
     PRIORITY_MISS,
+    PRIORITY_OWN_PORT_MISS,
     PRIORITY_SIGNALLING,
     PRIORITY_SOURCE_SPECIFIC,
     REPLICATION,
@@ -62,6 +63,9 @@ from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_L
 ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_MOBILITY_HEADER = 135
 """RFC 6275 section 6.1."""
+
+OWN_PORTS = {"lma": (LMA_MAG_PORT, LMA_SOURCE_PORT), "mag": (MAG_LMA_PORT, MAG_MAG_PORT, MAG_BUFFER_PORT)}
+"""Ports that nobody else has any business with, by kind of switch."""
 
 _GROUP_ID_SPAN = 0x7FFF_FF01
 """How many ids have OWNED_GROUP_BIT set and are at most GROUP_ID_MAX."""
@@ -112,7 +116,7 @@ def _signalling(intent: SignallingIntent) -> SwitchRules:
 
 
 def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
-    flows = [FlowRule(table_id=table, priority=PRIORITY_MISS, match=Match()) for table in (INGRESS, REPLICATION)]
+    flows = [*_ingress_misses(role), FlowRule(table_id=REPLICATION, priority=PRIORITY_MISS, match=Match())]
     groups: dict[int, Group] = {}
     streams: set[tuple[Ingress, IPv6Address | None, IPv6Address]] = set()
     for replication in intent.replications:
@@ -133,6 +137,19 @@ def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
         flows.append(_replication_flow(replication, actions))
     flows.extend(_ingress_flows({replication.ingress for replication in intent.replications}, role))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
+
+
+def _ingress_misses(role: SwitchRole) -> list[FlowRule]:
+    """What drops all that no other rule of ours takes: everything, or on a shared switch what our own ports bring.
+
+    Else the flows of others (NORMAL, say) would carry what comes out of our tunnels to everybody.
+    """
+    if not role.shared:
+        return [FlowRule(table_id=INGRESS, priority=PRIORITY_MISS, match=Match())]
+    return [
+        FlowRule(table_id=INGRESS, priority=PRIORITY_OWN_PORT_MISS, match=Match(in_port=port))
+        for port in OWN_PORTS[role.kind]
+    ]
 
 
 def _replication_flow(replication: Replication, actions: tuple[Action, ...]) -> FlowRule:

@@ -100,3 +100,5 @@ class SwitchRole:
     mag_gre_key: int
     access_mac: bytes
     """eth_src of what leaves an access port: the domain's one MAG link-layer address (RFC 5213 section 6.9.3)."""
+    shared: bool = False
+    """Whether somebody else's flows forward here, too: what comes by ports that are not only ours is left to them."""

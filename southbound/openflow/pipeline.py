@@ -3,7 +3,8 @@
 
 `lma` and `mag` integration switches: INGRESS tells by which tunnel a packet came and writes that into metadata;
 REPLICATION matches metadata, source and group, and copies. What no rule names is dropped by a flow of lowest priority
-in each table, so that what was dropped is counted where it happened.
+in each table, so that what was dropped is counted where it happened. On a switch that is shared with flows of others
+INGRESS drops only what comes by ports of ours.
 `lma-transport`: one rule ahead of whatever else the transport bridge has; its other rules are not ours.
 """
 
@@ -37,6 +38,8 @@ SIGNALLING = 0
 """The only table that is used on the LMA's transport switch."""
 
 PRIORITY_MISS = 0
+PRIORITY_OWN_PORT_MISS = 99
+"""On a switch that is shared: of the ports that are ours alone."""
 PRIORITY_INGRESS = 100
 PRIORITY_ANY_SOURCE = 100
 PRIORITY_SOURCE_SPECIFIC = 200
@@ -132,7 +135,7 @@ LMA = Pipeline(
         Table(
             table_id=INGRESS,
             name="INGRESS",
-            priorities=frozenset({PRIORITY_MISS, PRIORITY_INGRESS}),
+            priorities=frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS}),
             matches=(_ANY, frozenset({"in_port"})),
             actions=frozenset(),
             writes_metadata=True,
@@ -149,9 +152,10 @@ MAG = Pipeline(
         Table(
             table_id=INGRESS,
             name="INGRESS",
-            priorities=frozenset({PRIORITY_MISS, PRIORITY_INGRESS}),
+            priorities=frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS}),
             matches=(
                 _ANY,
+                frozenset({"in_port"}),
                 frozenset({"in_port", "tunnel_key"}),
                 frozenset({"in_port", "tunnel_key", "tunnel_source"}),
             ),

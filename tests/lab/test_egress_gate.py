@@ -222,7 +222,7 @@ def test_a_takeover_on_a_real_gate(link: Link, switch: socket.socket) -> None:
                 waiting.clear()
                 return True
 
-            takeovers = Takeovers([ACCESS_PORT], drain=drain, hand_over=handed_over.append)
+            takeovers = Takeovers({ACCESS_PORT: ACCESS_PORT}, drain=drain, hand_over=handed_over.append)
             takeovers.start()
         with inside(MAG):
             candidate = Candidate(port_name=ACCESS_PORT, streams=lambda: 1, egress_empty=lambda: True)
@@ -256,7 +256,7 @@ def test_who_waits_for_another_is_taken_over_with_it_or_not_yet(link: Link, swit
         handed_over: list[str] = []
         candidate = Candidate(port_name=ACCESS_PORT, streams=lambda: 1, egress_empty=lambda: True)
         with inside(MAG):
-            takeovers = Takeovers([ACCESS_PORT], drain=lambda: True, hand_over=handed_over.append)
+            takeovers = Takeovers({ACCESS_PORT: ACCESS_PORT}, drain=lambda: True, hand_over=handed_over.append)
             takeovers.start()
             takeovers.asked("mn1", candidate)
             takeovers.answered("mn1", "mn2 shares a group with it")
@@ -301,7 +301,7 @@ def test_what_may_take_back_waits_until_nobody_is_between_the_two_ways(
         done: list[str] = []
         candidate = Candidate(port_name=ACCESS_PORT, streams=lambda: 1, egress_empty=lambda: True)
         with inside(MAG):
-            takeovers = Takeovers([ACCESS_PORT], drain=lambda: True, hand_over=lambda mn_id: done.append(mn_id))
+            takeovers = Takeovers({ACCESS_PORT: ACCESS_PORT}, drain=lambda: True, hand_over=done.append)
             takeovers.start()
             takeovers.when_settled(lambda: done.append("before"))
             assert done == ["before"]

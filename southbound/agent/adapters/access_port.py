@@ -37,11 +37,14 @@ class AccessPort:
         name: str,
         on_frame: OnFrame,
         *,
+        interface: str | None = None,
         every_frame: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: Counter[str] = Counter()
         self.name = name
+        self.interface = interface or name
+        """What this host calls the port."""
         self._on_frame = on_frame
         self._program = None if every_frame else SIGNALLING_FROM_MOBILE_NODE
         self._clock = clock
@@ -58,13 +61,13 @@ class AccessPort:
         open_no_interface, when there is no such interface.
         """
         if self._port is not None:
-            if self._port.is_on(self.name):
+            if self._port.is_on(self.interface):
                 return True
             self.close()
         self._loop = asyncio.get_running_loop()
         try:
             port = PacketSocket(
-                self.name,
+                self.interface,
                 counters=self.counters,
                 prefix="receive",
                 receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
@@ -126,7 +129,7 @@ class AccessPort:
         if self._watch is None:
             try:
                 watch = SentWatch(
-                    self.name,
+                    self.interface,
                     counters=self.counters,
                     own_sent=lambda: self.counters["sent"],
                     statistics=self._statistics,

@@ -75,7 +75,9 @@ class BufferOwner:
         arrive. `on_delivery(mn_id, handover_id, packet)` is shown what the buffer delivers, `on_sent(port, frame)` what has
         gone out."""
         self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
-        self.takeovers = Takeovers(ports, drain=drain, hand_over=self._hand_over)
+        self.takeovers = Takeovers(
+            {name: port.interface for name, port in ports.items()}, drain=drain, hand_over=self._hand_over
+        )
         self._are_others, self._on_delivery, self._on_sent = are_others, on_delivery, on_sent
         self._ports = ports
         self._handle = handle

@@ -95,11 +95,15 @@ class MagProcess:
             held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,
             uniform=secrets.SystemRandom().uniform,
         )
-        names = [node.access_port() for node in domain.mobile_nodes]
-        self._ports = {name: AccessPort(name, self._frame_handler(name)) for name in names}
-        self._links = LinkMonitor(names, self._link_changed)
+        names = mag.switch
+        ours = [node.access_port() for node in domain.mobile_nodes]
+        self._ports = {name: AccessPort(name, self._frame_handler(name), interface=names.on_host(name)) for name in ours}
+        self._links = LinkMonitor(
+            [names.on_host(name) for name in ours],
+            lambda name, up, now: self._link_changed(names.of_host(name), up, now),
+        )
         self._mobility = MobilitySocket(mag.address, self._mobility_header)
-        self._buffer_port = BufferPort(MAG_BUFFER_PORT, self._buffered_packet)
+        self._buffer_port = BufferPort(names.on_host(MAG_BUFFER_PORT), self._buffered_packet)
         self._transfer = ContextTransferSocket(mag.address, self._context_transfer)
         self._tunnel = TunnelSocket(mag.address, domain.mag_gre_key)
         self._retained = RetainedOwner(domain, self._tunnel)
@@ -136,7 +140,7 @@ class MagProcess:
         self._transfer.open()
         self._tunnel.open()
         if not self._buffer_port.open():
-            _log.warning("event=no_buffer_port name=%s", MAG_BUFFER_PORT)
+            _log.warning("event=no_buffer_port name=%s", self._mag.switch.on_host(MAG_BUFFER_PORT))
         for port in self._ports.values():
             port.open()
         self._buffer.takeovers.start()

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from southbound.agent.adapters.egress_gate import EgressGate
@@ -69,14 +69,14 @@ class Takeovers:
 
     def __init__(
         self,
-        port_names: Iterable[str],
+        interfaces: Mapping[str, str],
         *,
         drain: Callable[[], bool],
         hand_over: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        self._port_names = tuple(port_names)
+        self._interfaces = dict(interfaces)
         self._gates: dict[str, EgressGate] = {}
         self._disciplines: QueueingDisciplines | None = None
         self._drain = drain
@@ -93,7 +93,9 @@ class Takeovers:
     def start(self) -> None:
         """In the network namespace of the ports: open and clear what an earlier process may have left."""
         self._disciplines = QueueingDisciplines()
-        self._gates = {name: EgressGate(name, self._disciplines, self.counters) for name in self._port_names}
+        self._gates = {
+            port: EgressGate(interface, self._disciplines, self.counters) for port, interface in self._interfaces.items()
+        }
         for gate in self._gates.values():
             gate.clear_leftover()
 

@@ -178,6 +178,12 @@ def test_only_our_rules_are_read() -> None:
     )
 
 
+def test_a_port_whose_packets_are_dropped_is_no_ingress() -> None:
+    """On a shared switch our ports have a flow that keeps what they bring from others' flows."""
+    dropping = " cookie=0xca570000000001, duration=1s, table=0, n_packets=3, priority=99,in_port=mag0 actions=drop"
+    assert read_contents(dropping, "").ingress == frozenset()
+
+
 def contents(*outputs: str, ingress: str = "lma0", to: tuple[IPv6Address, ...] = ()) -> SwitchContents:
     return SwitchContents(
         flows=2, groups=1, outputs=frozenset(outputs), tunnel_destinations=frozenset(to), ingress=frozenset({ingress}),

@@ -24,6 +24,7 @@ SECTIONS = {
     "`controller`": schema.ControllerSection,
     "`lma`": schema.LmaSection,
     "`mags`": schema.MagSection,
+    "`switch`": schema.MagSwitchSection,
     "`mobile_nodes`": schema.MobileNodeSection,
     "`sources`": schema.SourceSection,
     "`links`": schema.LinkSection,
@@ -32,6 +33,7 @@ SECTIONS = {
     "`rest`": schema.RestSection,
 }
 PARTS = {
+    schema.MagSwitchSection: (schema.LmaSwitchSection, schema.AccessPortSection),
     schema.MobileNodeSection: (schema.SubscriptionSection,),
     schema.RestSection: (schema.TokenSection, schema.TlsSection, schema.WebhookSection),
 }

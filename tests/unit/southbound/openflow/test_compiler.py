@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 import pytest
@@ -27,7 +28,15 @@ from southbound.openflow.intents import (
     ToHandoverBuffer,
     ToMag,
 )
-from southbound.openflow.rules import COOKIE, OWNED_GROUP_BIT, FlowRule, Match, OpenFlowInvariantError, SwitchRules
+from southbound.openflow.rules import (
+    COOKIE,
+    OWNED_GROUP_BIT,
+    FlowRule,
+    Match,
+    OpenFlowInvariantError,
+    OutputPort,
+    SwitchRules,
+)
 from southbound.path_mark import NATIVE_PATH, path_index
 from tests.support.switch_simulator import CONTROLLER, Packet, Sent, SwitchSimulator
 
@@ -236,3 +245,34 @@ class TestRefused:
             rules_of("mag", copy(NATIVE, ToAccess("a"), ToAccess("b")))
         with pytest.raises(OpenFlowInvariantError, match="group id"):
             rules_of("mag", copy(NATIVE, ToAccess("a")), copy(FROM_MAG1, ToHandoverBuffer()))
+
+
+class TestSharedSwitch:
+    """A bridge on which somebody else's flows forward, too: here one that floods (as NORMAL may) to a printer."""
+
+    THEIRS = FlowRule(table_id=0, priority=0, match=Match(), actions=(OutputPort(port="printer"),))
+
+    def simulator(self, kind: str, *replications: Replication) -> SwitchSimulator:
+        intent = ForwardingIntent(replications=frozenset(replications))
+        rules = compile_intent(intent, replace(role(kind), shared=True))
+        return SwitchSimulator.of(replace(rules, flows=rules.flows | {self.THEIRS}))
+
+    def test_what_others_ports_bring_is_left_to_them(self) -> None:
+        simulator = self.simulator("mag", copy(NATIVE, ToAccess("mn1")))
+        assert ports(simulator.inject(replace(native(), in_port="mn1"))) == ["printer"]
+        assert ports(simulator.inject(replace(native(), in_port="eth7"))) == ["printer"]
+
+    def test_what_our_ports_bring_goes_where_it_is_wanted_and_nowhere_else(self) -> None:
+        simulator = self.simulator("mag", copy(NATIVE, ToAccess("mn1")))
+        assert ports(simulator.inject(native())) == ["mn1"]
+        unwanted = [native(key=7), native(group=IPv6Address("ff1e::9")), tunnelled(), replace(native(), in_port="hob0")]
+        assert [simulator.inject(packet) for packet in unwanted] == [[], [], [], []]
+
+    def test_at_the_lma_the_source_port_is_ours(self) -> None:
+        simulator = self.simulator("lma", copy(SourceNetwork(), ToMag(MAG1)))
+        assert ports(simulator.inject(replace(native(), in_port="src0", tunnel_key=0))) == ["mag0"]
+        assert simulator.inject(replace(native(group=IPv6Address("ff1e::9")), in_port="src0", tunnel_key=0)) == []
+        assert ports(simulator.inject(replace(native(), in_port="eth7"))) == ["printer"]
+
+    def test_with_nobody_listening_nothing_of_ours_reaches_others(self) -> None:
+        assert self.simulator("mag").inject(native()) == []
