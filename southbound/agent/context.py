@@ -12,6 +12,7 @@ from southbound.agent.commands import Command, NotifyController
 from southbound.agent.handover_exchange import HandoverExchange
 from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.releases import Releases
+from southbound.agent.sequence_window import SequenceWindow
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import encode_mobility
 from southbound.rpc.methods import StepReached
@@ -29,6 +30,8 @@ class MagContext:
     exchange: HandoverExchange
     new_handover_id: Callable[[], str]
     home_networks: HomeNetworks
+    sequences: SequenceWindow
+    """Of the HandoverInitiates of all peers."""
     releases: Releases = field(default_factory=Releases)
     held_bytes: Callable[[], int] = lambda: 0
     """Octets of packets that are kept for MNs here by now."""

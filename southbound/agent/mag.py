@@ -39,6 +39,7 @@ from southbound.agent.handovers import Handovers
 from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.peer_messages import PeerMessages
 from southbound.agent.reactive import Reactive
+from southbound.agent.sequence_window import SequenceWindow
 from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import new_mag_id
@@ -79,6 +80,7 @@ class MagCore:
             exchange=exchange,
             new_handover_id=new_handover_id,
             home_networks=HomeNetworks(domain),
+            sequences=SequenceWindow(timers.forwarding_lifetime_s),
             held_bytes=held_bytes,
             wall_offset=wall_offset,
         )

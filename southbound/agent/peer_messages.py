@@ -76,11 +76,14 @@ class PeerMessages:
             return self._dropped("handover_initiate_without_mn_id")
         if exchange.is_repeated(peer.address, mn_id, message.sequence):
             return [*exchange.replay(peer.address, mn_id, message.sequence)]
+        if context.sequences.is_stale(peer.address, mn_id, message.sequence, now):
+            return self._dropped("handover_initiate_stale")
         allowed = profile is not None and all(context.policy.may_register(mn_id, mag.id) for mag in (peer, context.mag))
         if profile is None or not allowed:
             context.counters["handover_initiate_prohibited"] += 1
             return self._refuse(peer, mn_id, message, HandoverAcknowledgeCode.ADMINISTRATIVELY_PROHIBITED, now)
         exchange.received(peer.address, mn_id, message.sequence, now)
+        context.sequences.received(peer.address, mn_id, message.sequence, now)
         refusal = contradiction(context, profile, message)
         if refusal is not None:
             context.counters[refusal.reason] += 1
