@@ -102,9 +102,10 @@ class HandoverExchange:
         """Tokens of the requests that wait for their acknowledgement."""
         return tuple(request.token for request in self._outstanding.values())
 
-    def is_repeated(self, peer: IPv6Address, mn_id: str, sequence: int) -> bool:
-        """Whether this request has come before."""
-        return (peer, mn_id, sequence) in self._answers
+    def is_repeated(self, peer: IPv6Address, mn_id: str, sequence: int, now: float) -> bool:
+        """Whether this request has come before, and its sender may still be waiting for the answer."""
+        answer = self._answers.get((peer, mn_id, sequence))
+        return answer is not None and answer.forget_at > now
 
     def replay(self, peer: IPv6Address, mn_id: str, sequence: int) -> list[SendMobilityHeader]:
         """The answer given before, again; nothing while it is being worked on."""

@@ -243,11 +243,17 @@ def acknowledgement(
     )
 
 
-def refused_groups(message: HandoverAcknowledge) -> frozenset[IPv6Address]:
-    """The groups that a HandoverAcknowledge refuses; no option 61 with a Code below 128 means none."""
-    return frozenset(
-        record.group for option in find_options(message, MulticastAcknowledgement) for record in option.records
-    )
+def refused_groups(
+    message: HandoverAcknowledge, memberships: tuple[GroupMembership, ...]
+) -> frozenset[IPv6Address]:
+    """Of the groups of a context those that its HandoverAcknowledge refuses; no option 61 with a Code below 128: none.
+
+    All, when the peer cannot read multicast state at all: it asks the MN itself when that is there.
+    """
+    answers = find_options(message, MulticastAcknowledgement)
+    if any(answer.status == MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED for answer in answers):
+        return frozenset(membership.group for membership in memberships)
+    return frozenset(record.group for answer in answers for record in answer.records)
 
 
 def memberships_of(message: HandoverInitiate | HandoverAcknowledge) -> tuple[tuple[GroupMembership, ...], int]:

@@ -74,7 +74,7 @@ class PeerMessages:
         profile = context.policy.by_id(mn_id) if mn_id else None
         if mn_id is None:
             return self._dropped("handover_initiate_without_mn_id")
-        if exchange.is_repeated(peer.address, mn_id, message.sequence):
+        if exchange.is_repeated(peer.address, mn_id, message.sequence, now):
             return [*exchange.replay(peer.address, mn_id, message.sequence)]
         if context.sequences.is_stale(peer.address, mn_id, message.sequence, now):
             return self._dropped("handover_initiate_stale")

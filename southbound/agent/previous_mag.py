@@ -163,7 +163,7 @@ class PreviousMag:
             # The MN is served here as before; its later attachment there is a plain one (docs/protocol.md, failures).
             reason = f"{leaving.peer.id} refused: HAck code {int(message.code)}"
             return self._departures.ended(leaving, "failed", reason, now)
-        leaving.refused = handover_messages.refused_groups(message)
+        leaving.refused = handover_messages.refused_groups(message, leaving.memberships)
         leaving.state = PreviousState.CONTEXT_TRANSFERRED
         return []
 

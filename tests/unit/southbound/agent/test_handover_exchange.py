@@ -90,31 +90,31 @@ def test_sequence_numbers_wrap() -> None:
 
 def test_a_request_that_comes_twice_is_answered_twice_and_worked_on_once() -> None:
     subject = exchange()
-    assert not subject.is_repeated(PEER, MN, 7)
+    assert not subject.is_repeated(PEER, MN, 7, 0.0)
     subject.received(PEER, MN, 7, 0.0)
-    assert subject.is_repeated(PEER, MN, 7)
+    assert subject.is_repeated(PEER, MN, 7, 0.0)
     assert subject.replay(PEER, MN, 7) == [], "still being worked on"
     subject.answer(PEER, MN, 7, b"hack", 0.0)
     assert subject.replay(PEER, MN, 7) == [SendMobilityHeader(header=b"hack", destination=PEER)]
-    assert not subject.is_repeated(OTHER, MN, 7)
-    assert not subject.is_repeated(PEER, MN, 8)
+    assert not subject.is_repeated(OTHER, MN, 7, 0.0)
+    assert not subject.is_repeated(PEER, MN, 8, 0.0)
 
 
 def test_an_answer_is_remembered_for_twice_the_time_after_which_the_peer_gives_up() -> None:
     subject = exchange()
     subject.answer(PEER, MN, 7, b"hack", 0.0)
-    subject.tick(2.99)
-    assert subject.is_repeated(PEER, MN, 7)
+    assert subject.is_repeated(PEER, MN, 7, 2.99)
+    assert not subject.is_repeated(PEER, MN, 7, 3.0)
     subject.tick(3.0)
-    assert not subject.is_repeated(PEER, MN, 7)
+    assert subject.replay(PEER, MN, 7) == []
 
 
 def test_memory_is_bounded() -> None:
     subject = exchange()
     for sequence in range(ANSWERS_MAX + 10):
         subject.received(PEER, MN, sequence, 0.0)
-    assert not subject.is_repeated(PEER, MN, 9)
-    assert subject.is_repeated(PEER, MN, 10)
+    assert not subject.is_repeated(PEER, MN, 9, 0.0)
+    assert subject.is_repeated(PEER, MN, 10, 0.0)
     for sequence in range(OUTSTANDING_MAX + 10):
         assert len(subject.send(PEER, MN, sequence, b"hi", "x", 0.0)) == 1
     assert len(subject.outstanding()) == OUTSTANDING_MAX
