@@ -6,7 +6,13 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 
 from controller.commands import HandoverAccepted
+from southbound.agent.events import MobilityHeaderReceived
+from southbound.agent.handover_messages import acknowledgement
+from southbound.codec.handover import HandoverInitiate
+from southbound.codec.iana import HandoverAcknowledgeCode
+from southbound.codec.mobility import encode_mobility
 from tests.support.simulated_domain import SimulatedDomain
+from tests.support.simulated_transport import Carried
 
 MN1, MN2 = "mn1@example.net", "mn2@example.net"
 GROUP = IPv6Address("ff1e::101")
@@ -30,3 +36,21 @@ def outcome(domain: SimulatedDomain, handover_id: str) -> tuple[str, str | None]
     """(state, error) of a handover."""
     view = domain.handovers()[handover_id]
     return view["state"], view["error"]
+
+
+def answer_in_place_of(domain: SimulatedDomain, mag_id: str, name: str, code: HandoverAcknowledgeCode) -> None:
+    """A MAG of another make: answers this HI by itself, and its own agent never sees it."""
+
+    def fate(carried: Carried) -> str:
+        if carried.name != name or carried.destination != mag_id:
+            return ""
+        assert isinstance(carried.message, HandoverInitiate)
+        peer, own = domain.domain.mag(carried.source), domain.domain.mag(mag_id)
+        assert peer is not None
+        assert own is not None
+        header = encode_mobility(acknowledgement(carried.message, code), own.address, peer.address)
+        event = MobilityHeaderReceived(header=header, source=own.address)
+        domain.clock.after(0.001, lambda: domain.agents[carried.source].handle(event))
+        return "lose"
+
+    domain.transport.fates.append(fate)

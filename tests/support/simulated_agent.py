@@ -100,6 +100,12 @@ class SimulatedBuffer:
                     self._delivering.discard(mn_id)
                 self.kept.pop(f"{mn_id} {handover_id}", None)
 
+    def restarted(self) -> None:
+        """The process has ended, and all that it kept."""
+        self.kept.clear()
+        self.retained.clear()
+        self._delivering.clear()
+
     def hand_over(self, mn_id: str) -> None:
         """The switch delivers to this MN."""
 
@@ -133,7 +139,10 @@ class SimulatedAgent:
             first_sequence=first_sequence,
             new_handover_id=lambda: f"{mag.id}-ho{next(numbers)}",
             wall_offset=WALL_OFFSET + clock_error_s,
+            held_bytes=lambda: self.held_bytes,
         )
+        self.held_bytes = 0
+        """Octets that it says it keeps."""
         self.buffer = SimulatedBuffer(clock, join_after_s, self.handle)
         self.watched: set[str] = set()
         self.facts: list[RecordFact] = []
@@ -142,7 +151,21 @@ class SimulatedAgent:
         self.waiting: dict[int, str] = {}
         """Calls of ours without an answer: number -> token of the core."""
         self._clock, self._surroundings = clock, surroundings
-        clock.add(Ticker(f"agent {mag.id}", self.core.next_deadline, lambda now: self._execute(self.core.tick(now))))
+        self._tick_core()
+
+    def restarted(self, core: MagCore) -> None:
+        """Another process takes over: it knows nothing, and nothing that was kept is left."""
+        self.core = core
+        self.buffer.restarted()
+        self.watched.clear()
+        self.waiting.clear()
+        self._tick_core()
+
+    def _tick_core(self) -> None:
+        core = self.core
+        self._clock.add(
+            Ticker(f"agent {self.mag.id}", core.next_deadline, lambda now: self._execute(core.tick(now)))
+        )
 
     def handle(self, event: Event) -> None:
         """Hand an event to the core and carry out what it says."""

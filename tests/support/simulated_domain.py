@@ -27,6 +27,7 @@ from southbound.agent.events import (
     LinkUp,
     MobilityHeaderReceived,
 )
+from southbound.agent.mag import MagCore
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
@@ -186,6 +187,26 @@ class SimulatedDomain:
             self.clock.after(back_after_s, switch.connect)
         for mag_id in self.agents:
             self.clock.after(back_after_s, lambda mag_id=mag_id: self.connect_agent(mag_id))
+
+    def restart_agent(self, mag_id: str, back_after_s: float = 0.05) -> None:
+        """The agent's process ends and another one starts: it finds which links are up, and dials."""
+        agent = self.agents[mag_id]
+        self.disconnect_agent(mag_id)
+        number = next(self._handover_numbers)
+        core = MagCore(
+            self.domain, agent.mag, first_sequence=number * 7919, wall_offset=WALL_OFFSET,
+            new_handover_id=lambda: f"{mag_id}-{number}-ho{next(self._handover_numbers)}",
+        )
+        agent.restarted(core)
+
+        def back() -> None:
+            if agent.core is core:
+                for mn_id, node in self.mobile_nodes.items():
+                    if node.mag_id == mag_id:
+                        agent.handle(LinkUp(port=self._port(mn_id)))
+                self.connect_agent(mag_id)
+
+        self.clock.after(back_after_s, back)
 
     def run_for(self, seconds: float) -> None:
         """Let time pass."""

@@ -63,15 +63,15 @@ class RealBuffer:
         self.counters: dict[str, dict[str, int]] = {}
         """Of the last life of each MN that is over."""
         self._streams, self._agent = streams, agent
-        domain = streams.domain.domain
-        self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
-        self._retained = RetainedPackets(domain.limits)
         self.retained: dict[str, set[IPv6Address]] = {}
-        clock = streams.domain.clock
-        clock.add(
-            Ticker(
-                f"buffer {agent.mag.id}", self._buffer.next_deadline, lambda now: self._apply(self._buffer.tick(now))
-            )
+        self._begin()
+
+    def _begin(self) -> None:
+        domain = self._streams.domain.domain
+        buffer = self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
+        self._retained = RetainedPackets(domain.limits)
+        self._streams.domain.clock.add(
+            Ticker(f"buffer {self._agent.mag.id}", buffer.next_deadline, lambda now: self._apply(buffer.tick(now)))
         )
 
     def carry_out(self, command: Command) -> None:
@@ -119,6 +119,12 @@ class RealBuffer:
         self._apply(self._buffer.on_packet(index, octets, now))
         if index == NATIVE_PATH and self._retained.takes_native:
             self._relay(self._retained.on_packet(octets, now))
+
+    def restarted(self) -> None:
+        """The process has ended, and all that it kept."""
+        self.kept.clear()
+        self.retained.clear()
+        self._begin()
 
     def hand_over(self, mn_id: str) -> None:
         """The switch delivers to this MN by itself."""

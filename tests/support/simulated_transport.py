@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import Any
 
 from southbound.agent.handover_messages import Purpose, purpose
 from southbound.codec.accessors import mn_id
@@ -25,6 +26,7 @@ from southbound.codec.mobility import (
     ProxyBindingAcknowledgement,
     ProxyBindingUpdate,
     decode_mobility,
+    encode_mobility,
 )
 from tests.support.simulated_clock import SimulatedClock
 from topology.model import Domain
@@ -156,6 +158,28 @@ class SimulatedTransport:
             return ""
 
         self.fates.append(fate)
+
+    def change(self, name: str, how: Callable[[Any], MobilityMessage], times: int = 1) -> None:
+        """Let the next so many packets of this name say what `how` makes of them: of another make, or wrong."""
+        left = [times]
+
+        def fate(carried: Carried) -> str:
+            if carried.name != name or left[0] == 0:
+                return ""
+            left[0] -= 1
+            source, target = carried.source, carried.destination
+            header = encode_mobility(
+                how(carried.message), self._addresses[source], self._addresses[target],
+                option_length_unit=self._domain.option_length_unit,
+            )
+            self._later(self.quality.delay_s, source, target, header, False)
+            return "lose"
+
+        self.fates.append(fate)
+
+    def play_back(self, carried: Carried) -> None:
+        """Somebody sends again what was sent then."""
+        self._later(0.0, carried.source, carried.destination, carried.header, False)
 
     def names(self) -> list[str]:
         """What was sent, in order."""
