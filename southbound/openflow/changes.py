@@ -31,6 +31,7 @@ class InsertBuckets:
 
     group_id: int
     buckets: tuple[Bucket, ...]
+    """All into tunnels, to be the last ones of the group, or none of them, to be the first (`Bucket.place`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +100,16 @@ def _first_buckets(group: Group) -> tuple[Group, list[Bucket]]:
 
 
 def _insertions(group_id: int, buckets: list[Bucket]) -> list[InsertBuckets]:
-    starts = range(0, len(buckets), BUCKETS_PER_MESSAGE)
+    kinds = [[bucket for bucket in buckets if bucket.tunnelled is tunnelled] for tunnelled in (False, True)]
     return [
-        InsertBuckets(group_id=group_id, buckets=tuple(buckets[start : start + BUCKETS_PER_MESSAGE]))
-        for start in starts
+        InsertBuckets(group_id=group_id, buckets=tuple(kind[start : start + BUCKETS_PER_MESSAGE]))
+        for kind in kinds
+        for start in range(0, len(kind), BUCKETS_PER_MESSAGE)
     ]
 
 
 def _ordered(buckets: frozenset[Bucket]) -> list[Bucket]:
-    return sorted(buckets, key=lambda bucket: bucket.bucket_id)
+    return sorted(buckets, key=lambda bucket: bucket.place)
 
 
 def _group_order(group: Group) -> int:

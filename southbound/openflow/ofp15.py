@@ -106,7 +106,7 @@ def _change(change: Change, ports: Mapping[str, int], datapath: Any) -> Any:
         return parser.OFPGroupMod(datapath, command, ofproto.OFPGT_ALL, group_id, where, buckets)
 
     def encoded(buckets: frozenset[Bucket] | tuple[Bucket, ...]) -> list[Any]:
-        in_order = sorted(buckets, key=lambda bucket: bucket.bucket_id)
+        in_order = sorted(buckets, key=lambda bucket: bucket.place)
         return [parser.OFPBucket(bucket.bucket_id, _actions(bucket.actions, ports, datapath)) for bucket in in_order]
 
     match change:
@@ -115,7 +115,9 @@ def _change(change: Change, ports: Mapping[str, int], datapath: Any) -> Any:
         case ReplaceGroup(group=group):
             return group_mod(ofproto.OFPGC_MODIFY, group.group_id, ofproto.OFPG_BUCKET_ALL, encoded(group.buckets))
         case InsertBuckets(group_id=group_id, buckets=buckets):
-            return group_mod(ofproto.OFPGC_INSERT_BUCKET, group_id, ofproto.OFPG_BUCKET_LAST, encoded(buckets))
+            last = any(bucket.tunnelled for bucket in buckets)
+            where = ofproto.OFPG_BUCKET_LAST if last else ofproto.OFPG_BUCKET_FIRST
+            return group_mod(ofproto.OFPGC_INSERT_BUCKET, group_id, where, encoded(buckets))
         case RemoveBucket(group_id=group_id, bucket_id=bucket_id):
             return group_mod(ofproto.OFPGC_REMOVE_BUCKET, group_id, bucket_id, [])
         case DeleteGroup(group_id=group_id):

@@ -176,6 +176,21 @@ class Bucket:
     bucket_id: int
     actions: tuple[Action, ...]
 
+    @property
+    def tunnelled(self) -> bool:
+        """Whether its copy leaves by a tunnel, and so without Ethernet header."""
+        return any(isinstance(action, SetTunnelDestination) for action in self.actions)
+
+    @property
+    def place(self) -> tuple[bool, int]:
+        """Its place among the buckets of its group: those into tunnels are last.
+
+        A packet that came out of a tunnel has no Ethernet header; it gets one for the first bucket that needs one. When a
+        tunnel bucket is before that, Open vSwitch 3.1 forgets that it is still to be given (`commit_encap_decap_action`),
+        and aborts.
+        """
+        return self.tunnelled, self.bucket_id
+
     def ports(self) -> frozenset[str]:
         """Names of the ports that the bucket cannot be installed without."""
         return frozenset(action.port for action in self.actions if isinstance(action, OutputPort))

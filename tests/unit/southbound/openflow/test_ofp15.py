@@ -118,14 +118,14 @@ class TestEncoding:
         (DeleteFlow(flow=FlowRule(table_id=0, priority=7, match=Match(in_port="#99"))), ["DEL_STRICT", "in_port=99"]),
         (AddGroup(group=GROUP_RULE), [
             "OFPT_GROUP_MOD (OF1.5)", "ADD group_id=2147483649,type=all",
+            "bucket=bucket_id:6,actions=set_field:02:ca:57:ff:ff:01->eth_src,output:4,"
             "bucket=bucket_id:5,actions=set_field:0x2->tun_id,set_field:2001:db8:ff::13->tun_ipv6_dst,output:2",
-            "bucket=bucket_id:6,actions=set_field:02:ca:57:ff:ff:01->eth_src,output:4",
         ]),
         (InsertBuckets(group_id=0x80000001, buckets=(TUNNEL_BUCKET,)), [
             "INSERT_BUCKET command_bucket_id:last,group_id=2147483649", "bucket_id:5",
         ]),
         (InsertBuckets(group_id=0x80000001, buckets=(Bucket(bucket_id=1, actions=(OutputIngressPort(),)),)), [
-            "actions=IN_PORT",
+            "INSERT_BUCKET command_bucket_id:first,group_id=2147483649", "actions=IN_PORT",
         ]),
         (RemoveBucket(group_id=0x80000001, bucket_id=5), ["REMOVE_BUCKET command_bucket_id:5,group_id=2147483649"]),
         (DeleteGroup(group_id=0x80000001), ["DEL group_id=2147483649"]),

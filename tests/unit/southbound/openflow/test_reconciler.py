@@ -109,6 +109,15 @@ class TestWant:
         [removed] = the_batch(reconciler.want(intent(ToAccess("mn1")), 3, 2.0)).changes
         assert removed == RemoveBucket(group_id=inserted.group_id, bucket_id=inserted.buckets[0].bucket_id)
 
+    def test_who_comes_together_is_placed_by_kind(self) -> None:
+        """Buckets into tunnels are the last of their group, whatever came before (`Bucket.place`)."""
+        reconciler, _ = settled(ToAccess("mn1"), NEW_MAG)
+        others = (ToMag(IPv6Address("2001:db8:ff::14")), ToMag(IPv6Address("2001:db8:ff::15")), ToAccess("mn2"))
+        batch = the_batch(reconciler.want(intent(ToAccess("mn1"), NEW_MAG, *others), 2, 1.0))
+        kinds = [[bucket.tunnelled for bucket in change.buckets] for change in batch.changes
+                 if isinstance(change, InsertBuckets)]
+        assert kinds == [[False], [True, True]]
+
     def test_flows_go_before_their_groups(self) -> None:
         reconciler, _ = settled(ToAccess("mn1"))
         batch = the_batch(reconciler.want(ForwardingIntent(), 2, 1.0))
