@@ -53,6 +53,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PacketsOverTime:
+    """Packets on one of the ways to the mobile node; interval n begins at begins_at + n * interval_s."""
+
+    path: Literal["previous_mag", "tunnel", "new_mag"]
+    begins_at: float
+    interval_s: float
+    packets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
     """One handover of one mobile node."""
 
@@ -68,6 +78,7 @@ class Handover:
     groups: tuple[Membership, ...]
     steps: tuple[Step, ...]
     packets: dict[str, int]
+    packets_over_time: tuple[PacketsOverTime, ...]
     error: str | None
 
     @property

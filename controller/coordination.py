@@ -51,6 +51,8 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             handover.counters = dict(counters)
             fields = {**counters, **facts_of(handover), "mag_id": mag_id}
             return Reaction([RecordEvent(name="buffer_report", fields=fields)])
+        case methods.PacketCounts():
+            return _packet_counts(state, mag_id, call)
         case (
             methods.MobileNodeAttached() | methods.MobileNodeDetached() | methods.MobileNodeRetained()
             | methods.MembershipReported()
@@ -60,6 +62,19 @@ def notified(state: LmaState, mag_id: str, call: Any, now: float) -> Reaction:
             return _counters(state, mag_id, call)
         case _:
             return ignored(state, mag_id, "notification_of_a_request")
+
+
+def _packet_counts(state: LmaState, mag_id: str, call: methods.PacketCounts) -> Reaction:
+    handover = state.handovers.get(call.handover_id)
+    concerned = handover is not None and mag_id == (
+        handover.previous_mag if call.path == "previous_mag" else handover.new_mag
+    )
+    if handover is None or not concerned or call.interval_s <= 0:
+        return ignored(state, mag_id, "packet_counts_not_taken")
+    handover.packet_counts[call.path] = call
+    handover.view = None
+    fields = {"handover_id": call.handover_id, "path": call.path, "packets": sum(call.packets)}
+    return Reaction([RecordEvent(name="packet_counts", fields=fields)])
 
 
 def _counters(state: LmaState, mag_id: str, report: methods.AgentCounters) -> Reaction:

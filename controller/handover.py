@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from controller.multicast import Memberships
+from southbound.rpc.methods import PacketCounts
 
 
 class HandoverState(Enum):
@@ -152,6 +153,8 @@ class Handover:
     error: str = ""
     steps: list[Step] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    packet_counts: dict[str, PacketCounts] = field(default_factory=dict)
+    """By path: packets over time, as the MAGs have told at the end."""
     view: tuple[tuple[int, int, str], dict[str, Any]] | None = None
     """controller.snapshot keeps here what it has made of an ended handover."""
 

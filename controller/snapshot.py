@@ -99,6 +99,10 @@ def handover_view(handover: Handover, lma_id: str) -> dict[str, Any]:
         "groups": [membership_view(membership) for membership in handover.groups],
         "steps": [_step_view(step, handover, lma_id) for step in steps],
         "packets": handover.counters,
+        "packets_over_time": [
+            {"path": path, "begins_at": counts.begins_at, "interval_s": counts.interval_s, "packets": counts.packets}
+            for path, counts in sorted(handover.packet_counts.items())
+        ],
         "error": handover.error or None,
     }
 

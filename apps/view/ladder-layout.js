@@ -7,6 +7,8 @@ import { spread, timeScale } from "./time-scale.js";
 
 const HEAD = 34;
 const FOOT = 22;
+/** Room after the last message, on the same scale: how it goes on. */
+const AFTER = 26;
 const LABEL_GAP = 19;
 const NARROW = 520;
 const ROLES = ["MN", "p-MAG", "n-MAG", "LMA"];
@@ -19,7 +21,7 @@ export function ladderLayout(handover, topology, width, height) {
   const narrow = width < NARROW;
   const begin = beginOf(handover) ?? 0;
   const moments = [0, ...handover.steps.map((step) => step.at - begin)];
-  const scale = timeScale(moments, height - HEAD - FOOT);
+  const scale = timeScale(moments, height - HEAD - FOOT - AFTER);
   const labelRight = narrow ? 111 : 204;
   const trafficWidth = narrow ? 20 : Math.min(64, (width - labelRight) * 0.115);
   const trafficLeft = width - 3 * trafficWidth - (narrow ? 2 : 44);

@@ -7,8 +7,9 @@ import { ENDED } from "./handover-facts.js";
 import { lmaLine, sourceLine, tunnelLine } from "./map-geometry.js";
 import { lineKey } from "./rates.js";
 
-const SHOWN_ALWAYS_MAX = 3;
 /** With more MAGs than this only the inter-MAG tunnels that are used are drawn. */
+const SHOWN_ALWAYS_MAX = 3;
+/** A handover is over too soon to be seen: so long its tunnel stays lit. */
 const AFTERGLOW_MS = 2_500;
 
 /** Lines of one map; `draw(state, places)` once a change, `layer` is the SVG element. */

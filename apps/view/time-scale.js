@@ -30,6 +30,7 @@ export function timeScale(moments, height) {
   }
 
   function y(seconds) {
+    if (seconds > end) return pieces.at(-1).bottom + (seconds - end) * perSecond;
     const piece = pieces.find((one) => seconds <= one.to) ?? pieces.at(-1);
     if (piece.to === piece.from) return piece.top;
     return piece.top + ((seconds - piece.from) / (piece.to - piece.from)) * (piece.bottom - piece.top);

@@ -54,6 +54,8 @@ class WatchSent:
     """Remember from now on what the switch sends out of this port, for the word on the last delivered packet."""
 
     port: str
+    handover_id: str
+    mn_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.mobile_node_buffer import MobileNodeBuffer
 from southbound.agent.packet_digest import IPV6_HEADER_OCTETS, stream_key
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
+from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
 from southbound.mld.membership import GroupMembership
 from southbound.path_mark import NATIVE_PATH
@@ -171,6 +172,11 @@ class HandoverBuffer:
         """
         mobile_node = self._mobile_nodes.get(mn_id)
         return {} if mobile_node is None else dict(mobile_node.account.counters)
+
+    def from_tunnel(self, mn_id: str) -> PacketTimeline:
+        """When packets for this MN have come from the p-MAG; empty when it is not known."""
+        mobile_node = self._mobile_nodes.get(mn_id)
+        return PacketTimeline() if mobile_node is None else mobile_node.from_tunnel
 
     @property
     def held_packets(self) -> int:

@@ -21,6 +21,7 @@ from southbound.agent.held_packets import HeldAccount
 from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.packet_digest import addresses_of, key_of
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
+from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
 from southbound.mld.membership import FilterMode, GroupMembership
 
@@ -42,6 +43,8 @@ class MobileNodeBuffer:
         self.mn_id = mn_id
         self.tunnel_path = tunnel_path
         self.account = account
+        self.from_tunnel = PacketTimeline()
+        """What has come from the p-MAG, wanted or not by then."""
         self.delivering = False
         self.joined = False
         self.handed_over = False
@@ -110,7 +113,9 @@ class MobileNodeBuffer:
     def receive(self, stream: StreamJoin, path: int, arrival: Arrival, effects: list[Effect]) -> None:
         """A packet of one of its streams has come by TUNNEL or NATIVE."""
         self.account.counters["received_tunnel" if path == TUNNEL else "received_native"] += 1
-        if self.handed_over and path == NATIVE:
+        if path == TUNNEL:
+            self.from_tunnel.count(arrival.at)
+        elif self.handed_over:
             self.account.counters["after_takeover"] += 1
         if not self._seen[path]:
             self._seen[path] = True

@@ -89,10 +89,14 @@ class PreviousMag:
         return [
             *commands,
             *self._send_context(leaving, now),
-            *([WatchSent(port=leaving.port)] if leaving.watching else []),
+            *([self._watch(leaving)] if leaving.watching else []),
             self._departures.step(leaving, 1, "HO-Initiate", now, trigger),
             self._departures.step(leaving, 2, "HI", now, f"{len(memberships)} group(s)"),
         ]
+
+    @staticmethod
+    def _watch(leaving: Leaving) -> Command:
+        return WatchSent(port=leaving.port, handover_id=leaving.handover_id, mn_id=leaving.profile.id)
 
     def _send_context(self, leaving: Leaving, now: float) -> list[Command]:
         profile, mode = leaving.profile, HandoverModeCode.PREDICTIVE

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from southbound.facts import FACTS_MAX, Fact
-from southbound.rpc.parameters import Memberships, RpcParameterError, decode_params, encode_params
+from southbound.rpc.parameters import Counts, Memberships, RpcParameterError, decode_params, encode_params
 
 __all__ = [
     "AGENT_METHODS", "CONTROLLER_METHODS", "COUNTER_NAME", "AgentCounters", "BufferReport", "CancelHandover",
     "CloneGroups", "DeliverDirectly", "FinishForwarding", "HandoverRunning", "Hello", "JoinGroups", "MembershipReported",
-    "Memberships", "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PrepareForwarding",
+    "Memberships", "MobileNodeAttached", "MobileNodeDetached", "MobileNodeRetained", "PacketCounts", "PrepareForwarding",
     "ReleaseForwarding", "RpcParameterError", "StartHandover", "StepReached", "Synchronised", "TraceHandover",
     "decode_params", "encode_params", "facts_from_wire", "facts_to_wire",
 ]
@@ -197,6 +197,22 @@ class BufferReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PacketCounts:
+    """Either MAG: packets over time during one handover. Notification, at its end; not sent when there were none."""
+
+    method: ClassVar[str] = "handover.packet_counts"
+    handover_id: str
+    mn_id: str
+    path: str = field(metadata={"allowed": ("previous_mag", "tunnel", "new_mag")})
+    """'previous_mag': sent to the MN by the p-MAG's switch; 'tunnel': come from the p-MAG; 'new_mag': sent to the MN by the
+    n-MAG's agent."""
+    begins_at: float
+    interval_s: float
+    packets: Counts
+    """Interval n begins at begins_at + n * interval_s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentCounters:
     """What the agent has dropped, refused or given up since its start, by reason. Notification.
 
@@ -275,7 +291,7 @@ CONTROLLER_METHODS: dict[str, type[Any]] = {
     for cls in (
         Hello, MobileNodeAttached, MobileNodeDetached, MobileNodeRetained, MembershipReported, HandoverRunning,
         Synchronised, PrepareForwarding, JoinGroups, CloneGroups, DeliverDirectly, ReleaseForwarding, StepReached,
-        BufferReport, AgentCounters,
+        BufferReport, PacketCounts, AgentCounters,
     )
 }
 """What an agent may call on the controller."""

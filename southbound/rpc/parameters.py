@@ -22,9 +22,11 @@ from southbound.mld.membership import FilterMode, GroupMembership
 Memberships = tuple[GroupMembership, ...]
 
 Names = tuple[str, ...]
+Counts = tuple[int, ...]
 
 _TEXT_MAX = 1024
 _NAMES_MAX = 4096
+COUNTS_MAX = 1024
 COUNTERS_MAX = 256
 """Names in a map of counters."""
 _FILTER_MODES = tuple(mode.value for mode in FilterMode)
@@ -115,6 +117,11 @@ def _from_wire(parameter: _Parameter, value: Any, name: str, memberships_max: in
         )
         if not good:
             raise RpcParameterError(name, f"allowed: a list of at most {_NAMES_MAX} names")
+        return tuple(value)
+    if hint == Counts:
+        good = isinstance(value, list) and len(value) <= COUNTS_MAX and all(type(v) is int and v >= 0 for v in value)
+        if not good:
+            raise RpcParameterError(name, f"allowed: a list of at most {COUNTS_MAX} whole numbers from 0")
         return tuple(value)
     if typing.get_origin(hint) is dict:
         good = isinstance(value, dict) and len(value) <= COUNTERS_MAX and all(

@@ -137,3 +137,10 @@ class DomainScript:
             self.call(mag_id, methods.ReleaseForwarding(**known, outcome="completed"))
         counters = {"received_tunnel": 98, "received_native": 7, "delivered": 100, "duplicates_dropped": 5}
         self.notify("mag2", methods.BufferReport(**known, counters=counters))
+        for mag_id, path, begin, packets in (
+            ("mag1", "previous_mag", 0.001, (5, 5, 5, 5, 5, 5, 5, 5, 5, 4)), ("mag2", "tunnel", 0.007, (5,) * 20),
+            ("mag2", "new_mag", 0.101, (52, 8)),
+        ):
+            self.notify(mag_id, methods.PacketCounts(
+                **known, path=path, begins_at=self.wall + begin, interval_s=0.005, packets=packets,
+            ))

@@ -75,5 +75,6 @@ def handover(state: str, *steps: dict[str, Any], error: str | None = None) -> di
     return {
         "id": "ho-1", "number": 1, "mn_id": "mn1@example.net", "previous_mag": "mag1", "new_mag": "mag2", "state": state,
         "mode": "predictive", "trigger": "rest", "started_at": 100.4, "groups": [], "steps": list(steps), "packets": {},
+        "packets_over_time": [],
         "error": error,
     }

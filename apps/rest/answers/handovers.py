@@ -33,6 +33,19 @@ class HandoverStep(Answer):
     receiver: Annotated[str, Field(description="Where it ends; the same as the sender when nothing is sent")]
 
 
+class PacketsOverTime(Answer):
+    """Packets of one handover on one of the ways to the mobile node, interval by interval."""
+
+    path: Annotated[Literal["previous_mag", "tunnel", "new_mag"], Field(
+        description="previous_mag: from the previous MAG's switch to the mobile node; tunnel: come to the new MAG from the "
+                    "previous one; new_mag: from the new MAG's handover buffer to the mobile node, until its switch takes "
+                    "over"
+    )]
+    begins_at: Annotated[float, Field(description="Seconds since 1970 on the clock of the MAG that counted")]
+    interval_s: Annotated[float, Field(description="Length of an interval; the longer the handover, the longer")]
+    packets: Annotated[list[int], Field(description="In each interval, from begins_at on")]
+
+
 class Handover(Answer):
     """One handover of one mobile node."""
 
@@ -50,6 +63,8 @@ class Handover(Answer):
     steps: Annotated[list[HandoverStep], Field(description="By time")]
     packets: Annotated[dict[str, int], Field(description="What the new MAG's handover buffer counted; empty until it "
                                                          "reports, shortly after the end")]
+    packets_over_time: Annotated[list[PacketsOverTime], Field(description="Empty until the MAGs report, shortly after the "
+                                                                          "end; a way without packets is left out")]
     error: Annotated[str | None, Field(description="Why it failed")]
 
 

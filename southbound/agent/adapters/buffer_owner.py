@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from southbound.agent.adapters.access_port import AccessPort
@@ -28,7 +29,8 @@ from southbound.agent.commands import (
 from southbound.agent.events import Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.agent.handover_exchange import token
-from southbound.rpc.methods import BufferReport, DeliverDirectly, ReleaseForwarding
+from southbound.agent.packet_timeline import PacketTimeline
+from southbound.rpc.methods import BufferReport, DeliverDirectly, PacketCounts, ReleaseForwarding
 from topology.model import MAG_ACCESS_MAC, Domain
 
 _MULTICAST_MAC = b"\x33\x33"
@@ -44,11 +46,15 @@ _ALIVE_S = 1.0
 class _Arrival:
     """One MN that is expected or being delivered to."""
 
-    def __init__(self, mn_id: str, handover_id: str, port_name: str, egress: PacedEgress) -> None:
+    def __init__(
+        self, mn_id: str, handover_id: str, port_name: str, egress: PacedEgress, sent: PacketTimeline
+    ) -> None:
         self.mn_id = mn_id
         self.handover_id = handover_id
         self.port_name = port_name
         self.egress = egress
+        self.sent = sent
+        """When the MN was sent what."""
         self.gone = False
         """The MN has left; what is delivered may still be for the MAG that it has gone to."""
         self.unsent: tuple[bytes, ...] = ()
@@ -90,8 +96,9 @@ class BufferOwner:
             case ExpectMobileNode():
                 self.takeovers.end(mn_id, here=True)
                 self.takeovers.expected(command.port)
-                egress = PacedEgress(self._sender(self._ports[command.port]), lambda: self._egress_empty(mn_id))
-                self._arrivals[mn_id] = _Arrival(mn_id, command.handover_id, command.port, egress)
+                sent = PacketTimeline()
+                egress = PacedEgress(self._sender(self._ports[command.port], sent), lambda: self._egress_empty(mn_id))
+                self._arrivals[mn_id] = _Arrival(mn_id, command.handover_id, command.port, egress, sent)
                 effects = self._buffer.expect(mn_id, command.memberships, command.tunnel_path, now)
             case SetAside(handover_id=handover_id):
                 self._set_aside(mn_id, handover_id)
@@ -133,10 +140,11 @@ class BufferOwner:
         waiting = () if arrival is None else arrival.unsent if arrival.gone else arrival.egress.waiting()
         return [frame[_ETHERNET_HEADER:] for frame in waiting]
 
-    def _sender(self, port: AccessPort) -> Callable[[bytes], bool]:
+    def _sender(self, port: AccessPort, timeline: PacketTimeline) -> Callable[[bytes], bool]:
         def send(frame: bytes) -> bool:
             sent = port.send(frame)
             if sent:
+                timeline.count(time.monotonic())
                 self._on_sent(port.name, frame)
             return sent
 
@@ -167,21 +175,31 @@ class BufferOwner:
         """Octets of the packets that are kept."""
         return self._buffer.held_bytes
 
-    def release(self, mn_id: str, handover_id: str, now: float) -> BufferReport | None:
-        """Free what is kept for the MN; its counters. None when a later handover has taken its place."""
+    def release(
+        self, mn_id: str, handover_id: str, now: float, wall_offset: float
+    ) -> list[BufferReport | PacketCounts]:
+        """Free what is kept for the MN; what there is to tell of it. Nothing when a later handover has taken its place.
+
+        `wall_offset`: seconds from the clock of `now` to that since 1970.
+        """
         name = mn_id
         arrival = self._arrivals.get(mn_id)
         if arrival is None or arrival.handover_id != handover_id:
             name = token("aside", mn_id, handover_id)
             arrival = self._arrivals.get(name)
             if arrival is None:
-                return None
+                return []
         self.takeovers.end(name, here=True)
         del self._arrivals[name]
         counters = dict(self._buffer.counters(name))
         counters["send_failed"] = arrival.egress.failed
+        told: list[BufferReport | PacketCounts] = [
+            BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters),
+            *self._buffer.from_tunnel(name).report("tunnel", handover_id, mn_id, wall_offset),
+            *arrival.sent.report("new_mag", handover_id, mn_id, wall_offset),
+        ]
         self._apply(self._buffer.release(name, now))
-        return BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
+        return told
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""

@@ -20,6 +20,7 @@ from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
+from southbound.agent.adapters.sent_record import SentRecord
 from southbound.agent.adapters.storyteller import Storyteller
 from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import (
@@ -46,7 +47,6 @@ from southbound.agent.commands import (
     WatchSent,
 )
 from southbound.agent.counter_report import CounterReport
-from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.events import (
     AccessFrameReceived,
     ContextTransferReceived,
@@ -65,6 +65,7 @@ from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
 from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
 from southbound.rpc.methods import (
+    BufferReport,
     CloneGroups,
     DeliverDirectly,
     Hello,
@@ -76,7 +77,6 @@ from southbound.rpc.session import SessionLimits
 from topology.model import MAG_BUFFER_PORT, Domain, Mag
 
 _log = logging.getLogger("castover.mag")
-_ETHERNET_HEADER = 14
 _REPORT_EVERY_S = 1.0
 """Of drops: to the controller when they have changed, and to the log what is due."""
 
@@ -116,7 +116,7 @@ class MagProcess:
             ),
             on_sent=self._agent_sent,
         )
-        self._sent: dict[str, DeliveryLog] = {}
+        self._sent: dict[str, SentRecord] = {}
         self._rpc = RpcClient(
             host=str(domain.controller.address),
             port=domain.controller.rpc_port,
@@ -185,10 +185,8 @@ class MagProcess:
             port.open()
             self._handle(LinkUp(port=name), now)
             return
-        log = self._sent.get(name)
-        undelivered = port.settle_sent() if log is not None else None
-        known = log is not None and undelivered is not None
-        last = log.last_delivered(undelivered or 0) if log is not None and known else {}
+        record = self._sent.get(name)
+        last = record.left(port.settle_sent()) if record is not None else {}
         self._buffer.gone(name)
         self._handle(LinkDown(port=name, last_delivered=last), now)
 
@@ -253,11 +251,10 @@ class MagProcess:
                 self._call(command)
             case NotifyController(call=call):
                 self._rpc.notify(call)
-            case WatchSent(port=port):
-                self._watch(port)
+            case WatchSent():
+                self._watch(command)
             case UnwatchSent(port=port):
-                self._ports[port].unwatch_sent()
-                self._sent.pop(port, None)
+                self._unwatch(port)
             case ExpectMobileNode() | SetAside() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
             case RetainPackets(mn_id=mn_id):
@@ -269,9 +266,10 @@ class MagProcess:
                 # The barrier that the release has waited for says nothing of what is still on its way to the buffer.
                 self._buffer.takeovers.when_over(mn_id, lambda: self._carry_out(command))
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
-                report = self._buffer.release(mn_id, handover_id, time.monotonic())
-                if report is not None:
-                    self._story.note(report)
+                now = time.monotonic()
+                for report in self._buffer.release(mn_id, handover_id, now, time.time() - now):
+                    if isinstance(report, BufferReport):
+                        self._story.note(report)
                     self._rpc.notify(report)
             case RecordFact(name=name, fields=fields):
                 if name == PACKET_DROPPED and self._drops.drop(str(fields["reason"]), time.monotonic()):
@@ -301,19 +299,26 @@ class MagProcess:
         lost = isinstance(failure, ConnectionLostError)
         self._handle(ControllerAnswered(token=command.token, error=error, lost=lost, result=result))
 
-    def _watch(self, name: str) -> None:
-        if name in self._sent:
-            return  # for another MAG that it may go to
-        log = self._sent[name] = DeliveryLog()
-        # The log takes bare IPv6 packets.
-        if not self._ports[name].watch_sent(lambda frame, now: log.sent(frame[_ETHERNET_HEADER:], now)):
-            _log.warning("event=watch_failed port=%s", name)
+    def _watch(self, command: WatchSent) -> None:
+        record = self._sent.get(command.port)
+        if record is None:
+            record = self._sent[command.port] = SentRecord(command.mn_id)
+            if not self._ports[command.port].watch_sent(record.frame):
+                _log.warning("event=watch_failed port=%s", command.port)
+        record.watched_for(command.handover_id)
+
+    def _unwatch(self, name: str) -> None:
+        self._ports[name].unwatch_sent()
+        record = self._sent.pop(name, None)
+        if record is not None:
+            for report in record.reports(time.time() - time.monotonic()):
+                self._rpc.notify(report)
 
     def _agent_sent(self, port: str, frame: bytes) -> None:
         """What the agent sends goes past the watch."""
-        log = self._sent.get(port)
-        if log is not None:
-            log.sent(frame[_ETHERNET_HEADER:], time.monotonic())
+        record = self._sent.get(port)
+        if record is not None:
+            record.frame(frame, time.monotonic())
 
     # --- drops ----------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,8 @@ def test_a_handover_is_accepted_by_full_or_short_name_and_told_to_the_previous_m
     assert answer.json == {
         "id": "ho-000000000001", "number": 1, "started_at": WALL,
         "mn_id": MN1, "previous_mag": "mag1", "new_mag": "mag2", "state": "requested",
-        "mode": "predictive", "trigger": "rest", "groups": [], "steps": [], "packets": {}, "error": None,
+        "mode": "predictive", "trigger": "rest", "groups": [], "steps": [], "packets": {},
+        "packets_over_time": [], "error": None,
     }
     (call,) = rest.executor.calls
     assert call.mag_id == "mag1"

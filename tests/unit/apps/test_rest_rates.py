@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from southbound.openflow.counters import NOTHING, Count, Rate, rate_between
-from tests.support.domain_script import MN1
+from southbound.rpc.methods import PacketCounts
+from tests.support.domain_script import MN1, WALL
 from tests.support.rest_world import RestWorld, reading
 
 
@@ -61,3 +62,39 @@ def test_the_clone_and_the_handover_buffer_are_seen_during_a_handover() -> None:
 
 def test_a_switch_that_is_not_there() -> None:
     assert RestWorld().get("/v1/rates?switch=mag9").status == 404
+
+
+def counts(handover_id: str, path: str, **changes: float) -> PacketCounts:
+    times = {"begins_at": WALL, "interval_s": 0.005, **changes}
+    return PacketCounts(handover_id=handover_id, mn_id=MN1, path=path, packets=(5, 4), **times)
+
+
+def test_packets_over_time_are_shown_as_the_mags_tell_them() -> None:
+    rest = RestWorld()
+    handover_id = rest.hand_over()
+    assert rest.get(f"/v1/handovers/{handover_id}").json["packets_over_time"] == []
+    rest.complete(handover_id)
+    tag = rest.get(f"/v1/handovers/{handover_id}").response.headers["ETag"]
+    rest.notify("mag2", counts(handover_id, "tunnel"))
+    found = rest.get(f"/v1/handovers/{handover_id}")
+    assert found.response.headers["ETag"] != tag
+    assert [(one["path"], sum(one["packets"])) for one in found.json["packets_over_time"]] == [
+        ("new_mag", 60), ("previous_mag", 49), ("tunnel", 9),
+    ]
+    assert rest.executor.facts[-1].fields == {"handover_id": handover_id, "path": "tunnel", "packets": 9}
+
+
+@pytest.mark.parametrize(
+    ("mag", "path", "changes"),
+    [
+        ("mag2", "previous_mag", {}), ("mag1", "tunnel", {}), ("mag1", "new_mag", {}),
+        ("mag2", "tunnel", {"interval_s": 0.0}), ("mag2", "tunnel", {"interval_s": -1.0}),
+    ],
+)
+def test_packets_over_time_are_taken_from_the_mag_that_counts_them(mag: str, path: str, changes: dict[str, float]) -> None:
+    rest = RestWorld()
+    handover_id = rest.hand_over()
+    rest.notify(mag, counts(handover_id, path, **changes))
+    rest.notify("mag2", counts("ho-of-nobody", "tunnel"))
+    assert rest.get(f"/v1/handovers/{handover_id}").json["packets_over_time"] == []
+    assert rest.executor.facts[-1].fields["reason"] == "packet_counts_not_taken"

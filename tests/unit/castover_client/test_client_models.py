@@ -79,6 +79,7 @@ def test_every_answer_of_the_api_has_a_model() -> None:
 HANDOVER: dict[str, Any] = {
     "id": "ho-1", "number": 1, "mn_id": "mn1@example.net", "previous_mag": "mag1", "new_mag": "mag2", "state": "bound",
     "mode": "predictive", "trigger": "rest", "started_at": 5, "groups": [], "steps": [], "packets": {"delivered": 3},
+    "packets_over_time": [],
     "error": None,
 }
 

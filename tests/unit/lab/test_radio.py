@@ -22,7 +22,8 @@ LATER = Instant(monotonic=10.05, realtime=1_700_000_000.05)
 def handover(identifier: str, state: str, mn_id: str = "mn1@example.net") -> Handover:
     return Handover(
         id=identifier, number=1, mn_id=mn_id, previous_mag="mag1", new_mag="mag2", state=state,  # type: ignore[arg-type]
-        mode="predictive", trigger="rest", started_at=1.0, groups=(), steps=(), packets={}, error=None,
+        mode="predictive", trigger="rest", started_at=1.0, groups=(), steps=(), packets={}, packets_over_time=(),
+        error=None,
     )
 
 

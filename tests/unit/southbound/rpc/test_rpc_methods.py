@@ -19,6 +19,7 @@ from southbound.rpc.methods import (
     CONTROLLER_METHODS,
     MembershipReported,
     Memberships,
+    PacketCounts,
     ReleaseForwarding,
     RpcParameterError,
     StepReached,
@@ -44,6 +45,7 @@ by_type: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     Memberships: st.lists(memberships, max_size=4, unique_by=lambda m: m.group).map(tuple),
     tuple[str, ...]: st.lists(st.text(max_size=10), max_size=5).map(tuple),
+    tuple[int, ...]: st.lists(st.integers(0, 2**32), max_size=5).map(tuple),
     dict[str, int]: st.dictionaries(st.text(max_size=10), st.integers(0, 2**32), max_size=5),
 }
 
@@ -79,6 +81,12 @@ def test_defaults_may_be_left_out_and_others_not() -> None:
     wire = {"handover_id": "h", "mn_id": "m", "outcome": "failed"}
     assert decode_params(ReleaseForwarding, wire) == ReleaseForwarding(handover_id="h", mn_id="m", outcome="failed")
     assert refused(ReleaseForwarding, {"handover_id": "h", "mn_id": "m"}).field == "outcome"
+
+
+@pytest.mark.parametrize("packets", [5, ["5"], [1, -1], [True], [1.5], [0] * 1025, None])
+def test_bad_counts(packets: object) -> None:
+    wire = {"handover_id": "h", "mn_id": "m", "path": "tunnel", "begins_at": 1.0, "interval_s": 0.005, "packets": packets}
+    assert str(refused(PacketCounts, wire)) == "packets: allowed: a list of at most 1024 whole numbers from 0"
 
 
 @pytest.mark.parametrize("key", ["colour", b"mn_id", "x" * 5000])
