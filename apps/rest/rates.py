@@ -22,13 +22,16 @@ def rates_view(
     domain: Domain, name: str, rules: SwitchRules, readings: Sequence[SwitchCounters]
 ) -> dict[str, Any]:
     """As `apps.rest.answers.switches.SwitchRates` has it; over the time between the first and the last reading."""
-    first, last = (readings[0], readings[-1]) if len(readings) > 1 else (None, None)
-    over_s = last.at - first.at if first is not None and last is not None else 0.0
+    last = readings[-1] if len(readings) > 1 else None
+    over_s = last.at - readings[0].at if last is not None else 0.0
 
     def grown(counters: str, key: Any) -> Rate:
-        if first is None or last is None:
+        if last is None:
             return NOTHING
-        return rate_between(getattr(first, counters).get(key), getattr(last, counters).get(key), over_s)
+        # What a handover has just brought counts from when it was first seen.
+        first = next((reading for reading in readings if key in getattr(reading, counters)), last)
+        before, after = getattr(first, counters).get(key), getattr(last, counters).get(key)
+        return rate_between(before, after, last.at - first.at)
 
     known = last.sent.keys() if last is not None else ()
     return {

@@ -60,6 +60,23 @@ def test_the_clone_and_the_handover_buffer_are_seen_during_a_handover() -> None:
     assert ("mag1", ["handover-buffer"]) in streams["mag2"]
 
 
+def test_a_copy_that_is_new_counts_from_when_it_was_first_seen() -> None:
+    rest = RestWorld()
+    handover_id = rest.hand_over()
+    before = rest.executor.rules("mag1")
+    rest.prepare_and_clone(handover_id)
+    after = rest.executor.rules("mag1")
+    readings = [reading(rules, 10.0 + at, 100 + round(1000 * at)) for rules, at in (
+        (before, 0.0), (before, 0.5), (after, 1.0), (after, 1.5),
+    )]
+    rest.executor.counters["mag1"] = readings
+    (stream,) = rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"]
+    assert {copy["receiver"]: copy["rate"]["packets_per_s"] for copy in stream["copies"]} == {"mag2": 1000.0, MN1: 1000.0}
+    rest.executor.counters["mag1"] = readings[:3]
+    (stream,) = rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"]
+    assert {copy["receiver"]: copy["rate"]["packets_per_s"] for copy in stream["copies"]} == {"mag2": 0.0, MN1: 1000.0}
+
+
 def test_a_switch_that_is_not_there() -> None:
     assert RestWorld().get("/v1/rates?switch=mag9").status == 404
 
