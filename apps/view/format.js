@@ -22,7 +22,7 @@ export function span(seconds) {
 export function offset(seconds) {
   const sign = seconds < 0 ? "−" : "+";
   const size = Math.abs(seconds);
-  return size < 10 ? `${sign}${(size * 1000).toFixed(size < 1 ? 2 : 0)} ms` : `${sign}${size.toFixed(2)} s`;
+  return size < 10 ? `${sign}${(size * 1000).toFixed(size < 1 ? 2 : 1)} ms` : `${sign}${size.toFixed(2)} s`;
 }
 
 /** Time of day here, of seconds since 1970: "14:03:07". */

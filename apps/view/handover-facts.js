@@ -30,9 +30,9 @@ export function beginOf(handover) {
   return first?.at ?? handover.started_at;
 }
 
-/** Seconds from its begin to its last step; null while there is nothing to measure. */
+/** Seconds from its begin to its last step; null as long as that may not have come. */
 export function durationOf(handover) {
-  return handover.steps.length < 2 ? null : handover.steps.at(-1).at - beginOf(handover);
+  return handover.steps.length < 2 || !ENDED.has(handover.state) ? null : handover.steps.at(-1).at - beginOf(handover);
 }
 
 /** Seconds between two steps by name, or null. */

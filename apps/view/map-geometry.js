@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where everything on the map is, in CSS pixels: the draft's Figure 1, for as many MAGs as there are. Pure.
 
+import { NOWHERE } from "./places.js";
+
 const EDGE = 4;
 const NODE = { width: 148, height: 52 };
 const NODE_NARROW = { width: 92, height: 48 };
 const NARROW = 520;
 const CELL_MIN = 138;
 const CELL_MAX = 300;
+const CELL_WITH_ADDRESS = 240;
 const CELL_HEAD = 50;
 const CELL_MORE = 30;
 /** Rows of a cell are kept free for this many mobile nodes, so that a move does not change the height of the map. */
 const KEPT_FREE_MAX = 6;
 const CHIP = { height: 46, gap: 8, edge: 11, min: 112, max: 170 };
+const TRAY_HEAD = 24;
 const TUNNELS = 104;
 const ARC = 26;
 const ARC_STEP = 20;
 
 /**
- * {width, height, sources, lma, cells, chips, arcs}: boxes {x, y, width, height} by id; `width` may be more than `available`
+ * {width, height, small, sources, lma, cells, tray, chips, arcDepth}: boxes {x, y, width, height} by id; `width` may be more than `available`
  * when there are many MAGs. `places` is [[mn_id, mag id]], in the order in which they stand.
  */
 export function layOut(topology, places, available) {
@@ -40,7 +44,7 @@ export function layOut(topology, places, available) {
 
   const columns = Math.max(1, Math.floor((cellWidth - 2 * CHIP.edge + CHIP.gap) / (CHIP.min + CHIP.gap)));
   const chipWidth = Math.min(CHIP.max, (cellWidth - 2 * CHIP.edge - (columns - 1) * CHIP.gap) / columns);
-  const kept = Math.ceil(Math.min(places.length, KEPT_FREE_MAX) / columns);
+  const kept = Math.ceil(Math.min(places.filter(([, at]) => at !== NOWHERE).length, KEPT_FREE_MAX) / columns);
   const rows = Math.max(1, kept, ...mags.map((mag) => Math.ceil(places.filter(([, at]) => at === mag.id).length / columns)));
   const cellHeight = CELL_HEAD + rows * (CHIP.height + CHIP.gap) + CELL_MORE;
   const cellTop = top + upper + TUNNELS;
@@ -52,27 +56,36 @@ export function layOut(topology, places, available) {
   ]));
 
   const deepest = mags.length > 1 ? ARC + ARC_STEP * (mags.length - 2) : 0;
+  const low = cellTop + cellHeight + deepest + (mags.length > 1 ? 22 : EDGE);
+  const tray = trayBox(places, width, low, chipWidth);
   return {
-    narrow, width, height: cellTop + cellHeight + deepest + (mags.length > 1 ? 22 : EDGE), sources, lma, cells,
-    chips: chipPlaces(places, cells, columns, chipWidth), arcDepth: (steps) => ARC + ARC_STEP * (steps - 1),
+    small: cellWidth < CELL_WITH_ADDRESS, width, height: low + (tray ? tray.height : 0), sources, lma, cells, tray,
+    chips: chipPlaces(places, cells, tray, columns, chipWidth), arcDepth: (steps) => ARC + ARC_STEP * (steps - 1),
   };
 }
 
-function chipPlaces(places, cells, columns, chipWidth) {
+/** Where those stand that are nowhere; null when there are none. */
+function trayBox(places, width, y, chipWidth) {
+  const nodes = places.filter(([, at]) => at === NOWHERE).length;
+  if (nodes === 0) return null;
+  const columns = Math.max(1, Math.floor((width - 2 * EDGE + CHIP.gap) / (chipWidth + CHIP.gap)));
+  const rows = Math.ceil(nodes / columns);
+  return { x: EDGE, y, width: width - 2 * EDGE, height: TRAY_HEAD + rows * (CHIP.height + CHIP.gap), columns };
+}
+
+function chipPlaces(places, cells, tray, columns, chipWidth) {
   const taken = new Map();
-  const chips = new Map();
-  for (const [mnId, mag] of places) {
-    const cell = cells.get(mag);
-    if (!cell) continue;
+  return new Map(places.map(([mnId, mag]) => {
     const index = taken.get(mag) ?? 0;
     taken.set(mag, index + 1);
-    chips.set(mnId, {
-      x: cell.x + CHIP.edge + (index % columns) * (chipWidth + CHIP.gap),
-      y: cell.y + CELL_HEAD + Math.floor(index / columns) * (CHIP.height + CHIP.gap),
+    const cell = cells.get(mag);
+    const [left, top, across] = cell ? [cell.x + CHIP.edge, cell.y + CELL_HEAD, columns] : [tray.x, tray.y + TRAY_HEAD, tray.columns];
+    return [mnId, {
+      x: left + (index % across) * (chipWidth + CHIP.gap),
+      y: top + Math.floor(index / across) * (CHIP.height + CHIP.gap),
       width: chipWidth, height: CHIP.height,
-    });
-  }
-  return chips;
+    }];
+  }));
 }
 
 function sourceX(width, node, lma, cellsWidth) {

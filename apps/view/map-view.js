@@ -14,7 +14,8 @@ export function mapView(parent, control) {
   const nodes = html("div", { class: "stations" });
   const cells = html("div", { class: "cells" });
   const chips = html("ul", { class: "chips", "aria-label": "Mobile nodes" });
-  const plane = html("div", { class: "plane" }, lines.layer, nodes, cells, chips);
+  const tray = html("p", { class: "tray" }, "On no link");
+  const plane = html("div", { class: "plane" }, lines.layer, nodes, cells, tray, chips);
   parent.append(plane);
   let width = 0;
   let latest = null;
@@ -27,6 +28,8 @@ export function mapView(parent, control) {
     plane.style.width = `${layout.width}px`;
     plane.style.height = `${layout.height}px`;
     lines.draw(state, layout);
+    tray.hidden = layout.tray === null;
+    if (layout.tray) place(tray, layout.tray);
     keyed(nodes, stationsOf(state, layout), (node) => node.id, makeStation, updateStation);
     keyed(cells, state.topology.mags, (mag) => mag.id, makeCell, (element, mag) => updateCell(element, mag, state, layout));
     const dragged = control.dragged();
@@ -80,7 +83,7 @@ function updateCell(element, mag, state, layout) {
   const handover = shownHandover(state);
   const role = handover?.previous_mag === mag.id ? "p-MAG" : handover?.new_mag === mag.id ? "n-MAG" : "";
   element.classList.toggle("troubled", away !== "");
-  element.classList.toggle("small", layout.narrow);
+  element.classList.toggle("small", layout.small);
   setText(element.querySelector(".cell-role"), role);
   setText(element.querySelector(".cell-address"), away ? `${away} away` : mag.address);
   setText(element.querySelector(".cell-empty"), here === 0 ? "No mobile node here" : "");

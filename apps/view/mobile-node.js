@@ -16,13 +16,12 @@ export function makeChip(node, control) {
   return html("li", { class: "chip-place" }, button);
 }
 
-/** Bring it up to date; `box` undefined: it is nowhere. One that is being dragged stays where the pointer is. */
+/** Bring it up to date. One that is being dragged stays where the pointer is. */
 export function updateChip(element, node, state, box, dragged) {
   const button = element.firstElementChild;
   const handover = state.handovers.get(node.handover_id);
   const packets = state.rates?.mobileNodes.get(node.id);
-  setAttribute(element, "hidden", box === undefined);
-  if (box !== undefined && !dragged) {
+  if (!dragged) {
     element.style.transform = `translate(${box.x}px, ${box.y}px)`;
     element.style.width = `${box.width}px`;
     element.style.height = `${box.height}px`;

@@ -9,7 +9,7 @@ import { linkRates } from "./rates.js";
 
 const COALESCE_MS = 120;
 const SAFETY_MS = 5_000;
-const RATES_MS = 1_000;
+const RATES_MS = 500;
 const ONE_BY_ONE_MAX = 4;
 const PAGE = "/v1/handovers?limit=50";
 

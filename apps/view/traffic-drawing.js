@@ -37,17 +37,31 @@ function drawColumn({ counts, kind, title, short, left }, steady, layout) {
   ];
   if (!counts) return heads;
   const room = layout.traffic.width - layout.traffic.gap;
+  const cut = layout.breaks.map((wait) => meanBar(wait, counts, { left, room, kind, steady }, layout));
   const bars = counts.packets.flatMap((packets, slot) => bar(packets, slot, counts, { left, room, kind, steady }, layout));
   const usual = typical(counts);
   const number = layout.narrow || usual > FULL * steady ? null : svg("text", { class: "who", x: left, y: bottom + 15 }, rate(usual));
-  return [...heads, ...bars, number].filter(Boolean);
+  return [...heads, ...cut, ...bars, number].filter(Boolean);
+}
+
+/** What came in a wait that is not drawn to scale: the mean of it, and paler. */
+function meanBar(wait, counts, { left, room, kind, steady }, { begin }) {
+  const inside = counts.packets.filter((_, slot) => {
+    const from = counts.begins_at - begin + slot * counts.interval_s;
+    return from >= wait.from && from + counts.interval_s <= wait.to;
+  });
+  const packets = inside.reduce((sum, one) => sum + one, 0);
+  if (packets === 0) return null;
+  const part = packets / (inside.length * counts.interval_s) / (FULL * steady);
+  return svg("rect", { class: `bar mean ${kind}`, x: left + 1, y: wait.top, width: Math.min(1, part) * room, height: wait.bottom - wait.top },
+    svg("title", {}, `${counted(packets, "packet")} meanwhile`));
 }
 
 function bar(packets, slot, counts, { left, room, kind, steady }, { top, bottom, y, begin, narrow }) {
   const from = counts.begins_at - begin + slot * counts.interval_s;
   const high = Math.max(top, y(Math.max(from, 0)));
   const low = Math.min(bottom, y(from + counts.interval_s));
-  if (packets === 0 || low - high < 0.2) return [];
+  if (packets === 0 || low - high < 0.6) return [];
   const part = packets / counts.interval_s / (FULL * steady);
   const height = Math.max(0.8, low - high - 0.6);
   const words = `${counted(packets, "packet")} in ${(counts.interval_s * 1000).toFixed(0)} ms`;
