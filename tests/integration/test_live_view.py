@@ -270,6 +270,7 @@ def test_the_page_does_not_jump_about(server: Server, open_view: Opener) -> None
     places = "[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
     before = view.page.evaluate(places)
     view.drag("mn1", "mag2")
+    expect(view.row(1)).to_contain_text("mag1 → mag2")
     server.tell("complete", handover_id=server.get("/v1/handovers")[1]["handovers"][0]["id"])
     view.await_at("mn1", "mag2")
     assert view.page.evaluate(places) == before
