@@ -2,7 +2,7 @@
 """Where the MAG agents connect: a msgpack-RPC server on eventlet's hub that turns what they say into events.
 
 It knows who is connected and which answer belongs to which question; what any of it means is the controller core's
-business. Peers are not authenticated: the management network is trusted (docs/rpc.md).
+business. Peers are not authenticated: the management network is trusted (docs/reference/rpc.md).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of Castover's REST API: synchronous, typed, standard library only. docs/client.md shows how it is used."""
+"""A client of Castover's REST API: synchronous, typed, standard library only (docs/reference/client.md)."""
 
 from castover_client.client import Castover
 from castover_client.errors import (

@@ -40,7 +40,7 @@ class RespondToAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectAgent:
-    """Answer an AgentRequested with an error; `code` is one of the RPC error codes of docs/rpc.md."""
+    """Answer an AgentRequested with an error; `code` is one of the RPC error codes of docs/reference/rpc.md."""
 
     mag_id: str
     token: int

@@ -104,7 +104,7 @@ def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwa
             handover.release()
             handover.advance(HandoverInput.COMPLETE)
     else:
-        # What one side gives up is of no use to the other: the rules of both go (docs/protocol.md, failures).
+        # What one side gives up is of no use to the other: the rules of both go (docs/explanation/protocol.md, failures).
         handover.error = call.reason
         handover.release()
         handover.advance(HandoverInput.CANCEL if call.outcome == "cancelled" else HandoverInput.FAIL)

@@ -73,7 +73,7 @@ TRANSITIONS: dict[tuple[HandoverState, HandoverInput], HandoverState] = {
     (_S.REQUESTED, _I.JOIN): _S.JOINED,
     (_S.INITIATED, _I.JOIN): _S.JOINED,
     (_S.JOINED, _I.BIND): _S.BOUND,
-    # An MN may arrive before the exchange is through (docs/protocol.md, races).
+    # An MN may arrive before the exchange is through (docs/explanation/protocol.md, races).
     (_S.REQUESTED, _I.BIND): _S.BOUND,
     (_S.INITIATED, _I.BIND): _S.BOUND,
     (_S.PREPARED, _I.BIND): _S.BOUND,

@@ -14,7 +14,7 @@ from southbound.mld.membership import GroupMembership
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Lists of JSON-ready maps; docs/rest.md names their fields."""
+    """Lists of JSON-ready maps; docs/reference/rest.md names their fields."""
 
     handovers: tuple[dict[str, Any], ...]
     bindings: tuple[dict[str, Any], ...]

@@ -128,6 +128,6 @@ def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:
 
 
 def _write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
-    """The form is the same however many runs there are; docs/demo.md describes it."""
+    """The form is the same however many runs there are; docs/reference/demo.md describes it."""
     runs = [run_report(result) for result in results]
     write_json(file, {"machine": describe_machine(), "complete": complete, "runs": runs})

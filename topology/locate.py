@@ -81,7 +81,7 @@ class _Composer(yaml.SafeLoader):
         if tag is not None:
             raise _RefusedError(line, f"the tag {show_value(tag)}", "values without tags")
         if self.depth > DEPTH_MAX:
-            raise _RefusedError(line, f"nesting deeper than {DEPTH_MAX}", "the nesting of docs/topology.md")
+            raise _RefusedError(line, f"nesting deeper than {DEPTH_MAX}", "the nesting of docs/reference/topology.md")
         self.depth += 1
         try:
             return super().compose_node(parent, index)

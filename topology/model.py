@@ -49,7 +49,7 @@ HANDOVER_EVENTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
-    """Protocol timers; defaults and sources in docs/protocol.md."""
+    """Protocol timers; defaults and sources in docs/explanation/protocol.md."""
 
     handover_initiate_timeout_ms: int = 100
     """First HI timeout, doubles each time (RFC 5568 6.2.1.1)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of the REST API as problem documents (RFC 9457). docs/rest.md lists the types for readers."""
+"""Errors of the REST API as problem documents (RFC 9457). docs/reference/rest.md lists the types for readers."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class RestServer:
             self._listener.close()
             raise RestSocketError(
                 f"REST would listen on {address}, which others reach, without rest.tokens; "
-                "allowed: a loopback address, or tokens, or rest.insecure: true (docs/rest.md)"
+                "allowed: a loopback address, or tokens, or rest.insecure: true (docs/reference/rest.md)"
             )
         if self._access.required and self._tls is None:
             _log.warning("event=rest_tokens_in_clear detail=%r", "tokens travel without TLS: use it, or a proxy that does")

@@ -61,7 +61,7 @@ def _links(domain: Domain) -> Iterator[dict[str, Any]]:
 
 
 def _delay_ms(domain: Domain, ends: tuple[str, str]) -> float:
-    """Of both nodes' transport links and of the pair (docs/topology.md)."""
+    """Of both nodes' transport links and of the pair (docs/reference/topology.md)."""
     return sum(
         link.delay_ms for link in domain.links
         if link.node in ends or (link.between is not None and set(link.between) == set(ends))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to the controller: token, entity tags, problem documents (docs/rest.md).
+// Requests to the controller: token, entity tags, problem documents (docs/reference/rest.md).
 
 const TOKEN_KEY = "castover-token";
 const TIMEOUT_MS = 10_000;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Binding Update List (RFC 5213 section 6.1): PBU-M out, PBA in, retransmission, refresh, de-registration. Pure.
 
-PBU-M = PBU with the S flag and one Active Multicast Subscription option (57) a group; see docs/protocol.md for why.
+PBU-M = PBU with the S flag and one Active Multicast Subscription option (57) a group (why: docs/explanation/protocol.md).
 """
 
 from __future__ import annotations

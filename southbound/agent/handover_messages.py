@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the MAGs say to each other in a handover, and how each dialect says it (docs/protocol.md).
+"""What the MAGs say to each other in a handover, and how each dialect says it (docs/explanation/protocol.md).
 
 Writing: intent -> HandoverInitiate/HandoverAcknowledge. Reading: `purpose` tells what a HandoverInitiate is for.
 Dialect differences (Code values, which flags exist) live here and in the codec, nowhere else.

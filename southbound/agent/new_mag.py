@@ -219,7 +219,7 @@ class NewMag:
             if arriving.completed:
                 commands += self._end(arriving, "completed", "")
             elif arriving.arrived:
-                # Without the completion the tunnel is left anyway (forwarding lifetime, docs/protocol.md).
+                # Without the completion the tunnel is left anyway (forwarding lifetime, docs/explanation/protocol.md).
                 self._context.counters["forwarding_lifetime_over"] += 1
                 commands += self._end(arriving, "completed", "no completion from the previous MAG")
             else:

@@ -164,7 +164,7 @@ class PreviousMag:
             leaving.buffered_there = False
             return self._send_context(leaving, now)
         if not message.accepted:
-            # The MN is served here as before; its later attachment there is a plain one (docs/protocol.md, failures).
+            # The MN is served here as before; its later attachment there is a plain one (explanation/protocol.md).
             reason = f"{leaving.peer.id} refused: HAck code {int(message.code)}"
             return self._departures.ended(leaving, "failed", reason, now)
         leaving.refused = handover_messages.refused_groups(message, leaving.memberships)
@@ -193,7 +193,7 @@ class PreviousMag:
         leaving = self.table.to(mn_id, peer)
         if leaving is None or leaving.state is PreviousState.COMPLETING or not is_of(leaving, peer, request):
             return None
-        # A HI(F) that overtakes its HAck stands for it (docs/protocol.md, races).
+        # A HI(F) that overtakes its HAck stands for it (docs/explanation/protocol.md, races).
         self._context.exchange.settle(token("context", mn_id, leaving.handover_id))
         if leaving.state is PreviousState.FORWARDING:
             return self._acknowledge(leaving, request, HandoverAcknowledgeCode.ACCEPTED, now)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Whose fault it is and whether trying again makes sense; docs/rpc.md has the table."""
+    """Whose fault it is and whether trying again makes sense; docs/reference/rpc.md has the table."""
 
     UNKNOWN_METHOD = "unknown_method"
     BAD_PARAMS = "bad_params"

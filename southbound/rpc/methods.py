@@ -2,7 +2,7 @@
 """Every method that controller and agents call on each other, with its parameters as a dataclass.
 
 On the wire a call is msgpack-RPC with one parameter, a map of the dataclass's fields; `southbound.rpc.parameters`
-has the two ways in and out. Times are seconds since 1970. docs/rpc.md lists all of them for readers.
+has the two ways in and out. Times are seconds since 1970. docs/reference/rpc.md lists all of them for readers.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One message of a handover is lost, doubled or late (docs/protocol.md, failures and races)."""
+"""One message of a handover is lost, doubled or late (docs/explanation/protocol.md, failures and races)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The alternatives to the predictive handover, each with its own messages, in both dialects (docs/protocol.md, modes)."""
+"""The alternatives to the predictive handover, in both dialects (docs/explanation/protocol.md, modes)."""
 
 from __future__ import annotations
 

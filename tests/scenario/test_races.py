@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MN is faster, slower or elsewhere than predicted (docs/protocol.md, races)."""
+"""The MN is faster, slower or elsewhere than predicted (docs/explanation/protocol.md, races)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody says no: a MAG, the LMA, a switch, the controller (docs/protocol.md, failures)."""
+"""Somebody says no: a MAG, the LMA, a switch, the controller (docs/explanation/protocol.md, failures)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/rest.md names every route, problem and metric, and each of its examples is carried out and compared."""
+"""docs/reference/rest.md names every route, problem and metric, and each of its examples is carried out and compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.rest_world import TOPOLOGY, Answer, RestWorld, reading
 from topology.load import load_topology
 from topology.model import Rest, Webhook
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "rest.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "rest.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 BASE = "http://127.0.0.1:8080"
 FIRST, SECOND, THIRD, FOURTH = "ho-5f0c19d2a7b3", "ho-c2e8714406fd", "ho-2f6ad91c0b8e", "ho-81d3305fe2c4"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/topology.md names every key with its default and bounds, and its example is a domain."""
+"""docs/reference/topology.md names every key with its default and bounds, and its example is a domain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from topology.load import parse_topology
 from topology.model import Limits, Timers
 from topology.values import Rule
 
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "topology.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "topology.md").read_text(encoding="utf-8")
 ROW = re.compile(r"(?m)^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$")
 SECTIONS = {
     "Top level": schema.Document,
@@ -100,7 +100,7 @@ def test_the_reserved_names_are_all_there() -> None:
 
 def test_the_example_loads_and_shows_every_key() -> None:
     example = DOCUMENT.split("```yaml\n")[1].split("```")[0]
-    domain = parse_topology(example, "docs/topology.md")
+    domain = parse_topology(example, "docs/reference/topology.md")
     assert (domain.name, len(domain.mags), domain.timers.cut_wait_ms) == ("example", 2, 20)
     for heading, section in SECTIONS.items():
         if heading not in ("`timers`", "`limits`"):

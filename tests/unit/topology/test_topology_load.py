@@ -118,7 +118,7 @@ def test_the_largest_domain_loads() -> None:
         (b"x" * (1024 * 1024 + 1), "topology.yaml: found a longer file; allowed: at most 1048576 octets"),
         (
             b"[" * 100_000,
-            "topology.yaml:1: found nesting deeper than 16; allowed: the nesting of docs/topology.md",
+            "topology.yaml:1: found nesting deeper than 16; allowed: the nesting of docs/reference/topology.md",
         ),
         (
             b"a:\n\t- b\n",

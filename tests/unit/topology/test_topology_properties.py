@@ -18,7 +18,7 @@ from topology.model import Domain
 from topology.problem import TopologyError
 
 DEFAULT_FILE = Path(__file__).resolve().parents[3] / "topology.yaml"
-DOCUMENTATION = DEFAULT_FILE.parent / "docs" / "topology.md"
+DOCUMENTATION = DEFAULT_FILE.parent / "docs" / "reference" / "topology.md"
 DEFAULT_TEXT = DEFAULT_FILE.read_text(encoding="utf-8")
 EXAMPLE = yaml.safe_load(DOCUMENTATION.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0])
 ONE_LINE = re.compile(r"[^\n]+?(:[0-9]+)?( [^\n]+)?: found [^\n]+; allowed: [^\n]+")

@@ -28,7 +28,7 @@ from southbound.rpc.methods import (
 )
 
 METHODS = {**CONTROLLER_METHODS, **AGENT_METHODS}
-DOCUMENT = Path(__file__).parents[4] / "docs" / "rpc.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "reference" / "rpc.md"
 
 addresses = st.integers(1, 2**128 - 1).map(IPv6Address)
 groups = st.integers(0, 2**120 - 1).map(lambda low: IPv6Address((0xFF << 120) | low))
