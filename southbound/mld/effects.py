@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `southbound.mld.router` asks its owner to do: send a query, pass on a changed membership, count a discard."""
+"""What the two sides of a link ask their owner to do: send a query or a report, pass on a membership, count a discard."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address
 
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import GroupMembership
 
 
@@ -85,3 +86,29 @@ class RecordIgnored:
 
 
 Effect = SendGeneralQuery | SendGroupQuery | MembershipChanged | RecordIgnored
+"""Of the router side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReport:
+    """Send these records, in one report or in as many as they need (`southbound.mld.report_size`)."""
+
+    records: tuple[MulticastAddressRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOlderReport:
+    """Send a Report of the older version (RFC 2710): we listen to the group."""
+
+    group: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOlderDone:
+    """Send a Done of the older version (RFC 2710): we listen no longer."""
+
+    group: IPv6Address
+
+
+HostEffect = SendReport | SendOlderReport | SendOlderDone
+"""Of the host side."""

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MLD messages into calls of the router side, and its queries into messages. Pure."""
+"""MLD messages into calls of the two sides of a link, and what they send into messages. Pure."""
 
 from __future__ import annotations
 
 from southbound.codec.iana import NEXT_HEADER_ICMPV6, MldType
 from southbound.codec.ipv6 import Ipv6Packet
-from southbound.codec.mld import UNSPECIFIED, MldMessage, Mldv1Done, Mldv1Report, Mldv2Query, Mldv2Report
-from southbound.mld.effects import Effect, SendGeneralQuery, SendGroupQuery
+from southbound.codec.mld import UNSPECIFIED, MldMessage, Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query, Mldv2Report
+from southbound.mld.effects import (
+    Effect,
+    HostEffect,
+    SendGeneralQuery,
+    SendGroupQuery,
+    SendOlderDone,
+    SendOlderReport,
+    SendReport,
+)
+from southbound.mld.host import HostLink
 from southbound.mld.parameters import MldParameters
+from southbound.mld.report_size import reports
 from southbound.mld.router import RouterLink
 
 _TYPES = frozenset(MldType)
@@ -45,3 +55,30 @@ def query_message(effect: SendGeneralQuery | SendGroupQuery, parameters: MldPara
         query_interval_s=int(parameters.query_interval_s),
         sources=() if asked is None else asked.sources,
     )
+
+
+def ask(host: HostLink, message: MldMessage, now: float) -> list[HostEffect]:
+    """Tell the host side what was heard on its link; what does not concern a host is passed over (RFC 3810 section 6)."""
+    match message:
+        case Mldv2Query():
+            return host.on_query(
+                None if message.group == UNSPECIFIED else message.group, message.sources,
+                message.maximum_response_delay_ms / 1000, now, query_interval_s=message.query_interval_s,
+            )
+        case Mldv1Query():
+            group = None if message.group == UNSPECIFIED else message.group
+            return host.on_older_query(group, message.maximum_response_delay_ms / 1000, now)
+        case Mldv1Report(group=group):
+            return host.on_older_report(group, now)
+    return host.tick(now)
+
+
+def report_messages(effect: HostEffect) -> list[MldMessage]:
+    """What the host side has sent."""
+    match effect:
+        case SendReport(records=records):
+            return [Mldv2Report(records=report) for report in reports(records)]
+        case SendOlderReport(group=group):
+            return [Mldv1Report(group=group)]
+        case SendOlderDone(group=group):
+            return [Mldv1Done(group=group)]

@@ -13,10 +13,11 @@ from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 
-_CHANGE_TO = {
+CHANGE_TO = {
     FilterMode.INCLUDE: Mldv2RecordType.CHANGE_TO_INCLUDE_MODE,
     FilterMode.EXCLUDE: Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE,
 }
+"""What a Filter Mode Change Record says, by the new mode."""
 
 
 def merge(listeners: Iterable[Iterable[GroupMembership]]) -> tuple[GroupMembership, ...]:
@@ -68,7 +69,7 @@ def state_change_records(
 def _group_records(old: GroupMembership, new: GroupMembership) -> list[MulticastAddressRecord]:
     """The table of RFC 3810 section 6.1; ALLOW and BLOCK without sources are omitted."""
     if old.filter_mode is not new.filter_mode:
-        return [_record(_CHANGE_TO[new.filter_mode], new.group, new.sources)]
+        return [_record(CHANGE_TO[new.filter_mode], new.group, new.sources)]
     gained, lost = new.sources - old.sources, old.sources - new.sources
     if new.filter_mode is FilterMode.EXCLUDE:
         gained, lost = lost, gained
