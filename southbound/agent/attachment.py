@@ -74,7 +74,8 @@ class Attachments:
         if arriving is not None:
             delivery = self._handovers.new.arrived(profile.id, now)
             # The prefix is known, and the MN shall see at once that nothing has changed (RFC 5949 section 5.2).
-            advertised = self._router.advertise(profile, self._context.home_networks.of(profile), now)
+            known = self._context.home_networks.of(profile)
+            advertised = self._router.advertise(profile, known, now) if known else []
             if departed is not None and departed.fed_by:
                 delivery += self._handovers.new.let_go(profile.id, departed.fed_by, now)
             if arriving.state is NewState.UNBUFFERED:

@@ -202,7 +202,7 @@ class DefaultRouter:
 
 
 def _information(prefix: IPv6Network, valid_s: int, preferred_s: int) -> PrefixInformation:
-    # Not on-link: nobody else is on this link, so everything goes by the router.
+    # "Hosted on-link prefixes" (RFC 5213 section 6.9.1.2 rule 14): what is in them is the MN's own.
     return PrefixInformation(
-        prefix=prefix, on_link=False, autonomous=True, valid_lifetime_s=valid_s, preferred_lifetime_s=preferred_s
+        prefix=prefix, on_link=True, autonomous=True, valid_lifetime_s=valid_s, preferred_lifetime_s=preferred_s
     )

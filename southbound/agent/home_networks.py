@@ -20,12 +20,15 @@ class HomeNetworks:
     def __init__(self, domain: Domain) -> None:
         self._pool = domain.lma.home_network_prefix_pool
         self._assigned: dict[str, tuple[IPv6Network, ...]] = {}
+        self._not_authorized: set[str] = set()
+        """MN-IDs whose prefixes, as we knew them, the LMA has refused."""
         self._profiles = {prefix: node for node in domain.mobile_nodes for prefix in node.home_network_prefixes}
         self._link_local = {address_of(node): node for node in domain.mobile_nodes if not node.home_network_prefixes}
 
     def of(self, profile: MobileNode) -> tuple[IPv6Network, ...]:
         """The MN's prefixes; empty when the LMA has yet to choose."""
-        return self._assigned.get(profile.id, profile.home_network_prefixes)
+        known = () if profile.id in self._not_authorized else profile.home_network_prefixes
+        return self._assigned.get(profile.id, known)
 
     def assign(self, mn_id: str, prefixes: tuple[IPv6Network, ...]) -> None:
         """Somebody who knows has named the MN's prefixes."""
@@ -35,13 +38,22 @@ class HomeNetworks:
         """The MN is nobody's here any more: its next registration begins with the policy store again."""
         self._assigned.pop(mn_id, None)
 
+    def not_authorized(self, mn_id: str) -> None:
+        """The LMA has refused the MN's prefixes: it shall choose, and they are not asked for again (RFC 5213 6.9.1.2)."""
+        self._assigned.pop(mn_id, None)
+        self._not_authorized.add(mn_id)
+
+    def ask_again(self) -> None:
+        """An operator may have acted: what was refused may be asked for again."""
+        self._not_authorized.clear()
+
     def may_have(self, profile: MobileNode, prefixes: tuple[IPv6Network, ...]) -> bool:
-        """Whether a peer can be right about this MN: the prefixes are its own, or of the pool if it has none."""
-        if profile.home_network_prefixes:
-            return set(prefixes) <= set(profile.home_network_prefixes)
-        return all(
-            prefix.prefixlen == HOME_NETWORK_PREFIX_LENGTH and any(prefix.subnet_of(network) for network in self._pool)
-            for prefix in prefixes
+        """Whether a peer can be right about this MN: a session has prefixes of the MN's own, or of the pool."""
+        return set(prefixes) <= set(profile.home_network_prefixes) or all(self._of_pool(prefix) for prefix in prefixes)
+
+    def _of_pool(self, prefix: IPv6Network) -> bool:
+        return prefix.prefixlen == HOME_NETWORK_PREFIX_LENGTH and any(
+            prefix.subnet_of(network) for network in self._pool
         )
 
     def owner(self, address: IPv6Address) -> MobileNode | None:

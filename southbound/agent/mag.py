@@ -126,7 +126,7 @@ class MagCore:
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
         commands = self._react(event, now)
-        return [*commands, *self._deregister_departed(now)]
+        return [*commands, *self._deregister_departed(now), *self._binding_results(now)]
 
     def _react(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -180,7 +180,8 @@ class MagCore:
         commands += self._attachments.tick(now)
         commands += self._router.tick(now)
         commands += self._fetch.tick(now)
-        return [*commands, *self._attachments.reported(self._links.tick(now)), *self._deregister_departed(now)]
+        commands += self._attachments.reported(self._links.tick(now))
+        return [*commands, *self._deregister_departed(now), *self._binding_results(now)]
 
     def _deregister_departed(self, now: float) -> list[Command]:
         """The de-registrations that waited for the end of forwarding (the LMA ignores them once the n-MAG is bound)."""
@@ -188,6 +189,13 @@ class MagCore:
         for profile, kept in self._handovers.departures.take_departed():
             if not self._links.is_attached(profile.id):
                 commands += self._attachments.handovers_over(profile, now, kept=kept)
+        return commands
+
+    def _binding_results(self, now: float) -> list[Command]:
+        """What has become of bindings without an answer of the LMA."""
+        commands: list[Command] = []
+        for result in self._bindings.take_results():
+            commands += self._peers.binding_result(result, now)
         return commands
 
     # --- the access link ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
+from southbound.agent.binding_entry import BindingResult, Service
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
 from southbound.agent.context import MagContext
@@ -144,23 +145,30 @@ class PeerMessages:
         return self._handovers.previous.acknowledged(mn_id, handover_id, what, message, now)
 
     def _proxy_binding_acknowledgement(self, message: ProxyBindingAcknowledgement, now: float) -> list[Command]:
+        if not message.proxy:
+            # P says that the LMA knows proxy registrations (RFC 5213 section 8.2); without, it is Mobile IPv6's.
+            return self._dropped("binding_acknowledgement_not_proxy")
         result = self._bindings.acknowledged(message, now)
-        if result is None:
-            return []
-        if not result.accepted:
-            self._context.counters[f"binding_refused_{result.status}"] += 1
-            fact = RecordFact(name="binding_refused", fields={"mn_id": result.mn_id, "status": result.status})
-            withdrawn = self._router.withdraw(result.mn_id, now)
-            return [fact, *withdrawn, *self._handovers.new.refused(result.mn_id, result.status, now)]
-        advertised = self._advertised(result.mn_id, home_network_prefixes(message), now)
-        arriving = self._handovers.new.get(result.mn_id)
+        return self.binding_result(result, now) if result is not None else []
+
+    def binding_result(self, result: BindingResult, now: float) -> list[Command]:
+        """A binding is there, or is not (RFC 5213 section 6.9.1.2 rules 11 to 14)."""
+        mn_id = result.mn_id
+        if result.service is not Service.GRANTED:
+            denied = result.service is Service.DENIED
+            name = "binding_refused" if denied else "binding_interrupted"
+            fact = RecordFact(name=name, fields={"mn_id": mn_id, "status": result.status})
+            ended = self._handovers.new.refused(mn_id, result.status, now) if denied else []
+            return [fact, *self._router.withdraw(mn_id, now), *ended]
+        advertised = self._advertised(mn_id, result.prefixes, now)
+        arriving = self._handovers.new.get(mn_id)
         if arriving is None or arriving.bound:
             return advertised
         step = self._context.step(
-            9, "PBA", arriving.handover_id, result.mn_id, arriving.peer.id, self._context.mag.id, now,
+            9, "PBA", arriving.handover_id, mn_id, arriving.peer.id, self._context.mag.id, now,
             f"status {result.status}",
         )
-        return [*self._handovers.new.bound(result.mn_id, now), *advertised, step]
+        return [*self._handovers.new.bound(mn_id, now), *advertised, step]
 
     def _advertised(self, mn_id: str, prefixes: tuple[IPv6Network, ...], now: float) -> list[Command]:
         profile = self._context.policy.by_id(mn_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -358,9 +359,9 @@ def test_pba_156(domain: SimulatedDomain) -> None:
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
 
 
-@pytest.mark.parametrize("status", [155, 152, 128, 130, 153, 154])
+@pytest.mark.parametrize("status", [155, 152, 128, 153, 154, 158, 160, 161, 162, 200])
 def test_pba_refuses_service(domain: SimulatedDomain, status: int) -> None:
-    """155, 152 and any other status from 128 on: no PBU again, no service, and nothing more is forwarded."""
+    """No PBU again, no service, and nothing more is forwarded; 155 is refused once more without a prefix."""
     handover_id = trigger(domain)
     domain.run_for(0.2)
     pba(domain, BindingStatus(status), times=1000)
@@ -376,8 +377,23 @@ def test_pba_refuses_service(domain: SimulatedDomain, status: int) -> None:
     assert domain.agents["mag1"].core.snapshot().leaving == {}
 
 
+def test_pba_130(domain: SimulatedDomain) -> None:
+    """A shortage may pass: no service meanwhile, and a PBU now and then for as long as the MN is there."""
+    handover_id = trigger(domain)
+    domain.run_for(0.2)
+    pba(domain, BindingStatus.INSUFFICIENT_RESOURCES, times=2)
+    move(domain)
+    domain.run_for(10.0)
+    assert outcome(domain, handover_id)[0] == "failed"
+    assert domain.mobile_nodes[MN1].prefixes == set()
+    domain.run_for(60.0)
+    sent = [carried.at for carried in domain.transport.sent("PBU", "mag2")]
+    assert [later - earlier for earlier, later in pairwise(sent)] == pytest.approx([32.0, 32.0], abs=0.1)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
 def test_pba_echoes_another(domain: SimulatedDomain) -> None:
-    """Another mobile node's link-layer id: that PBA is not for this binding (RFC 5213 section 6.9.1.2 rule 6)."""
+    """Another mobile node's link-layer id: ignored, and not asked again (RFC 5213 section 6.9.1.2 rule 6)."""
 
     def how(message: Any) -> ProxyBindingAcknowledgement:
         others = tuple(one for one in message.options if not isinstance(one, MobileNodeLinkLayerIdentifier))
@@ -387,9 +403,11 @@ def test_pba_echoes_another(domain: SimulatedDomain) -> None:
     domain.run_for(0.2)
     domain.transport.change("PBA", how)
     move(domain)
-    domain.run_for(0.5)
+    domain.run_for(100.0)
     assert domain.agents["mag2"].core.snapshot().bindings[MN1] != "bound"
     assert domain.agents["mag2"].core.counters["binding_acknowledgement_not_matching"] == 1
+    assert len(domain.transport.sent("PBU", "mag2")) == 1
+    assert domain.mobile_nodes[MN1].prefixes == set()
 
 
 def test_pba_without_multicast(domain: SimulatedDomain) -> None:

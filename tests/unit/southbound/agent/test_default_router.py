@@ -89,7 +89,7 @@ def test_an_mn_that_is_served_is_told_at_once_its_prefix_and_what_its_link_carri
         SourceLinkLayerAddress(address=MAG_ACCESS_MAC),
         LinkMtu(mtu=1452),
         PrefixInformation(
-            prefix=PREFIX, on_link=False, autonomous=True, valid_lifetime_s=2592000, preferred_lifetime_s=604800
+            prefix=PREFIX, on_link=True, autonomous=True, valid_lifetime_s=2592000, preferred_lifetime_s=604800
         ),
     )
 

@@ -36,11 +36,23 @@ def test_what_was_assigned_counts_until_it_is_forgotten() -> None:
     assert networks.of(POOLED) == ()
 
 
+def test_prefixes_that_the_lma_has_refused_are_not_known_until_it_assigns_or_an_operator_acts() -> None:
+    networks = HomeNetworks(DOMAIN)
+    networks.not_authorized(MN1.id)
+    assert networks.of(MN1) == ()
+    networks.assign(MN1.id, (ASSIGNED,))
+    assert networks.of(MN1) == (ASSIGNED,)
+    networks.not_authorized(MN1.id)
+    networks.ask_again()
+    assert networks.of(MN1) == MN1.home_network_prefixes
+
+
 @pytest.mark.parametrize(
     ("profile", "prefixes", "believed"),
     [
         (MN1, MN1.home_network_prefixes, True),
         (MN1, (), True),
+        (MN1, (ASSIGNED,), True),
         (MN1, MN2.home_network_prefixes, False),
         (MN1, (*MN1.home_network_prefixes, ASSIGNED), False),
         (POOLED, (ASSIGNED,), True),
