@@ -132,5 +132,5 @@ def _first_held(order: deque[Entry]) -> Entry | None:
 
 
 def _drop(entry: Entry, reason: str) -> None:
-    if entry.join is not None:
-        entry.join.account.drop(entry, reason)
+    if entry.holder is not None:
+        entry.holder.drop(entry, reason)

@@ -8,12 +8,9 @@ front, both without moving anything.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from southbound.agent.packet_digest import packet_digest
-
-if TYPE_CHECKING:
-    from southbound.agent.stream_join import StreamJoin
 
 TUNNEL: Final = 1
 NATIVE: Final = 2
@@ -48,13 +45,20 @@ class Arrival:
         return self.digest
 
 
+class Holder(Protocol):
+    """Where an entry's packet is held, and can be dropped."""
+
+    def drop(self, entry: Entry, reason: str) -> None:
+        """Discard the entry's packet under a named reason."""
+
+
 class Entry:
     """One packet in a sequence. `arrival` is there as long as it is held, None once it is delivered or dropped."""
 
-    __slots__ = ("arrival", "at", "digest", "join", "marks", "next")
+    __slots__ = ("arrival", "at", "digest", "holder", "marks", "next")
 
-    def __init__(self, join: StreamJoin | None, digest: bytes, at: float, marks: int) -> None:
-        self.join = join
+    def __init__(self, holder: Holder | None, digest: bytes, at: float, marks: int) -> None:
+        self.holder = holder
         self.digest = digest
         self.at = at
         self.marks = marks

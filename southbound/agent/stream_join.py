@@ -108,7 +108,7 @@ class StreamJoin:
             self._receive_apart(path, arrival, out)
             return
         merged = self._merged
-        entry = Entry(self, arrival.identify(), now, path)
+        entry = Entry(self.account, arrival.identify(), now, path)
         entry.arrival = arrival
         self.account.hold(entry)
         merged.take_in(path, entry, now)
@@ -205,7 +205,7 @@ class StreamJoin:
         twins = other.twins(digest, since) if other.count else []
         word = self._words.get(path)
         named = word is not None and word.names(digest, unique=not own.twins(digest, -inf), now=now)
-        entry = Entry(self, digest, now, path)
+        entry = Entry(self.account, digest, now, path)
         own.append(entry)
         if named:
             self.account.counters["already_delivered"] += 1
