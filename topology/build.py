@@ -47,6 +47,8 @@ def build(document: Document) -> Domain:
             management_address=_there(mag.management_address),
             datapath_id=datapath_id,
             dialect=mag.dialect,
+            option_length_unit=mag.option_length_unit,
+            multicast_context=mag.multicast_context is not False,
             binding_order=mag.binding_order,
             allowed_prefixes=derive.ALLOWED_PREFIXES
             if mag.allowed_prefixes is None

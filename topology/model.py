@@ -191,6 +191,10 @@ class Mag:
     datapath_id: int
     dialect: str | None = None
     """Overrides Domain.dialect towards this peer."""
+    option_length_unit: str | None = None
+    """Overrides Domain.option_length_unit towards this peer."""
+    multicast_context: bool = True
+    """Whether it knows options 60 and 61 (RFC 7411); one that does not is sent none, and its MNs' groups come by MLD."""
     binding_order: str | None = None
     """Overrides Domain.binding_order for this MAG's PBUs."""
     allowed_prefixes: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
@@ -325,6 +329,16 @@ class Domain:
     def relay_key(self, mn_id: str) -> int:
         """GRE key of what one MAG's agent relays to another for this MN alone (RFC 5845; the receiver chooses it)."""
         return (self.mag_gre_key + self.place_of(mn_id)) % 0xFFFF_FFFF + 1
+
+    def dialect_between(self, one: Mag, other: Mag) -> str:
+        """The HI/HAck dialect of two MAGs, the same seen from both: of the first in topology.yaml that has its own."""
+        first, second = sorted((one, other), key=lambda mag: mag.index)
+        return first.dialect or second.dialect or self.dialect
+
+    def option_length_unit_between(self, one: Mag, other: Mag) -> str:
+        """The unit of the Length of options 60 and 61 between two MAGs, chosen in the same way."""
+        first, second = sorted((one, other), key=lambda mag: mag.index)
+        return first.option_length_unit or second.option_length_unit or self.option_length_unit
 
     def dialect_towards(self, mag: Mag) -> str:
         """The HI/HAck dialect to speak with this peer."""

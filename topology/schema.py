@@ -193,6 +193,8 @@ class MagSection(Section):
     management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
     datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
+    option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
+    multicast_context: Annotated[bool | None, values.TRUTH] = None
     binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
     allowed_prefixes: Annotated[
         list[NetworkItem] | None,

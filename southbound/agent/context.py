@@ -41,7 +41,15 @@ class MagContext:
 
     def dialect(self, peer: Mag) -> Dialect:
         """The HI/HAck dialect between this MAG and the peer."""
-        return dialect_between(self.domain, self.mag, peer)
+        return Dialect(self.domain.dialect_between(self.mag, peer))
+
+    def option_length_unit(self, peer: Mag) -> str:
+        """What the Length of options 60 and 61 counts between this MAG and the peer."""
+        return self.domain.option_length_unit_between(self.mag, peer)
+
+    def speaks_multicast(self, peer: Mag) -> bool:
+        """Whether multicast state goes between this MAG and the peer (RFC 7411)."""
+        return self.mag.multicast_context and peer.multicast_context
 
     def initiate(
         self,
@@ -56,7 +64,7 @@ class MagContext:
         sequence = self.exchange.next_sequence()
         message = build(self.dialect(peer), sequence)
         header = encode_mobility(
-            message, self.mag.address, peer.address, option_length_unit=self.domain.option_length_unit
+            message, self.mag.address, peer.address, option_length_unit=self.option_length_unit(peer)
         )
         return [*self.exchange.send(peer.address, mn_id, sequence, header, token, now, urgent_timeout_s)]
 
@@ -64,9 +72,8 @@ class MagContext:
         self, peer: IPv6Address, mn_id: str, message: HandoverAcknowledge, now: float
     ) -> list[Command]:
         """Answer a HandoverInitiate, and remember the answer for its repetitions."""
-        header = encode_mobility(
-            message, self.mag.address, peer, option_length_unit=self.domain.option_length_unit
-        )
+        unit = self.option_length_unit(self.domain.mag_by_address(peer) or self.mag)
+        header = encode_mobility(message, self.mag.address, peer, option_length_unit=unit)
         return [*self.exchange.answer(peer, mn_id, message.sequence, header, now)]
 
     def step(
@@ -93,9 +100,3 @@ class MagContext:
                 detail=detail,
             )
         )
-
-
-def dialect_between(domain: Domain, one: Mag, other: Mag) -> Dialect:
-    """The dialect of two MAGs, the same seen from both: that of the first in topology.yaml that has one of its own."""
-    first, second = sorted((one, other), key=lambda mag: mag.index)
-    return Dialect(first.dialect or second.dialect or domain.dialect)

@@ -94,9 +94,11 @@ def context_message(
     memberships: tuple[GroupMembership, ...],
     mode: HandoverModeCode = HandoverModeCode.PREDICTIVE,
     buffer: bool = True,
+    multicast: bool = True,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
+    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60.
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
@@ -108,7 +110,7 @@ def context_message(
         code=initiate_code(dialect, InitiatePurpose.CONTEXT),
         buffer=buffer and mode != HandoverModeCode.JOIN,
         forward=False,
-        multicast=draft,
+        multicast=draft and multicast,
         proxy=not draft,
         options=(
             MobileNodeIdentifier(identifier=mn_id),
@@ -117,7 +119,7 @@ def context_message(
             LocalMobilityAnchorAddress(address=lma_address),
             HandoverIdentifier(identifier=handover_id),
             *((HandoverMode(mode=mode),) if mode != HandoverModeCode.PREDICTIVE else ()),
-            *state,
+            *(state if multicast else ()),
         ),
     )
 
@@ -129,9 +131,13 @@ def mode_of(message: HandoverInitiate) -> HandoverModeCode:
     return option.mode if option is not None and known else HandoverModeCode.PREDICTIVE
 
 
-def context_request(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
-    """The reactive HI of the n-MAG: F, and a Context Request for prefix and multicast state (RFC 5949 6.2.1)."""
-    wanted = (OptionType.HOME_NETWORK_PREFIX, OptionType.MULTICAST_MOBILITY)
+def context_request(
+    dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, multicast: bool = True
+) -> HandoverInitiate:
+    """The reactive HI of the n-MAG: F, and a Context Request for prefixes, link-layer id, and multicast state where the
+    peer knows it (RFC 5949 6.2.1)."""
+    wanted = [OptionType.HOME_NETWORK_PREFIX, OptionType.MOBILE_NODE_LINK_LAYER_IDENTIFIER]
+    wanted += [OptionType.MULTICAST_MOBILITY] if multicast else []
     requests = tuple(RequestedContext(option_type=option_type) for option_type in wanted)
     code = initiate_code(dialect, InitiatePurpose.FORWARDING_REQUEST)
     return _with_identity(dialect, sequence, code, True, mn_id, handover_id, (ContextRequest(requests=requests),))
@@ -145,8 +151,10 @@ def context_acknowledgement(
     lma_address: IPv6Address,
     link_layer_id: bytes,
     memberships: tuple[GroupMembership, ...],
+    multicast: bool = True,
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
+    state = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,
@@ -157,7 +165,7 @@ def context_acknowledgement(
             *(HomeNetworkPrefix(prefix=prefix) for prefix in prefixes),
             MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
             LocalMobilityAnchorAddress(address=lma_address),
-            *(multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)),
+            *(state if multicast else ()),
         ),
     )
 

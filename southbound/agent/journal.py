@@ -18,7 +18,6 @@ from southbound.agent.commands import (
     RecordFact,
     SendMobilityHeader,
 )
-from southbound.agent.context import dialect_between
 from southbound.agent.events import (
     ControllerAnswered,
     ControllerCalled,
@@ -35,7 +34,7 @@ from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import multicast_records
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.errors import DecodeError
-from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
+from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import decode_mobility
 from southbound.facts import Fact, FactMemory
 from southbound.rpc.methods import BufferReport, StepReached
@@ -142,10 +141,11 @@ class Journal:
         if peer is None and other != self._domain.lma.address:
             return  # counted by the core, and not worth a line each
         sender, receiver = (other, self._mag.address) if way == "received" else (self._mag.address, other)
+        known = peer or self._mag
         try:
             message = decode_mobility(
-                header, sender, receiver, dialect_between(self._domain, self._mag, peer or self._mag),
-                option_length_unit=self._domain.option_length_unit,
+                header, sender, receiver, Dialect(self._domain.dialect_between(self._mag, known)),
+                option_length_unit=self._domain.option_length_unit_between(self._mag, known),
             )
         except DecodeError:
             return  # likewise

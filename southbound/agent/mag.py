@@ -304,7 +304,7 @@ class MagCore:
             return f"mn_id: {profile.id} is not attached to {context.mag.id}", []
         if self._handovers.previous.awaits_departure(profile.id, peer):
             return f"mn_id: a handover of {profile.id} to {new_mag} is under way", []
-        memberships = self._links.memberships(profile.id)
+        memberships = self._links.memberships(profile.id) if context.speaks_multicast(peer) else ()
         return None, self._handovers.previous.start(profile, peer, memberships, handover_id, now, trigger, join=join)
 
     def _dropped(self, reason: str) -> list[Command]:

@@ -52,11 +52,11 @@ class PeerMessages:
         peer = context.domain.mag_by_address(source)
         if peer is None and source != context.domain.lma.address:
             return self._dropped("mobility_header_of_unknown_peer")
-        dialect = context.dialect(peer or context.mag)
+        dialect, unit = context.dialect(peer or context.mag), context.option_length_unit(peer or context.mag)
         try:
             message = decode_mobility(
                 header, source, context.mag.address, dialect,
-                option_length_unit=context.domain.option_length_unit, verify_checksum=True,
+                option_length_unit=unit, verify_checksum=True,
             )
         except DecodeError as error:
             return self._dropped(f"mobility_header_{error.reason}")

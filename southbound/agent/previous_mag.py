@@ -116,6 +116,7 @@ class PreviousMag:
                 memberships=leaving.memberships,
                 mode=mode,
                 buffer=leaving.buffered_there,
+                multicast=self._context.speaks_multicast(leaving.peer),
             ),
             token("context", profile.id, leaving.handover_id),
             now,

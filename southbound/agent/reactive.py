@@ -59,7 +59,8 @@ class Reactive:
             peer,
             profile.id,
             lambda dialect, sequence: handover_messages.context_request(
-                dialect, sequence, mn_id=profile.id, handover_id=handover_id
+                dialect, sequence, mn_id=profile.id, handover_id=handover_id,
+                multicast=self._context.speaks_multicast(peer),
             ),
             token("reactive", profile.id, handover_id),
             now,
@@ -114,7 +115,8 @@ class Reactive:
         """HI of the n-MAG: all context that there is (Code 6), or 131; 132 where only forwarding cannot be."""
         departed = self._departed.find(profile.id)
         leaving = next(iter(self._handovers.leaving.of(profile.id)), None)
-        if departed is not None and departed.retained:
+        multicast = self._context.speaks_multicast(peer)
+        if departed is not None and departed.retained and multicast:
             self._departed.take(profile.id)
             code = HandoverAcknowledgeCode.ALL_CONTEXT_TRANSFERRED
             answered = self._answer(profile, peer, request, code, departed.memberships, now)
@@ -125,6 +127,8 @@ class Reactive:
             return self._context.acknowledge(peer.address, profile.id, answer, now)
         known = departed if departed is not None else leaving
         memberships = known.memberships if known is not None else self._links.memberships(profile.id)
+        # A peer without RFC 7411 gets neither groups nor their packets.
+        memberships = memberships if multicast else ()
         code = HandoverAcknowledgeCode.FORWARDING_NOT_AVAILABLE
         return self._answer(profile, peer, request, code, memberships, now)
 
@@ -140,5 +144,6 @@ class Reactive:
         answer = handover_messages.context_acknowledgement(
             request, code, prefixes=self._context.home_networks.of(profile),
             lma_address=self._context.domain.lma.address, link_layer_id=profile.link_layer_id, memberships=memberships,
+            multicast=self._context.speaks_multicast(peer),
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)

@@ -170,7 +170,7 @@ class SimulatedTransport:
             source, target = carried.source, carried.destination
             header = encode_mobility(
                 how(carried.message), self._addresses[source], self._addresses[target],
-                option_length_unit=self._domain.option_length_unit,
+                option_length_unit=self._ways(source, target)[1],
             )
             self._later(self.quality.delay_s, source, target, header, False)
             return "lose"
@@ -193,14 +193,13 @@ class SimulatedTransport:
         self._clock.after(delay_s, lambda: self._deliver(target, source, header, datagram))
 
     def _read(self, source: str, target: str, header: bytes) -> Carried:
-        peer = self._domain.mag(target) if target != self._domain.lma.id else None
-        dialect = Dialect(self._domain.dialect_towards(peer)) if peer is not None else Dialect.RFC
+        dialect, unit = self._ways(source, target)
         message = decode_mobility(
             header,
             self._addresses[source],
             self._addresses[target],
             dialect,
-            option_length_unit=self._domain.option_length_unit,
+            option_length_unit=unit,
         )
         key = (source, target, header)
         repeated = key in self._seen
@@ -214,6 +213,13 @@ class SimulatedTransport:
             header=header,
             repeated=repeated,
         )
+
+    def _ways(self, source: str, target: str) -> tuple[Dialect, str]:
+        """Dialect and unit of the Length of options 60 and 61 between these two."""
+        one, other = self._domain.mag(source), self._domain.mag(target)
+        if one is None or other is None:
+            return Dialect.RFC, self._domain.option_length_unit
+        return Dialect(self._domain.dialect_between(one, other)), self._domain.option_length_unit_between(one, other)
 
     def _name(self, source: str, target: str, message: MobilityMessage) -> str:
         match message:

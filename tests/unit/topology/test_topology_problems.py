@@ -102,10 +102,11 @@ ONE_VALUE = [
     (MAG2, f"{MAG2}    dialect: no\n", "26 mags[1].dialect: found 'no'; allowed: draft or rfc"),
     (MAG2, f"{MAG2}    dpid: 1\n",
      "26 mags[1].dpid: found an unknown key, did you mean id?; "
-     "allowed: id, address, management_address, datapath_id, dialect, binding_order, allowed_prefixes, switch"),
+     "allowed: id, address, management_address, datapath_id, dialect, option_length_unit, multicast_context, "
+     "binding_order, allowed_prefixes, switch"),
     (MAG2, f"{MAG2}    'a\\nb': 1\n",
      "26 mags[1].'a\\\\nb': found an unknown key; allowed: id, address, management_address, datapath_id, "
-     "dialect, binding_order, allowed_prefixes, switch"),
+     "dialect, option_length_unit, multicast_context, binding_order, allowed_prefixes, switch"),
     (MAG2, f"{MAG2}    [1]: 1\n", "26 mags[1]: found a key that is a list or a mapping; allowed: plain keys"),
     (MAG2, f"{MAG2}    id: mag3\n",
      "26 mags[1].id: found the key a second time, first on line 23; allowed: each key once"),
@@ -349,7 +350,7 @@ def test_an_item_that_is_no_mapping_is_not_asked_for_its_keys(problems: Any) -> 
     found = problems((MAG2, f"{MAG2}  - mag3\n"))
     assert found == [
         "26 mags[2]: found 'mag3'; allowed: a mapping of id, address, management_address, datapath_id, dialect, "
-        "binding_order, allowed_prefixes, switch"
+        "option_length_unit, multicast_context, binding_order, allowed_prefixes, switch"
     ]
 
 

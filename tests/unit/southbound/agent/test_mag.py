@@ -19,7 +19,6 @@ from southbound.agent.commands import (
     RecordFact,
     SendMobilityHeader,
 )
-from southbound.agent.context import dialect_between
 from southbound.agent.events import (
     AccessFrameReceived,
     ControllerAnswered,
@@ -429,10 +428,13 @@ def test_events_about_nothing_change_nothing(event: Event) -> None:
 
 def test_two_mags_speak_one_dialect_whichever_overrides_it() -> None:
     """mag2 of another make: both sides of every pair choose alike."""
-    mixed = replace(DOMAINS["draft"], mags=(MAG1, replace(MAG2, dialect="rfc"), MAG3))
+    other_make = replace(MAG2, dialect="rfc", option_length_unit="octets")
+    mixed = replace(DOMAINS["draft"], mags=(MAG1, other_make, replace(MAG3, option_length_unit="words")))
     for one in mixed.mags:
         for other in mixed.mags:
-            assert dialect_between(mixed, one, other) is dialect_between(mixed, other, one)
+            assert mixed.dialect_between(one, other) == mixed.dialect_between(other, one)
+            assert mixed.option_length_unit_between(one, other) == mixed.option_length_unit_between(other, one)
     first, second, third = mixed.mags
-    assert dialect_between(mixed, first, second) is Dialect.RFC
-    assert dialect_between(mixed, first, third) is Dialect.DRAFT
+    assert (mixed.dialect_between(first, second), mixed.option_length_unit_between(first, second)) == ("rfc", "octets")
+    assert (mixed.dialect_between(first, third), mixed.option_length_unit_between(first, third)) == ("draft", "words")
+    assert mixed.option_length_unit_between(second, third) == "octets", "that of the first that has one"
