@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import secrets
 import signal
 import sys
 
@@ -49,7 +50,8 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     cfg.CONF(args=[], project="castover", default_config_files=[])
     cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
     cfg.CONF.set_override("ofp_tcp_listen_port", domain.controller.openflow_port)
-    executor = Executor(LmaCore(domain))
+    dice = secrets.SystemRandom()
+    executor = Executor(LmaCore(domain, random_delay=lambda limit: dice.uniform(0.0, limit)))
     manager = AppManager.get_instance()
     manager.load_apps(["apps.lma_app", "ryu.controller.ofp_handler"])
     contexts = manager.create_contexts()

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.counter_reader import ConnectedSwitch, CounterReader
+from apps.listener_packets import listener_frame
 from apps.mobility_packets import acknowledgement_frame
-from controller.commands import SendProxyBindingAcknowledgement, SetForwarding
+from controller.commands import SendListenerPacket, SendProxyBindingAcknowledgement, SetForwarding
 from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
-from topology.model import MAG_ACCESS_MAC, Domain, SwitchNames
+from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_ACCESS_MAC, Domain, SwitchNames
 
 _log = logging.getLogger("castover.switches")
 
@@ -89,16 +90,20 @@ class Datapaths:
         reply_to: Any = command.reply_to
         datapath = reply_to.datapath
         frame = acknowledgement_frame(command.acknowledgement, self._domain.lma.address, command.destination, reply_to)
-        ofproto, parser = datapath.ofproto, datapath.ofproto_parser
-        datapath.send_msg(
-            parser.OFPPacketOut(
-                datapath=datapath,
-                buffer_id=ofproto.OFP_NO_BUFFER,
-                match=parser.OFPMatch(in_port=ofproto.OFPP_CONTROLLER),
-                actions=[parser.OFPActionOutput(reply_to.port)],
-                data=frame,
-            )
-        )
+        _packet_out(datapath, frame, [datapath.ofproto_parser.OFPActionOutput(reply_to.port)])
+
+    def send_listener_packet(self, command: SendListenerPacket) -> None:
+        """Packet-out of MLD; lost while the switch is away, as on a link that is down."""
+        switch = self._by_name[self._domain.lma.id]
+        port = switch.reconciler.ports.get(LMA_SOURCE_PORT if command.tunnel is None else LMA_MAG_PORT)
+        if switch.datapath is None or port is None:
+            return
+        parser = switch.datapath.ofproto_parser
+        actions = [parser.OFPActionOutput(port)]
+        if command.tunnel is not None:
+            key = parser.OFPActionSetField(tunnel_id=self._domain.lma_gre_key)
+            actions = [key, parser.OFPActionSetField(tun_ipv6_dst=str(command.tunnel)), *actions]
+        _packet_out(switch.datapath, listener_frame(command), actions)
 
     def rules(self, name: str) -> Any:
         """What the switch is known to have (southbound.openflow.rules.SwitchRules)."""
@@ -252,3 +257,16 @@ class Datapaths:
     def _forget(self, switch: _Switch, batch_id: int) -> None:
         switch.batch_of_xid = {xid: batch for xid, batch in switch.batch_of_xid.items() if batch != batch_id}
         switch.barriers = {xid: batch for xid, batch in switch.barriers.items() if batch != batch_id}
+
+
+def _packet_out(datapath: Any, frame: bytes, actions: list[Any]) -> None:
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    datapath.send_msg(
+        parser.OFPPacketOut(
+            datapath=datapath,
+            buffer_id=ofproto.OFP_NO_BUFFER,
+            match=parser.OFPMatch(in_port=ofproto.OFPP_CONTROLLER),
+            actions=actions,
+            data=frame,
+        )
+    )

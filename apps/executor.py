@@ -22,6 +22,7 @@ from controller.commands import (
     RecordEvent,
     RejectAgent,
     RespondToAgent,
+    SendListenerPacket,
     SendProxyBindingAcknowledgement,
     SetForwarding,
 )
@@ -33,8 +34,8 @@ from southbound.fact_log import log_fact
 
 _log = logging.getLogger("castover.lma")
 _IDLE_S = 3600.0
-_RATIONED = "mobility_packet_dropped"
-"""Anybody who reaches the LMA can cause this one as often as he likes."""
+_RATIONED = ("mobility_packet_dropped", "listener_packet_dropped")
+"""Anybody who reaches the LMA can cause these as often as he likes."""
 QUEUE_MAX = 10_000
 """Events that may wait: a peer that floods is cut off, what is known stays (`event_dropped` counts)."""
 
@@ -47,6 +48,9 @@ class Switches(Protocol):
 
     def send_acknowledgement(self, command: SendProxyBindingAcknowledgement) -> None:
         """Packet-out of a PBA."""
+
+    def send_listener_packet(self, command: SendListenerPacket) -> None:
+        """Packet-out of MLD."""
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
@@ -65,7 +69,7 @@ class Executor:
         self._switches: Switches | None = None
         self._listeners: list[Callable[[RecordEvent, float], None]] = []
         self.dropped_events = 0
-        self._drops = DropLog()
+        self._drops = {name: DropLog() for name in _RATIONED}
 
     def connect(self, agents: AgentServer, switches: Switches) -> None:
         """Say where commands go."""
@@ -110,7 +114,7 @@ class Executor:
             os._exit(70)
 
     def _step(self) -> None:
-        deadlines = [self._core.next_deadline(), self._drops.next_deadline()]
+        deadlines = [self._core.next_deadline(), *(drops.next_deadline() for drops in self._drops.values())]
         if self._switches is not None:
             deadlines.append(self._switches.next_deadline())
         wait = min([at - time.monotonic() for at in deadlines if at is not None], default=_IDLE_S)
@@ -128,8 +132,9 @@ class Executor:
             self._execute(self._core.tick(now))
         if self._switches is not None:
             self._switches.tick(now)
-        for summary in self._drops.tick(now):
-            _log.info("%s", summary.line(_RATIONED, time.time() - now))
+        for name, drops in self._drops.items():
+            for summary in drops.tick(now):
+                _log.info("%s", summary.line(name, time.time() - now))
 
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:
@@ -140,7 +145,8 @@ class Executor:
         match command:
             case RecordEvent():
                 at = time.time()
-                if command.name != _RATIONED or self._drops.drop(str(command.fields["reason"]), time.monotonic()):
+                drops = self._drops.get(command.name)
+                if drops is None or drops.drop(str(command.fields["reason"]), time.monotonic()):
                     log_fact(_log, command.name, command.fields, at)
                 for listener in self._listeners:
                     listener(command, at)
@@ -148,6 +154,8 @@ class Executor:
                 switches.set_forwarding(command)
             case SendProxyBindingAcknowledgement() if switches is not None:
                 switches.send_acknowledgement(command)
+            case SendListenerPacket() if switches is not None:
+                switches.send_listener_packet(command)
             case RespondToAgent() if agents is not None:
                 agents.respond(command.mag_id, command.token, command.result)
             case RejectAgent() if agents is not None:

@@ -29,6 +29,7 @@ from apps.agent_inquiries import AgentInquiries
 from apps.agent_server import AgentServer
 from apps.datapaths import Datapaths
 from apps.executor import Executor
+from apps.listener_packets import listener_event
 from apps.mobility_packets import frame_event
 from controller import events
 from topology.model import Domain
@@ -107,6 +108,10 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
             return
         port = message.match["in_port"]
         frame = bytes(message.data)
+        if message.datapath.id == self.domain.lma.datapath_id:
+            tunnel = message.match.get("tun_ipv6_src")
+            self.executor.post(listener_event(frame, tunnel))
+            return
         self.executor.post(frame_event(frame, self.domain.lma.address, message.datapath, port, time.time()))
 
     @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)

@@ -21,6 +21,15 @@ class SendProxyBindingAcknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendListenerPacket:
+    """Send a whole packet of MLD out of the LMA's switch."""
+
+    packet: bytes
+    tunnel: IPv6Address | None = None
+    """To the MAG with this Proxy-CoA; None: to the multicast network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetForwarding:
     """Bring this switch to this intent; ForwardingConfirmed or ForwardingFailed answers with the generation."""
 
@@ -83,6 +92,6 @@ class RecordEvent:
 
 
 Command = (
-    SendProxyBindingAcknowledgement | SetForwarding | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted
-    | HandoverRefused | RecordEvent
+    SendProxyBindingAcknowledgement | SendListenerPacket | SetForwarding | RespondToAgent | RejectAgent | CallAgent
+    | HandoverAccepted | HandoverRefused | RecordEvent
 )

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from southbound.codec.binding import ProxyBindingUpdate
+from southbound.codec.mld import MldMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,22 @@ class ProxyBindingUpdateReceived:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobilityPacketDropped:
     """The codec, or the edge, refused a Mobility Header packet."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerMessageReceived:
+    """An MLD message has reached the LMA's switch, and passed the codec."""
+
+    message: MldMessage
+    tunnel: IPv6Address | None
+    """The Proxy-CoA whose tunnel it came through; None: from the multicast network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerPacketDropped:
+    """The codec, or the edge, refused an MLD packet."""
 
     reason: str
 
@@ -121,7 +138,8 @@ class HandoverCancelRequested:
 
 
 Event = (
-    ProxyBindingUpdateReceived | MobilityPacketDropped | AgentConnected | AgentDisconnected | AgentNotified
+    ProxyBindingUpdateReceived | MobilityPacketDropped | ListenerMessageReceived | ListenerPacketDropped
+    | AgentConnected | AgentDisconnected | AgentNotified
     | AgentRequested | AgentAnswered | SwitchConnected | SwitchDisconnected | ForwardingConfirmed | ForwardingFailed
     | HandoverRequested | HandoverCancelRequested
 )

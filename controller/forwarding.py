@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
@@ -37,9 +37,15 @@ class Demand:
     output: Output
 
 
-def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handovers: HandoverTable) -> ForwardingIntent:
-    """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG)."""
-    demands: list[Demand] = []
+def lma_wants(
+    domain: Domain,
+    cache: BindingCache,
+    listeners: Listeners,
+    handovers: HandoverTable,
+    joined: Mapping[str, Memberships] | None = None,
+) -> dict[str, list[Memberships]]:
+    """What each MAG is to be sent by the LMA, by MAG id; `joined`: by MLD through its tunnel."""
+    wants: dict[str, list[Memberships]] = {}
     for mag in domain.mags:
         wanted: list[Memberships] = [
             listener.memberships
@@ -51,8 +57,20 @@ def lma_intent(domain: Domain, cache: BindingCache, listeners: Listeners, handov
         # Mode join: the stream is there before its MN.
         wanted += [handover.joining for handover in handovers.arriving(mag.id) if handover.joining is not None]
         wanted += [handover.fed for handover in handovers.arriving(mag.id)]
-        demands += [Demand(memberships=memberships, output=ToMag(mag.address)) for memberships in wanted]
-    return ForwardingIntent(replications=_replications(SourceNetwork(), demands))
+        if joined is not None and joined.get(mag.id):
+            wanted.append(joined[mag.id])
+        wants[mag.id] = wanted
+    return wants
+
+
+def lma_intent(domain: Domain, wants: Mapping[str, Iterable[Memberships]]) -> ForwardingIntent:
+    """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG)."""
+    demands = [
+        Demand(memberships=memberships, output=ToMag(mag.address))
+        for mag in domain.mags
+        for memberships in wants.get(mag.id, ())
+    ]
+    return ForwardingIntent(replications=_replications(SourceNetwork(), demands), takes_mld=True)
 
 
 def fed_now(intent: Intent | None, mag: IPv6Address, memberships: Memberships) -> Memberships:
@@ -98,7 +116,7 @@ def mag_intent(
     replications = _replications(LmaTunnel(domain.lma.address), native)
     for tunnel, demands in tunnelled.items():
         replications |= _replications(tunnel, demands)
-    return ForwardingIntent(replications=replications)
+    return ForwardingIntent(replications=replications, takes_mld=True)
 
 
 def _ingress(handover: Handover, previous: Mag, domain: Domain) -> PeerTunnel:

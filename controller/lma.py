@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from controller import admission, binding_updates, coordination, forwarding, resynchronisation
-from controller.commands import Command, RecordEvent, RejectAgent, SetForwarding
+from controller import admission, binding_updates, coordination, forwarding, listening, resynchronisation
+from controller.commands import Command, RecordEvent, RejectAgent
 from controller.confirmation import Wait
 from controller.events import (
     AgentAnswered,
@@ -19,6 +19,8 @@ from controller.events import (
     ForwardingFailed,
     HandoverCancelRequested,
     HandoverRequested,
+    ListenerMessageReceived,
+    ListenerPacketDropped,
     MobilityPacketDropped,
     ProxyBindingUpdateReceived,
     SwitchConnected,
@@ -44,8 +46,9 @@ class LmaCore:
     `handle` and `tick` return commands for the edge to carry out, in order. `now` is a monotonic clock in seconds.
     """
 
-    def __init__(self, domain: Domain) -> None:
-        self._state = LmaState.of(domain)
+    def __init__(self, domain: Domain, random_delay: Callable[[float], float] = lambda limit: limit / 2) -> None:
+        """`random_delay(limit)` gives a delay of 0 to `limit` seconds."""
+        self._state = LmaState.of(domain, random_delay)
         self.version = 0
         """Grows with everything that may change the state: two snapshots of one version are equal."""
         self._settle_at: float | None = None
@@ -59,7 +62,7 @@ class LmaCore:
         and streams with them. So nothing is wanted of them until all MAGs have reported, or SETTLE_S has passed.
         """
         self._settle_at, self._state.may_assign = now + SETTLE_S, False
-        return [*self._refresh({self._state.transport_switch})]
+        return [*self._refresh({self._state.transport_switch}, now)]
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
@@ -70,7 +73,9 @@ class LmaCore:
         return self._carried_out(reaction, now)
 
     def _carried_out(self, reaction: Reaction, now: float) -> list[Command]:
-        refreshed = list(self._refresh(reaction.dirty))
+        if self._state.domain.lma.id in reaction.dirty:
+            reaction.commands += listening.followed(self._state, now)
+        refreshed = list(self._refresh(reaction.dirty, now))
         # Waits are made after the refresh: only then is the generation known that they wait for.
         waits = reaction.waits(self._state) if reaction.waits else []
         if self._settle_at is not None:
@@ -87,6 +92,7 @@ class LmaCore:
             binding_updates.next_deadline(self._state),
             self._state.handovers.next_deadline(),
             self._state.switches.next_deadline(),
+            listening.next_deadline(self._state),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -103,6 +109,7 @@ class LmaCore:
                 reaction.commands.append(RecordEvent(name="settled_late", fields={"known": known}))
                 reaction.dirty |= self._anchor(now)
         reaction.add(binding_updates.due(state, now))
+        reaction.add(listening.due(state, now))
         for handover in state.handovers.overdue(now):
             reaction.add(coordination.give_up(state, handover, "the handover took too long; its rules were taken away"))
         for handover in state.handovers.quiet(now):
@@ -159,6 +166,10 @@ class LmaCore:
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
             case MobilityPacketDropped(reason=reason):
                 return binding_updates.dropped(state, reason)
+            case ListenerMessageReceived(message=message, tunnel=tunnel):
+                return listening.heard(state, message, tunnel, now)
+            case ListenerPacketDropped(reason=reason):
+                return listening.dropped(state, reason)
 
     def _anchor(self, now: float) -> set[str]:
         """Make before break: the LMA feeds every MAG that needs it before any MAG stops what a dead controller began."""
@@ -177,10 +188,12 @@ class LmaCore:
         deferred, self._deferred = self._deferred, []
         return [command for waits in deferred for command in self._hold(waits(self._state), now)]
 
-    def _refresh(self, dirty: Iterable[str]) -> Iterable[SetForwarding]:
+    def _refresh(self, dirty: Iterable[str], now: float) -> Iterable[Command]:
         for name in sorted(set(dirty)):
             if not self._may_tell(name):
                 continue
+            if name == self._state.domain.lma.id:
+                yield from listening.wanted(self._state, now)
             command = self._state.switches.want(name, self._intent(name))
             if command is not None:
                 yield command
@@ -196,7 +209,7 @@ class LmaCore:
         if name == state.transport_switch:
             return SignallingIntent(lma_address=domain.lma.address)
         if name == domain.lma.id:
-            return forwarding.lma_intent(domain, state.cache, state.listeners, state.handovers)
+            return forwarding.lma_intent(domain, listening.by_mag(state))
         mag = domain.mag(name)
         if mag is None:
             raise KeyError(name)

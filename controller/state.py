@@ -13,6 +13,8 @@ from controller.confirmation import Confirmations
 from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
 from controller.multicast import Listeners
+from controller.source_network import SourceNetwork
+from controller.tunnel_listeners import TunnelListeners
 from topology.model import Domain
 from topology.policy_store import PolicyStore
 
@@ -36,6 +38,8 @@ class LmaState:
     listeners: Listeners
     handovers: HandoverTable
     switches: Confirmations
+    source_network: SourceNetwork
+    tunnels: TunnelListeners
     agents: set[str] = field(default_factory=set)
     """MAG ids whose agent is connected."""
     known_agents: set[str] = field(default_factory=set)
@@ -44,22 +48,26 @@ class LmaState:
     """By MAG id: what its agent has dropped since its start, as it told last. Stays when the agent is away."""
     agent_messages: dict[str, dict[str, int]] = field(default_factory=dict)
     """By MAG id: what Mobility Header messages its agent has sent and received."""
-    counters: Counter[str] = field(default_factory=Counter)
+    counters: Counter[str]
     may_assign: bool = True
     """Whether prefixes may be taken from the pool; not before a new LMA has heard which of them are in use."""
     held: dict[tuple[str, IPv6Address], HeldUpdate] = field(default_factory=dict)
     """PBUs that wait, the last of each MN and MAG."""
 
     @classmethod
-    def of(cls, domain: Domain) -> LmaState:
+    def of(cls, domain: Domain, random_delay: Callable[[float], float]) -> LmaState:
         """The state before anything has happened."""
+        policy, counters = PolicyStore(domain.mobile_nodes), Counter[str]()
         state = cls(
             domain=domain,
-            policy=PolicyStore(domain.mobile_nodes),
+            policy=policy,
             cache=BindingCache(),
             listeners=Listeners(),
             handovers=HandoverTable(domain.limits.handovers_remembered),
             switches=Confirmations(),
+            source_network=SourceNetwork(domain, random_delay),
+            tunnels=TunnelListeners(domain, policy, counters),
+            counters=counters,
         )
         for name in (domain.lma.id, state.transport_switch, *(mag.id for mag in domain.mags)):
             state.switches.add_switch(name)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packet captures of a running lab: the transport network (signalling and both kinds of tunnels) and the access links.
+"""Packet captures of a running lab: the transport network (signalling and both kinds of tunnels), the access links, and
+the links of sources.
 
 Captures are processes of the lab (they end with it) and write every packet through at once.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.network import Lab
-from lab.plan import RADIO_BRIDGE, TRANSPORT_NODE
+from lab.plan import RADIO_BRIDGE, SOURCE_PORT, TRANSPORT_NODE
 from lab.processes import LabProcess, stop_processes
 from lab.requirements import tool_search_path
 from lab.transport import TRANSPORT_NETWORK
@@ -54,9 +55,10 @@ def check_capture_tools() -> None:
 
 
 def start_captures(
-    lab: Lab, folder: Path, mobile_nodes: Iterable[str] = (), check: Callable[[], None] = lambda: None
+    lab: Lab, folder: Path, mobile_nodes: Iterable[str] = (), check: Callable[[], None] = lambda: None,
+    *, sources: Iterable[str] = (),
 ) -> list[Capture]:
-    """Capture the transport network into transport.pcap and each named mobile node's wlan0 into NAME.pcap.
+    """Capture the transport network into transport.pcap, each named mobile node's wlan0 and source's link into NAME.pcap.
 
     Returns when every one of them takes packets. Raises LabError. `check` is called while waiting and may raise.
     """
@@ -65,6 +67,7 @@ def start_captures(
     wanted = [(TRANSPORT_NODE, TRANSPORT_NETWORK, "transport.pcap")]
     # wlan0 and not the veth to a MAG: it stays up while the node moves.
     wanted += [(name, RADIO_BRIDGE, f"{name}.pcap") for name in mobile_nodes]
+    wanted += [(name, SOURCE_PORT, f"{name}.pcap") for name in sources]
     captures = [_start(lab, node, interface, (folder / file).resolve()) for node, interface, file in wanted]
     deadline = time.monotonic() + _START_TIMEOUT_S
     for capture in captures:

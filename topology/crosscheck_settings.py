@@ -74,6 +74,7 @@ _IN_ORDER: tuple[tuple[tuple[str, str], tuple[str, str], int, bool], ...] = (
     (("timers", "binding_acknowledgement_timeout_s"), ("timers", "binding_acknowledgement_timeout_max_s"), 1, True),
     # RFC 3810 section 9.3.
     (("timers", "mld_query_response_interval_s"), ("timers", "mld_query_interval_s"), 1, False),
+    (("timers", "mld_tunnel_query_response_interval_s"), ("timers", "mld_tunnel_query_interval_s"), 1, False),
     # RFC 4861 section 6.2.1.
     (("timers", "router_advertisement_interval_s"), ("timers", "router_lifetime_s"), 1, True),
     (("timers", "prefix_preferred_lifetime_s"), ("timers", "prefix_valid_lifetime_s"), 1, True),

@@ -39,6 +39,10 @@ MAG_ACCESS_MAC = bytes.fromhex("02ca57ffff01")
 """Link-layer address of every MAG on its access links: the MN sees one router everywhere (RFC 5213 section 6.9.3)."""
 MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
 """Link-local address of every MAG on its access links, formed from MAG_ACCESS_MAC (RFC 4291 appendix A)."""
+LMA_SOURCE_MAC = bytes.fromhex("02ca57ffff02")
+"""Link-layer address of the LMA on the multicast network, where it is an MLD host."""
+LMA_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff02")
+"""Its link-local address there, formed from LMA_SOURCE_MAC, and in its tunnels."""
 
 
 HANDOVER_EVENTS = (
@@ -72,6 +76,10 @@ class Timers:
     mld_query_response_interval_s: float = 10.0
     mld_robustness: int = 2
     mld_last_listener_query_interval_s: float = 1.0
+    mld_tunnel_query_interval_s: float = 125.0
+    mld_tunnel_query_response_interval_s: float = 10.0
+    mld_tunnel_last_listener_query_interval_s: float = 1.0
+    """The same of the LMA, querier on the tunnels of MAGs that register without the S flag (RFC 6224 section 4.3)."""
     router_advertisement_interval_s: float = 600.0
     """MaxRtrAdvInterval (RFC 4861 6.2.1) on access links; MinRtrAdvInterval is a third of it."""
     router_lifetime_s: int = 1_800
@@ -93,6 +101,8 @@ class Limits:
     buffer_age_ms: int = 5_000
     groups_per_mobile_node: int = 50
     sources_per_group: int = 62
+    groups_per_tunnel: int = 1_000
+    """That one MAG can join by MLD through its tunnel, for all its MNs together."""
     handovers_at_once: int = 256
     """In the whole domain, and on the way to one MAG."""
     contexts_per_peer: int = 128

@@ -60,6 +60,9 @@ TIMER_RULES: dict[str, Rule] = {
     # QRV has three bits; zero is forbidden (RFC 3810 sections 5.1.8 and 9.1).
     "mld_robustness": whole_number(1, 7),
     "mld_last_listener_query_interval_s": number(0.1, 8_387),
+    "mld_tunnel_query_interval_s": number(1, 31_744),
+    "mld_tunnel_query_response_interval_s": number(0.1, 8_387),
+    "mld_tunnel_last_listener_query_interval_s": number(0.1, 8_387),
     # RFC 4861 section 6.2.1 begins at 4 s, RFC 6275 section 7.5 allows mobile nodes far less.
     "router_advertisement_interval_s": number(0.1, 1_800),
     "router_lifetime_s": whole_number(1, 9_000),
@@ -77,6 +80,7 @@ LIMIT_RULES: dict[str, Rule] = {
     "buffer_age_ms": whole_number(1, 60_000),
     "groups_per_mobile_node": whole_number(1, SUBSCRIPTIONS_MAX),
     "sources_per_group": whole_number(1, SUBSCRIPTION_SOURCES_MAX),
+    "groups_per_tunnel": whole_number(1, 100_000),
     "handovers_at_once": whole_number(1, 100_000),
     "contexts_per_peer": whole_number(1, 100_000),
     "handovers_remembered": whole_number(1, 100_000),

@@ -71,6 +71,7 @@ def _match_view(match: Match) -> dict[str, Any]:
         "metadata": _hexadecimal(match.metadata),
         "eth_type": _hexadecimal(match.eth_type),
         "nw_proto": match.ip_proto,
+        "icmpv6_type": match.icmpv6_type,
         "ipv6_src": _address(match.ipv6_source),
         "ipv6_dst": _address(match.ipv6_destination),
     } | {name: str(value) for name, value in match.unknown}

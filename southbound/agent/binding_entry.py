@@ -55,6 +55,8 @@ class BindingEntry:
     refresh_at: float | None = None
     expires_at: float | None = None
     """End of the granted lifetime."""
+    multicast: bool = True
+    """The last PBA had the S flag: the LMA has the multicast state from us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,15 @@ class BindingUpdateList:
         """The state of every entry, by MN-ID."""
         return {mn_id: entry.state.value for mn_id, entry in self._entries.items()}
 
+    def without_multicast(self) -> dict[str, tuple[GroupMembership, ...]]:
+        """By MN-ID what those listen to whose LMA knows no multicast option, also while they are being handed over."""
+        served = (BindingState.BOUND, BindingState.SUSPENDED)
+        return {
+            mn_id: entry.memberships
+            for mn_id, entry in self._entries.items()
+            if not entry.multicast and entry.state in served
+        }
+
     def take_results(self) -> list[BindingResult]:
         """What has become of bindings since the last call without an answer of the LMA."""
         results, self._results = self._results, []
@@ -195,7 +204,7 @@ class BindingUpdateList:
             # The tunnels have one key, by configuration; an LMA that wants none is served by it all the same.
             self._context.counters["binding_gre_key_not_granted"] += 1
         lifetime_s = min(message.lifetime_s, asked.lifetime_s)
-        entry.state, entry.again_s = BindingState.BOUND, 0.0
+        entry.state, entry.again_s, entry.multicast = BindingState.BOUND, 0.0, message.multicast
         entry.timeout_s = timers.binding_acknowledgement_timeout_s
         entry.refresh_at, entry.expires_at = now + REFRESH_AT * lifetime_s, now + lifetime_s
         return BindingResult(

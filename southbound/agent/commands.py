@@ -161,6 +161,13 @@ class SendContextTransfer:
     destination: IPv6Address
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendToLma:
+    """Send an IPv6 packet of ours through the tunnel to the LMA."""
+
+    packet: bytes
+
+
 PACKET_DROPPED = "packet_dropped"
 """The fact that a peer or an MN can cause as often as it likes: the log rations it, by its field `reason`."""
 
@@ -177,5 +184,6 @@ RetainCommand = RetainPackets | RelayPackets | DropRetained
 BufferCommand = ExpectMobileNode | SetAside | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
 Command = (
     SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController
-    | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RetainCommand | SendContextTransfer | RecordFact
+    | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RetainCommand | SendContextTransfer | SendToLma
+    | RecordFact
 )

@@ -98,7 +98,15 @@ class StreamsJoined:
     mn_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelQueryReceived:
+    """The LMA asks, through the tunnel, what is listened to here: a whole packet of MLD."""
+
+    packet: bytes
+
+
 Event = (
     LinkUp | LinkDown | AccessFrameReceived | MobilityHeaderReceived | ContextTransferReceived | ControllerConnected
     | ControllerDisconnected | ControllerAnswered | ControllerCalled | StreamObserved | StreamsJoined
+    | TunnelQueryReceived
 )

@@ -33,6 +33,7 @@ from southbound.agent.events import (
     MobilityHeaderReceived,
     StreamObserved,
     StreamsJoined,
+    TunnelQueryReceived,
 )
 from southbound.agent.handover_exchange import HandoverExchange, token_parts
 from southbound.agent.handovers import Handovers
@@ -41,6 +42,7 @@ from southbound.agent.peer_messages import PeerMessages
 from southbound.agent.reactive import Reactive
 from southbound.agent.sequence_window import SequenceWindow
 from southbound.agent.snapshot import MagSnapshot
+from southbound.agent.tunnel_proxy import TunnelProxy
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import new_mag_id
 from southbound.codec.handover import HandoverIndication
@@ -89,6 +91,7 @@ class MagCore:
         self._handovers = Handovers.of(self._context)
         self._departed = DepartedContexts(timers.forwarding_lifetime_s)
         self._router = DefaultRouter(self._context, uniform)
+        self._proxy = TunnelProxy(self._context, lambda limit: uniform(0.0, limit))
         self._attachments = Attachments(
             self._context, self._links, self._bindings, self._handovers, self._departed, self._router
         )
@@ -126,7 +129,7 @@ class MagCore:
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
         commands = self._react(event, now)
-        return [*commands, *self._deregister_departed(now), *self._binding_results(now)]
+        return [*commands, *self._deregister_departed(now), *self._binding_results(now), *self._proxied(now)]
 
     def _react(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -154,13 +157,15 @@ class MagCore:
                 return self._handovers.new.observed(mn_id, what, detail, now)
             case StreamsJoined(mn_id=mn_id):
                 return self._handovers.new.joined(mn_id, now)
+            case TunnelQueryReceived(packet=packet):
+                return self._proxy.received(packet, now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next, or None."""
         context = self._context
         parts = (
             context.exchange, context.releases, self._bindings, self._handovers.leaving, self._handovers.new,
-            self._links, self._attachments, self._transfer, self._router,
+            self._links, self._attachments, self._transfer, self._router, self._proxy,
         )
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
@@ -180,8 +185,13 @@ class MagCore:
         commands += self._attachments.tick(now)
         commands += self._router.tick(now)
         commands += self._fetch.tick(now)
+        commands += self._proxy.tick(now)
         commands += self._attachments.reported(self._links.tick(now))
-        return [*commands, *self._deregister_departed(now), *self._binding_results(now)]
+        return [*commands, *self._deregister_departed(now), *self._binding_results(now), *self._proxied(now)]
+
+    def _proxied(self, now: float) -> list[Command]:
+        """Where the LMA has no ear for the multicast option, MLD tells it (RFC 6224)."""
+        return self._proxy.serves(self._bindings.without_multicast(), now)
 
     def _deregister_departed(self, now: float) -> list[Command]:
         """The de-registrations that waited for the end of forwarding (the LMA ignores them once the n-MAG is bound)."""

@@ -42,6 +42,25 @@ class MldParameters:
         )
 
     @classmethod
+    def of_tunnel(cls, domain: Domain) -> Self:
+        """What it asks for in the LMA's tunnel to a MAG: MLD reports there are of a proxy for many MNs (RFC 6224)."""
+        timers, limits = domain.timers, domain.limits
+        return replace(
+            cls(),
+            robustness=timers.mld_robustness,
+            query_interval_s=timers.mld_tunnel_query_interval_s,
+            query_response_interval_s=timers.mld_tunnel_query_response_interval_s,
+            last_listener_query_interval_s=timers.mld_tunnel_last_listener_query_interval_s,
+            groups_max=limits.groups_per_tunnel,
+            sources_max=limits.sources_per_group,
+        )
+
+    @classmethod
+    def of_host(cls, domain: Domain) -> Self:
+        """Of the host side: the LMA's towards the multicast network, a MAG's towards its LMA."""
+        return replace(cls(), robustness=domain.timers.mld_robustness, sources_max=domain.limits.sources_per_group)
+
+    @classmethod
     def _timed(cls, timers: Timers) -> Self:
         return cls(
             robustness=timers.mld_robustness,

@@ -25,6 +25,7 @@ from southbound.openflow.intents import (
     ToHandoverBuffer,
     ToMag,
 )
+from southbound.openflow.listener_protocol import listener_protocol_flows
 from southbound.openflow.pipeline import (
     INGRESS,
     PIPELINES,
@@ -136,6 +137,8 @@ def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
             actions = (DecrementHopLimit(), ToGroup(group_id=group.group_id))
         flows.append(_replication_flow(replication, actions))
     flows.extend(_ingress_flows({replication.ingress for replication in intent.replications}, role))
+    if intent.takes_mld:
+        flows.extend(listener_protocol_flows(role))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
 
 

@@ -76,6 +76,9 @@ class ForwardingIntent:
     """Everything wanted of one integration switch."""
 
     replications: frozenset[Replication] = frozenset()
+    takes_mld: bool = False
+    """MLD is not for everybody's ears: at the LMA what the multicast network asks and what MAGs report in their tunnels
+    goes to the controller; at a MAG what the LMA asks in the tunnel goes to the agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ OXM_NAMES = {
     "metadata": "metadata",
     "eth_type": "eth_type",
     "ip_proto": "ip_proto",
+    "icmpv6_type": "icmpv6_type",
     "ipv6_source": "ipv6_src",
     "ipv6_destination": "ipv6_dst",
 }

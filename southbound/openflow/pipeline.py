@@ -41,6 +41,8 @@ PRIORITY_MISS = 0
 PRIORITY_OWN_PORT_MISS = 99
 """On a switch that is shared: of the ports that are ours alone."""
 PRIORITY_INGRESS = 100
+PRIORITY_LISTENER_PROTOCOL = 200
+"""MLD, ahead of what else comes by the same port."""
 PRIORITY_ANY_SOURCE = 100
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
@@ -116,6 +118,8 @@ def _check_actions(where: str, actions: tuple[Action, ...], allowed: frozenset[t
 
 
 _ANY: frozenset[str] = frozenset()
+_MLD = frozenset({"in_port", "eth_type", "ip_proto", "icmpv6_type"})
+_INGRESS_PRIORITIES = frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS, PRIORITY_LISTENER_PROTOCOL})
 
 _REPLICATION_TABLE = Table(
     table_id=REPLICATION,
@@ -135,9 +139,9 @@ LMA = Pipeline(
         Table(
             table_id=INGRESS,
             name="INGRESS",
-            priorities=frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS}),
-            matches=(_ANY, frozenset({"in_port"})),
-            actions=frozenset(),
+            priorities=_INGRESS_PRIORITIES,
+            matches=(_ANY, frozenset({"in_port"}), _MLD, _MLD | {"tunnel_key"}),
+            actions=frozenset({OutputController}),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),
@@ -152,14 +156,15 @@ MAG = Pipeline(
         Table(
             table_id=INGRESS,
             name="INGRESS",
-            priorities=frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS}),
+            priorities=_INGRESS_PRIORITIES,
             matches=(
                 _ANY,
                 frozenset({"in_port"}),
                 frozenset({"in_port", "tunnel_key"}),
                 frozenset({"in_port", "tunnel_key", "tunnel_source"}),
+                _MLD | {"tunnel_key"},
             ),
-            actions=frozenset(),
+            actions=frozenset({SetEthernetSource, SetEthernetDestination, OutputPort}),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),

@@ -121,6 +121,7 @@ class Match:
     metadata: int | None = None
     eth_type: int | None = None
     ip_proto: int | None = None
+    icmpv6_type: int | None = None
     ipv6_source: IPv6Address | None = None
     ipv6_destination: IPv6Address | None = None
     unknown: tuple[tuple[str, object], ...] = ()
@@ -133,8 +134,8 @@ class Match:
 
 
 _MATCH_FIELDS = (
-    "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_type", "ip_proto", "ipv6_source", "ipv6_destination",
-    "unknown",
+    "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_type", "ip_proto", "icmpv6_type", "ipv6_source",
+    "ipv6_destination", "unknown",
 )
 
 FlowKey = tuple[int, int, Match]

@@ -24,6 +24,7 @@ from southbound.agent.commands import (
     SendAccessFrame,
     SendContextTransfer,
     SendMobilityHeader,
+    SendToLma,
     SetAside,
     UnwatchSent,
     WatchSent,
@@ -44,6 +45,8 @@ class Surroundings(Protocol):
     def mobility_header(self, source: str, destination: IPv6Address, header: bytes) -> None: ...
 
     def context_transfer(self, source: str, destination: IPv6Address, datagram: bytes) -> None: ...
+
+    def packet_to_lma(self, mag_id: str, packet: bytes) -> None: ...
 
     def access_frame(self, mag_id: str, port: str, frame: bytes) -> None: ...
 
@@ -191,6 +194,8 @@ class SimulatedAgent:
                     around.mobility_header(mag_id, destination, header)
                 case SendContextTransfer(datagram=datagram, destination=destination):
                     around.context_transfer(mag_id, destination, datagram)
+                case SendToLma(packet=packet):
+                    around.packet_to_lma(mag_id, packet)
                 case SendAccessFrame(port=port, frame=frame):
                     around.access_frame(mag_id, port, frame)
                 case CallController(token=token, call=call):

@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
+from apps.listener_packets import listener_event, listener_frame
 from apps.mobility_packets import acknowledgement_frame, frame_event
 from controller import commands as lma
 from controller import events as lma_events
@@ -26,11 +27,14 @@ from southbound.agent.events import (
     LinkDown,
     LinkUp,
     MobilityHeaderReceived,
+    TunnelQueryReceived,
 )
 from southbound.agent.mag import MagCore
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.codec.mld import MldMessage
+from southbound.codec.mld_packet import decode_mld_packet, is_query
 from southbound.openflow.intents import SwitchRole
 from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
@@ -38,8 +42,17 @@ from tests.support.simulated_clock import SimulatedClock, Ticker
 from tests.support.simulated_mobile_node import SimulatedMobileNode
 from tests.support.simulated_switch import SimulatedSwitch
 from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
+from tests.support.switch_simulator import CONTROLLER, Packet
 from topology.load import parse_topology
-from topology.model import MAG_ACCESS_MAC, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, Domain
+from topology.model import (
+    LMA_MAG_PORT,
+    LMA_SOURCE_PORT,
+    MAG_ACCESS_MAC,
+    MAG_BUFFER_PORT,
+    MAG_LMA_PORT,
+    MAG_MAG_PORT,
+    Domain,
+)
 
 TOPOLOGY = Path(__file__).resolve().parents[2] / "topology.yaml"
 _NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")
@@ -85,6 +98,10 @@ class SimulatedDomain:
         self.rest_answers: list[lma.HandoverAccepted | lma.HandoverRefused] = []
         self.last_delivered: Callable[[str, str], Any] = lambda mag_id, mn_id: {}  # noqa: ARG005
         """(MAG, MN) -> what the MN has been sent last there, when somebody watches."""
+        self.source_network: list[tuple[float, MldMessage]] = []
+        """When the LMA has sent what to the multicast network."""
+        self.plain_mags: dict[str, Callable[[bytes], None]] = {}
+        """MAG id -> who takes what comes through the tunnel of a MAG that is not ours."""
         self._handover_numbers = itertools.count(1)
         self._connections = itertools.count(1)
         self._requests: dict[int, tuple[str, int, int]] = {}
@@ -245,6 +262,42 @@ class SimulatedDomain:
     def context_transfer(self, source: str, destination: IPv6Address, datagram: bytes) -> None:
         self.transport.send_datagram(source, destination, datagram)
 
+    def packet_to_lma(self, mag_id: str, packet: bytes) -> None:
+        """A packet of a MAG's own in its tunnel: the LMA's switch knows what is for the controller."""
+        mag, switch = self.domain.mag(mag_id), self.switches[self.domain.lma.id]
+        assert mag is not None
+        sent = switch.inject(icmpv6(LMA_MAG_PORT, packet, tunnel_key=self.domain.lma_gre_key, tunnel_source=mag.address))
+        if [port for port, _ in sent] == [CONTROLLER] and switch.connected:
+            self._packet_in(packet, str(mag.address))
+
+    def source_network_says(self, packet: bytes) -> None:
+        """A packet arrives at the LMA's port towards the multicast network."""
+        switch = self.switches[self.domain.lma.id]
+        if [port for port, _ in switch.inject(icmpv6(LMA_SOURCE_PORT, packet))] == [CONTROLLER] and switch.connected:
+            self._packet_in(packet, None)
+
+    def _packet_in(self, packet: bytes, tunnel: str | None) -> None:
+        frame = encode_ethernet(EthernetFrame(destination=bytes(6), source=bytes(6), payload=packet))
+        event = listener_event(frame, tunnel)
+        self.clock.after(self.delays.rpc_s, lambda: self._to_lma(event))
+
+    def _listener_packet(self, command: lma.SendListenerPacket) -> None:
+        packet = decode_ethernet(listener_frame(command)).payload
+        if command.tunnel is None:
+            self.source_network.append((self.clock.now, decode_mld_packet(packet).message))
+            return
+        mag = self.domain.mag_by_address(command.tunnel)
+        assert mag is not None
+        self.clock.after(self.transport.quality.delay_s, lambda: self._query_in_tunnel(mag.id, packet))
+
+    def _query_in_tunnel(self, mag_id: str, packet: bytes) -> None:
+        if mag_id in self.plain_mags:
+            self.plain_mags[mag_id](packet)
+            return
+        sent = self.switches[mag_id].inject(icmpv6(MAG_LMA_PORT, packet, tunnel_key=self.domain.lma_gre_key))
+        if [port for port, _ in sent] == [MAG_BUFFER_PORT] and is_query(packet):
+            self.agents[mag_id].handle(TunnelQueryReceived(packet=packet))
+
     def access_frame(self, mag_id: str, port: str, frame: bytes) -> None:
         for node in self.mobile_nodes.values():
             if node.mag_id == mag_id and node.profile.access_port() == port:
@@ -352,6 +405,8 @@ class SimulatedDomain:
                     frame = acknowledgement_frame(answer, self.domain.lma.address, to, reply_to)  # type: ignore[arg-type]
                     header = decode_ipv6(decode_ethernet(frame).payload).payload
                     self.transport.send(self.domain.lma.id, to, header)
+                case lma.SendListenerPacket():
+                    self._listener_packet(command)
                 case lma.SetForwarding():
                     self.switches[command.switch].set_forwarding(command)
                 case lma.RespondToAgent(token=token, result=result):
@@ -378,7 +433,7 @@ class SimulatedDomain:
     def _switch(self, role: SwitchRole) -> SimulatedSwitch:
         nodes = tuple(profile.access_port() for profile in self.domain.mobile_nodes)
         ports = {
-            "lma": ("src0", "mag0"),
+            "lma": (LMA_SOURCE_PORT, LMA_MAG_PORT),
             "mag": (MAG_LMA_PORT, MAG_MAG_PORT, MAG_BUFFER_PORT, *nodes),
             "lma-transport": ("transport",),
         }[role.kind]
@@ -408,3 +463,12 @@ def _over_the_wire(call: Any, methods: dict[str, type[Any]]) -> Any:
     received = decode_params(methods[call.method], encode_params(call))
     assert received == call
     return received
+
+
+def icmpv6(in_port: str, octets: bytes, **tunnel: Any) -> Packet:
+    """The fields of a packet of MLD as a switch sees them."""
+    packet = decode_ipv6(octets)
+    return Packet(
+        in_port=in_port, ipv6_source=packet.source, ipv6_destination=packet.destination, hop_limit=packet.hop_limit,
+        ip_proto=packet.next_header, icmpv6_type=packet.payload[0], **tunnel,
+    )

@@ -53,6 +53,7 @@ class Packet:
     ipv6_destination: IPv6Address
     hop_limit: int = 64
     ip_proto: int = 17
+    icmpv6_type: int | None = None
     eth_type: int = 0x86DD
     eth_source: bytes = bytes(6)
     eth_destination: bytes = bytes(6)

@@ -42,6 +42,7 @@ from southbound.agent.commands import (
     SendAccessFrame,
     SendContextTransfer,
     SendMobilityHeader,
+    SendToLma,
     SetAside,
     UnwatchSent,
     WatchSent,
@@ -58,11 +59,14 @@ from southbound.agent.events import (
     LinkDown,
     LinkUp,
     MobilityHeaderReceived,
+    TunnelQueryReceived,
 )
 from southbound.agent.journal import Journal
 from southbound.agent.mag import MagCore
+from southbound.codec.mld_packet import is_query
 from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
+from southbound.path_mark import NATIVE_PATH
 from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
 from southbound.rpc.methods import (
     BufferReport,
@@ -86,6 +90,7 @@ class MagProcess:
 
     def __init__(self, domain: Domain, mag: Mag, *, version: str) -> None:
         self._mag = mag
+        self._lma_address, self._lma_gre_key = domain.lma.address, domain.lma_gre_key
         self._core = MagCore(
             domain,
             mag,
@@ -200,6 +205,9 @@ class MagProcess:
         self._handle(ContextTransferReceived(datagram=datagram, source=source))
 
     def _buffered_packet(self, path_index: int, packet: bytes, now: float) -> None:
+        if path_index == NATIVE_PATH and is_query(packet):
+            self._execute(self._core.handle(TunnelQueryReceived(packet=packet), now))
+            return
         self._buffer.packet(path_index, packet, now)
         self._retained.packet(path_index, packet, now)
         self._arm()
@@ -242,6 +250,8 @@ class MagProcess:
             case SendContextTransfer(datagram=datagram, destination=destination):
                 if not self._transfer.send(datagram, destination):
                     _log.warning("event=context_transfer_not_sent destination=%s", destination)
+            case SendToLma(packet=packet):
+                self._tunnel.send(packet, self._lma_address, self._lma_gre_key)
             case SendAccessFrame(port=port, frame=frame):
                 self._ports[port].send(frame)
             case CallController(call=PrepareForwarding() | CloneGroups()):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
-from controller.forwarding import lma_intent, mag_intent, shares_the_buffer_with
+from controller.forwarding import lma_intent, lma_wants, mag_intent, shares_the_buffer_with
 from controller.handover import Handover, HandoverState, HandoverTable
 from controller.multicast import Listeners
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -31,6 +31,8 @@ S1, S2, S3 = (IPv6Address(f"2001:db8:c0::{number}") for number in (1, 2, 3))
 def wants(group: IPv6Address, *sources: IPv6Address, exclude: bool = False) -> GroupMembership:
     mode = FilterMode.INCLUDE if sources and not exclude else FilterMode.EXCLUDE
     return GroupMembership(group=group, filter_mode=mode, sources=frozenset(sources))
+
+NOTHING = ForwardingIntent(takes_mld=True)
 
 
 class World:
@@ -67,9 +69,11 @@ class World:
         self.handovers.add(handover)
         return handover
 
+    def lma_intent(self) -> ForwardingIntent:
+        return lma_intent(DOMAIN, lma_wants(DOMAIN, self.cache, self.listeners, self.handovers))
+
     def lma(self, group: IPv6Address, source: IPv6Address) -> list[str]:
-        intent = lma_intent(DOMAIN, self.cache, self.listeners, self.handovers)
-        return _sent(intent, "lma", Packet(in_port="src0", ipv6_source=source, ipv6_destination=group))
+        return _sent(self.lma_intent(), "lma", Packet(in_port="src0", ipv6_source=source, ipv6_destination=group))
 
     def native(self, mag_id: str, group: IPv6Address, source: IPv6Address) -> list[str]:
         packet = Packet(
@@ -103,8 +107,8 @@ def _sent(intent: ForwardingIntent, kind: str, packet: Packet) -> list[str]:
 
 def test_nothing_bound_nothing_forwarded() -> None:
     world = World()
-    assert lma_intent(DOMAIN, world.cache, world.listeners, world.handovers) == ForwardingIntent()
-    assert world.intent("mag1") == ForwardingIntent()
+    assert world.lma_intent() == NOTHING
+    assert world.intent("mag1") == NOTHING
 
 
 def test_any_source_listener_hears_every_source() -> None:
@@ -269,7 +273,7 @@ def test_an_ended_handover_wants_nothing() -> None:
     world.serve(MN1, "mag1", wants(ASM))
     world.hand_over(MN1, "mag1", "mag2", cloning=(wants(ASM),), receiving=(wants(ASM),), state=HandoverState.FAILED)
     assert world.native("mag1", ASM, S1) == ["mn1"]
-    assert world.intent("mag2") == ForwardingIntent()
+    assert world.intent("mag2") == NOTHING
 
 
 memberships = st.builds(

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MAG of another make: RFC 5213 and RFC 6224, nothing else. Plain PBUs, an MLD proxy towards the LMA, no agent."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from southbound.codec.binding import ProxyBindingUpdate
+from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
+from southbound.codec.mld import MldMessage
+from southbound.codec.mld_packet import decode_mld_packet, encode_mld_packet
+from southbound.codec.mobility import encode_mobility
+from southbound.codec.options import (
+    AccessTechnologyTypeOption,
+    HandoffIndicatorOption,
+    HomeNetworkPrefix,
+    MobileNodeIdentifier,
+    MobileNodeLinkLayerIdentifier,
+    Timestamp,
+)
+from southbound.mld.effects import HostEffect
+from southbound.mld.host import HostLink
+from southbound.mld.membership import GroupMembership
+from southbound.mld.messages import ask, report_messages
+from tests.support.simulated_agent import WALL_OFFSET
+from tests.support.simulated_clock import Ticker
+from tests.support.simulated_domain import SimulatedDomain
+
+LINK_LOCAL = IPv6Address("fe80::6224")
+
+
+class PlainMag:
+    """Takes the place of a MAG of the domain whose agent is away."""
+
+    def __init__(self, domain: SimulatedDomain, mag_id: str) -> None:
+        domain.disconnect_agent(mag_id)
+        mag = domain.domain.mag(mag_id)
+        assert mag is not None
+        self.domain, self.mag = domain, mag
+        self.heard: list[MldMessage] = []
+        """What the LMA has asked through the tunnel."""
+        self.answers = True
+        self._host = HostLink(lambda limit: limit / 2)
+        self._sequence = 0
+        domain.plain_mags[mag_id] = self._received
+        domain.clock.add(
+            Ticker(f"plain {mag_id}", self._host.next_deadline, lambda now: self._send(self._host.tick(now)))
+        )
+
+    def register(self, mn_id: str, lifetime_s: int = 300) -> None:
+        """A PBU without the S flag."""
+        profile = next(node for node in self.domain.domain.mobile_nodes if node.id == mn_id)
+        self._sequence += 1
+        update = ProxyBindingUpdate(
+            sequence=self._sequence, lifetime_s=lifetime_s,
+            options=(
+                MobileNodeIdentifier(identifier=mn_id),
+                *(HomeNetworkPrefix(prefix=prefix) for prefix in profile.home_network_prefixes),
+                HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
+                AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
+                MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),
+                Timestamp.from_seconds(self.domain.clock.now + WALL_OFFSET),
+            ),
+        )
+        lma = self.domain.domain.lma.address
+        self.domain.mobility_header(self.mag.id, lma, encode_mobility(update, self.mag.address, lma))
+
+    def joins(self, *memberships: GroupMembership) -> None:
+        """What its MNs listen to, all together, from now on."""
+        self._send(self._host.listen("its MNs", memberships, self.domain.clock.now))
+
+    def says(self, message: MldMessage) -> None:
+        """Something into the tunnel."""
+        self.domain.packet_to_lma(self.mag.id, encode_mld_packet(message, LINK_LOCAL))
+
+    def _received(self, packet: bytes) -> None:
+        message = decode_mld_packet(packet).message
+        self.heard.append(message)
+        if self.answers:
+            self._send(ask(self._host, message, self.domain.clock.now))
+
+    def _send(self, effects: list[HostEffect]) -> None:
+        for effect in effects:
+            for message in report_messages(effect):
+                self.says(message)
