@@ -101,14 +101,18 @@ def test_ovs_ofctl_reads_every_flow_of_a_domain_with_a_handover() -> None:
             match = {**flow["match"]}
             if "in_port" in match:
                 match["in_port"] = numbers[match["in_port"]]
+            actions = [
+                f"output:{numbers[action.removeprefix('output:')]}" if action.startswith("output:") else action
+                for action in flow["actions"]
+            ]
             parts = [f"table={flow['table']}", f"priority={flow['priority']}"]
             parts += [f"{name}={value}" for name, value in match.items()]
-            text = ",".join([*parts, f"actions={','.join(flow['actions'])}"])
+            text = ",".join([*parts, f"actions={','.join(actions)}"])
             found = subprocess.run(
                 ["ovs-ofctl", "-O", "OpenFlow15", "parse-flow", text], capture_output=True, text=True, check=False
             )
             assert found.returncode == 0, (text, found.stderr)
-            for action in flow["actions"]:
+            for action in actions:
                 assert action.lower() in found.stdout.lower(), (action, found.stdout)
             seen += 1
     assert seen > 8
