@@ -2,7 +2,7 @@
 # `make demo` and `make test` install what is missing first. Both need root: they build network namespaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view bench test check lab-up lab-down clean
+.PHONY: help install demo view bench test check lab-up lab-down compose-demo compose-down clean
 
 HANDOVERS ?= 20
 DEMO_OUTPUT ?= demo-output
@@ -41,6 +41,14 @@ lab-up: install ## build the lab of topology.yaml with controller and agents
 
 lab-down: ## take it down
 	./castover lab down
+
+compose-demo: ## the same demo on containers: start an engine where none answers, build, bring up, hand over, report
+	@set -e; engine=$$(tools/engine.sh up); eval "$$engine"; compose=$$(tools/engine.sh compose); \
+	    $$compose build controller; $$compose up -d --no-build; \
+	    $$compose run --rm demo containers demo --topology /etc/castover/topology.yaml --handovers $(HANDOVERS)
+
+compose-down: ## take the containers down, and the engine where compose-demo has started one
+	@set -e; engine=$$(tools/engine.sh up); eval "$$engine"; $$(tools/engine.sh compose) down --volumes; tools/engine.sh down
 
 clean: ## remove what was built here: .venv, caches, the demo's output
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(DEMO_OUTPUT)

@@ -19,6 +19,7 @@ try:
     import click
 
     from bench.cli import bench
+    from containers.cli import containers
     from lab.cli import lab
     from lab.config_cli import config
     from lab.demo_cli import demo
@@ -30,7 +31,7 @@ try:
     from lab.view_cli import view
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
-    ours = ("apps", "bench", "castover_client", "controller", "lab", "southbound", "topology")
+    ours = ("apps", "bench", "castover_client", "containers", "controller", "lab", "southbound", "topology")
     if (error.name or "").partition(".")[0] in ours:
         raise
     sys.exit(f"castover is not installed yet ({error.name} is missing): run make install")
@@ -43,6 +44,7 @@ def castover() -> None:
 
 castover.add_command(bench)
 castover.add_command(config)
+castover.add_command(containers)
 castover.add_command(demo)
 castover.add_command(lab)
 lab.add_command(radio)

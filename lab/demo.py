@@ -42,7 +42,7 @@ def run_demo(settings: DemoSettings, say: Say, finished: Callable[[RunResult], N
                 start_programs(lab, topology, phase)
                 with RestClient(lab.state.rest_url) as client:
                     lab.attach_mobile_nodes()
-                    await_bindings(client, cast, phase)
+                    await_bindings(client, cast, phase, lab)
                     for mode in modes:
                         result = _run(lab, client, cast, settings, dialect, mode, phase)
                         if result.completed < len(result.runs) or result.leftovers:

@@ -26,7 +26,8 @@ from lab.typed import typed
 
 _MODES = {**{mode: (mode,) for mode in MODES}, "both": (PREDICTIVE, PLAIN)}
 _DIALECTS = {"draft": ("draft",), "rfc": ("rfc",), "both": ("draft", "rfc")}
-_PLAIN_WIDTH = 146
+PLAIN_WIDTH = 146
+"""Of a report that goes into no terminal."""
 _LONGEST_HANDOVER_S = 60
 
 
@@ -88,8 +89,8 @@ def demo(
         raise LabError(f"{handovers} handovers at {rate_pps:g} packets/s are too many to record", "lower one of them")
     if trigger != "rest" and any(MODES[name].announced not in (None, PREDICTIVE) for name in settings.modes):
         raise LabError(f"HO-Initiate of a mobile node cannot ask for mode {mode}", "use --trigger rest")
-    _prepare_output(pcap, json_file)
-    console = Console() if sys.stdout.isatty() else Console(width=_PLAIN_WIDTH, highlight=False)
+    prepare_output(pcap, json_file)
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, highlight=False)
     results: list[RunResult] = []
 
     def finished(result: RunResult) -> None:
@@ -107,15 +108,15 @@ def demo(
         if results:
             print_summary(results, console)
         if json_file is not None:
-            _write_report(json_file, results, complete=len(results) == len(settings.modes) * len(settings.dialects))
+            write_report(json_file, results, complete=len(results) == len(settings.modes) * len(settings.dialects))
     if any(result.completed < len(result.runs) for result in results):
         console.print("not every handover completed", style="red")
         sys.exit(3)
     console.print(f"see it live, in a browser, and hand over by dragging: {typed('view')}", markup=False)
 
 
-def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:
-    """Find out now, not after minutes, that a result could not be written."""
+def prepare_output(pcap: Path | None, json_file: Path | None) -> None:
+    """Find out now, not after minutes, that a result could not be written. Raises LabError."""
     try:
         if pcap is not None:
             check_capture_tools()
@@ -127,7 +128,7 @@ def _prepare_output(pcap: Path | None, json_file: Path | None) -> None:
         raise LabError(f"{error.filename}: {error.strerror}") from error
 
 
-def _write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
+def write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
     """The form is the same however many runs there are; docs/reference/demo.md describes it."""
     runs = [run_report(result) for result in results]
     write_json(file, {"machine": describe_machine(), "complete": complete, "runs": runs})

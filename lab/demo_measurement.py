@@ -22,10 +22,13 @@ _POLL_S = 0.05
 Say = Callable[[str], None]
 
 
-def await_bindings(client: RestClient, cast: Cast, say: Say) -> None:
-    """Wait until everybody of the cast is bound where topology.yaml attaches it. Raises LabError."""
+def await_bindings(client: RestClient, cast: Cast, say: Say, ground: Ground) -> None:
+    """Wait until everybody of the cast is bound where its link is up. Raises LabError."""
     say("waiting for the bindings")
-    wanted = {node.id: node.attached_to for node in (cast.mover, *cast.others)}
+    wanted = {}
+    for node in (cast.mover, *cast.others):
+        with ground.mobile_node(node.name) as host:
+            wanted[node.id] = host.attached_to() or node.attached_to
     await_ready(client, wanted, _READY_TIMEOUT_S)
 
 

@@ -99,6 +99,12 @@ def plug_in(mag: str, number: int, access_port: str, namespace: Path) -> None:
         netlink.link("set", index=links.interface_index(mag), master=links.interface_index(RADIO_BRIDGE))
 
 
+def unplug(mag: str) -> None:
+    """Remove the link to a MAG, both ends of it."""
+    with IPRoute() as netlink:
+        netlink.link("del", index=links.interface_index(mag))
+
+
 class MobileNodeHost:
     """Handle on a mobile node that is built; close it, or use it as a context manager.
 

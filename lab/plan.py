@@ -38,13 +38,14 @@ _SWITCH_NODE_PORTS = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One network namespace."""
+    """One network namespace, or one container."""
 
     name: str
     """Short name: 'lma', a MAG id, a mobile node's short name, a source's name, 'controller', 'transport'."""
     kind: str
     """'lma' | 'mag' | 'mobile-node' | 'source' | 'controller' | 'transport'."""
     namespace: str
+    """Empty: that of whoever acts, in a container."""
 
 
 def plan_nodes(domain: Domain) -> tuple[Node, ...]:

@@ -96,7 +96,7 @@ def start_process(
             )
 
     try:
-        child = run_inside(node.namespace, start)
+        child = run_inside(node.namespace, start) if node.namespace else start()
     except OSError as error:
         raise LabError(f"{argv[0]} could not be started on {node.name}: {error.strerror}") from error
     _children[child.pid] = child

@@ -57,7 +57,7 @@ class Switch(SwitchTools):
             "--disable-system-route",  # see add_route
         ])
         try:
-            self.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id={self.node.namespace}")
+            self.vsctl("set", "Open_vSwitch", ".", f"external_ids:system-id={self._lab_name}-{self.node.name}")
         except LabError as error:
             raise LabError(f"{error.problem}; ovs-vswitchd says: {last_log_lines(daemon)}") from error
         refused = self.vsctl("--format=csv", "--data=bare", "--no-headings", "--columns=name,error", "find", "Interface",

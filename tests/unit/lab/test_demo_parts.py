@@ -16,7 +16,7 @@ from rich.console import Console
 from lab.__main__ import castover
 from lab.accounting import account
 from lab.demo import _labs
-from lab.demo_cli import _write_report
+from lab.demo_cli import write_report
 from lab.demo_modes import MODES
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult, native_came_first, preparation_ms, run_report, steps_in_ms
@@ -129,7 +129,7 @@ def test_the_tables_are_in_the_order_of_steps_and_name_the_nodes() -> None:
 
 def test_a_report_has_one_form_however_many_runs_there_are(tmp_path: Path) -> None:
     for results in ([], [result()], [result(), result(mode="plain")]):
-        _write_report(tmp_path / "report.json", results, complete=True)
+        write_report(tmp_path / "report.json", results, complete=True)
         document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
         assert list(document) == ["machine", "complete", "runs"]
         assert [run["mode"] for run in document["runs"]] == [made.mode for made in results]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docker-compose.yml for real: images are built, a domain of containers comes up, hands over without loss, goes away.
+
+Needs a container engine. Where continuous integration runs, `tools/engine.sh` brings one; elsewhere nothing is installed
+behind anybody's back, and without an engine that answers these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENGINE = REPOSITORY / "tools" / "engine.sh"
+PROJECT = f"castover-test-{os.getpid()}"
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+
+class Compose:
+    """docker-compose (or `docker compose`) for one project of its own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = {
+            **os.environ, **environment, "COMPOSE_PROJECT_NAME": PROJECT, "CASTOVER_REST_PORT": _free_port(),
+        }
+        self._command = subprocess.run(
+            [ENGINE, "compose"], capture_output=True, text=True, check=True, env=self.environment,
+        ).stdout.split()
+
+    def __call__(self, *arguments: str, timeout_s: float = 120) -> str:
+        """What it prints; fails the test with what it says when it fails."""
+        done = subprocess.run(
+            [*self._command, *arguments], cwd=REPOSITORY, env=self.environment, capture_output=True, text=True,
+            timeout=timeout_s, check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def docker(self, *arguments: str) -> str:
+        """The same for docker itself."""
+        return subprocess.run(
+            ["docker", *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=True,
+        ).stdout
+
+    @property
+    def rest_port(self) -> str:
+        """Where the REST API is published on this machine."""
+        return self.environment["CASTOVER_REST_PORT"]
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def _engine_answers(environment: Mapping[str, str]) -> bool:
+    if shutil.which("docker") is None:
+        return False
+    done = subprocess.run(["docker", "info"], capture_output=True, env={**os.environ, **environment}, check=False)
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Mapping[str, str]]:
+    """What has to be in the environment to reach an engine."""
+    if _engine_answers({}):
+        # BUILD_NETWORK comes from the caller's environment, where it is needed.
+        yield {}
+        return
+    if os.environ.get("CI") != "true":
+        pytest.skip('no container engine answers; eval "$(tools/engine.sh up)" brings one')
+    try:
+        up = subprocess.run([ENGINE, "up"], capture_output=True, text=True, timeout=400, check=False)
+    except subprocess.TimeoutExpired as slow:
+        pytest.skip(f"no container engine after {slow.timeout:g} s")
+    if up.returncode != 0:
+        pytest.skip(f"no container engine can be had here: {up.stderr[-500:]}")
+    try:
+        yield dict(word.split("=", 1) for word in up.stdout.split() if "=" in word)
+    finally:
+        subprocess.run([ENGINE, "down"], capture_output=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def compose(engine: Mapping[str, str]) -> Iterator[Compose]:
+    """The domain, up; afterwards nothing of it may be left."""
+    run = Compose(engine)
+    run("build", "controller", timeout_s=600)
+    try:
+        run("up", "-d", "--no-build")
+        yield run
+    finally:
+        run("down", "--volumes", "--remove-orphans")
+    label = f"label=com.docker.compose.project={PROJECT}"
+    left = [run.docker("ps", "-aq", "--filter", label), run.docker("network", "ls", "-q", "--filter", label),
+            run.docker("volume", "ls", "-q", "--filter", label)]
+    assert left == ["", "", ""]
+
+
+def hand_over(compose: Compose, folder: Path, handovers: int) -> dict[str, object]:
+    """The one command of docs/how-to/containers.md; the report's totals."""
+    folder.chmod(0o777)  # in the container root has no more rights than the folder gives to everybody
+    printed = compose(
+        "run", "--rm", "-v", f"{folder}:/report", "demo", "containers", "demo", "--topology",
+        "/etc/castover/topology.yaml", "--mode", "predictive", "--handovers", str(handovers), "--json",
+        "/report/report.json",
+    )
+    assert "handovers completed" in printed
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["complete"]
+    totals: dict[str, object] = report["runs"][0]["totals"]
+    return totals
+
+
+def test_handovers_between_containers_lose_nothing(compose: Compose, tmp_path: Path) -> None:
+    totals = hand_over(compose, tmp_path, 4)
+    assert (totals["handovers"], totals["completed"]) == (4, 4)
+    assert (totals["lost"], totals["duplicated"], totals["leftovers"]) == (0, 0, 0)
+    assert totals["sent"] == totals["received"]
+
+
+def test_no_container_is_privileged_and_only_switches_may_use_raw_sockets(compose: Compose) -> None:
+    capabilities = {}
+    for container in compose("ps", "-q").split():
+        found = json.loads(compose.docker("inspect", container))[0]
+        assert not found["HostConfig"]["Privileged"]
+        assert found["HostConfig"]["CapDrop"] == ["ALL"]
+        name = found["Config"]["Labels"]["com.docker.compose.service"]
+        capabilities[name] = sorted(name.removeprefix("CAP_") for name in found["HostConfig"]["CapAdd"] or [])
+    switch, host = ["NET_ADMIN", "NET_RAW", "SYS_NICE"], ["NET_ADMIN"]
+    assert capabilities == {
+        "controller": [], "lma": switch, "mag1": switch, "mag2": switch, "mn1": host, "mn2": host, "source": host,
+    }
+
+
+def test_a_mag_whose_container_starts_anew_is_plugged_in_again(compose: Compose, tmp_path: Path) -> None:
+    compose("restart", "mag2")
+    totals = hand_over(compose, tmp_path, 2)
+    assert (totals["completed"], totals["lost"], totals["leftovers"]) == (2, 0, 0)
+
+
+def test_the_rest_api_is_published_on_the_loopback_interface(compose: Compose) -> None:
+    deadline = time.monotonic() + 30
+    url = f"http://127.0.0.1:{compose.rest_port}/readyz"
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                assert json.load(answer) == {"status": "ready"}
+                return
+        except urllib.error.HTTPError:  # 503: a switch is not there again yet
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
