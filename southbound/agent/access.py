@@ -13,7 +13,7 @@ from southbound.agent.context import MagContext
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import ETHERTYPE_IPV6, EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
 from southbound.codec.handover import Dialect, HandoverIndication
-from southbound.codec.iana import NEXT_HEADER_MOBILITY
+from southbound.codec.iana import NEXT_HEADER_MOBILITY, MulticastPayload
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
 from southbound.codec.mld_packet import decode_mld_packet, default_destination, encode_mld_packet
 from southbound.codec.mobility import decode_mobility
@@ -22,7 +22,7 @@ from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, Sen
 from southbound.mld.membership import GroupMembership
 from southbound.mld.messages import hear, is_mld, query_message
 from southbound.mld.parameters import MldParameters
-from southbound.mld.router import RouterLink
+from southbound.mld.router import CompatibilityMode, RouterLink
 from southbound.rpc.methods import MembershipReported
 from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, MobileNode
 
@@ -46,6 +46,8 @@ class _Link:
     profile: MobileNode
     attached: bool = False
     membership: RouterLink | None = None
+    compatibility: CompatibilityMode = CompatibilityMode.MLDV2
+    """When it left, or as its context says that is on the way here."""
 
 
 class AccessLinks:
@@ -89,19 +91,37 @@ class AccessLinks:
         link = self._by_port.get(port)
         if link is None or not link.attached:
             return None
+        if link.membership is not None:
+            link.compatibility = link.membership.compatibility_mode()
         link.attached, link.membership = False, None
         return link.profile
+
+    def payload(self, mn_id: str) -> MulticastPayload:
+        """What kind of state the MN's memberships are: of an MLDv1 listener, or not (RFC 7411 section 5.6)."""
+        link = self._by_mn.get(mn_id)
+        if link is None:
+            return MulticastPayload.MLDV2
+        mode = link.membership.compatibility_mode() if link.membership is not None else link.compatibility
+        mldv1 = mode is CompatibilityMode.MLDV1
+        return MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE if mldv1 else MulticastPayload.MLDV2
+
+    def expect(self, mn_id: str, payload: MulticastPayload) -> None:
+        """A context of the MN has come: what is installed next is that kind of state."""
+        mldv1 = payload == MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE
+        self._by_mn[mn_id].compatibility = CompatibilityMode.MLDV1 if mldv1 else CompatibilityMode.MLDV2
 
     def install(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Start tracking with a context that came ahead, or with the policy store's word."""
         link = self._by_mn[profile.id]
         link.membership = RouterLink(self._parameters)
-        return self._commands(link, link.membership.install(memberships, now))
+        return self.merge(profile, memberships, now)
 
     def merge(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Add a context that came after its MN, as if it had been a Current State Report."""
         link = self._by_mn[profile.id]
-        return self._commands(link, link.membership.install(memberships, now)) if link.membership is not None else []
+        if link.membership is None:
+            return []
+        return self._commands(link, link.membership.install(memberships, now, compatibility_mode=link.compatibility))
 
     def query(self, profile: MobileNode, now: float) -> list[Command]:
         """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""

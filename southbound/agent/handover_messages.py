@@ -7,6 +7,7 @@ Dialect differences (Code values, which flags exist) live here and in the codec,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
@@ -26,6 +27,7 @@ from southbound.codec.iana import (
     HandoverAcknowledgeCode,
     HandoverModeCode,
     MulticastAcknowledgementStatus,
+    MulticastPayload,
     OptionType,
 )
 from southbound.codec.options import (
@@ -95,6 +97,7 @@ def context_message(
     mode: HandoverModeCode = HandoverModeCode.PREDICTIVE,
     buffer: bool = True,
     multicast: bool = True,
+    payload: MulticastPayload = MulticastPayload.MLDV2,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
@@ -102,8 +105,7 @@ def context_message(
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
-    # One option 60 a message (RFC 7411 section 5.5). What does not fit the first comes with the MN's own report.
-    state = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
+    state = _state(memberships, payload)
     return HandoverInitiate(
         dialect=dialect,
         sequence=sequence,
@@ -122,6 +124,18 @@ def context_message(
             *(state if multicast else ()),
         ),
     )
+
+
+def _state(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[MulticastMobility, ...]:
+    # One option 60 a message (RFC 7411 section 5.5). What does not fit the first comes with the MN's own report.
+    options = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
+    return tuple(replace(option, option_code=payload) for option in options)
+
+
+def payload_of(message: HandoverInitiate | HandoverAcknowledge) -> MulticastPayload:
+    """Of which kind its multicast state is."""
+    option = find_option(message, MulticastMobility)
+    return option.option_code if option is not None else MulticastPayload.MLDV2
 
 
 def mode_of(message: HandoverInitiate) -> HandoverModeCode:
@@ -152,9 +166,10 @@ def context_acknowledgement(
     link_layer_id: bytes,
     memberships: tuple[GroupMembership, ...],
     multicast: bool = True,
+    payload: MulticastPayload = MulticastPayload.MLDV2,
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
-    state = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
+    state = _state(memberships, payload)
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,

@@ -9,6 +9,7 @@ from ipaddress import IPv6Address
 
 from southbound.agent import handover_messages
 from southbound.codec.handover import HandoverInitiate
+from southbound.codec.iana import MulticastPayload
 from southbound.mld.membership import GroupMembership
 from topology.model import Mag, MobileNode
 
@@ -54,6 +55,8 @@ class Leaving:
     port: str
     peer: Mag
     memberships: tuple[GroupMembership, ...]
+    payload: MulticastPayload = MulticastPayload.MLDV2
+    """Of which kind they are."""
     state: PreviousState
     deadline: float
     """Forwarding lifetime: whatever happens, it ends then."""

@@ -315,7 +315,11 @@ class MagCore:
         if self._handovers.previous.awaits_departure(profile.id, peer):
             return f"mn_id: a handover of {profile.id} to {new_mag} is under way", []
         memberships = self._links.memberships(profile.id) if context.speaks_multicast(peer) else ()
-        return None, self._handovers.previous.start(profile, peer, memberships, handover_id, now, trigger, join=join)
+        payload = self._links.payload(profile.id)
+        commands = self._handovers.previous.start(
+            profile, peer, memberships, handover_id, now, trigger, join=join, payload=payload
+        )
+        return None, commands
 
     def _dropped(self, reason: str) -> list[Command]:
         self._context.counters[reason] += 1

@@ -15,7 +15,14 @@ from southbound.agent.context_admission import contradiction
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.default_router import DefaultRouter
 from southbound.agent.handover_exchange import token_parts
-from southbound.agent.handover_messages import Purpose, acknowledgement, handover_id_of, memberships_of, purpose
+from southbound.agent.handover_messages import (
+    Purpose,
+    acknowledgement,
+    handover_id_of,
+    memberships_of,
+    payload_of,
+    purpose,
+)
 from southbound.agent.handovers import Handovers
 from southbound.agent.reactive import Reactive
 from southbound.codec.accessors import home_network_prefixes
@@ -119,6 +126,7 @@ class PeerMessages:
         attached = self._links.is_attached(profile.id)
         if prefixes and not attached:
             context.home_networks.assign(profile.id, prefixes)
+        self._links.expect(profile.id, payload_of(message))
         commands = self._handovers.intake.context_received(profile, peer, message, handover_id, attached, now)
         if attached:
             wanted, _ = memberships_of(message)

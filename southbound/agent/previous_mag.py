@@ -24,7 +24,7 @@ from southbound.agent.leaving import Leaving, PreviousState, Source, is_of
 from southbound.agent.leaving_table import LeavingTable
 from southbound.agent.new_mag import NewMag
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
-from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
+from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode, MulticastPayload
 from southbound.mld.membership import GroupMembership
 from southbound.rpc.methods import CloneGroups, HandoverRunning, MobileNodeRetained
 from topology.model import Mag, MobileNode
@@ -61,6 +61,7 @@ class PreviousMag:
         trigger: str,
         *,
         join: bool = False,
+        payload: MulticastPayload = MulticastPayload.MLDV2,
     ) -> list[Command]:
         """Step 1 has happened: send the context ahead (step 2)."""
         former = self.table.to(profile.id, peer)
@@ -74,6 +75,7 @@ class PreviousMag:
             port=profile.access_port(),
             peer=peer,
             memberships=memberships,
+            payload=payload,
             state=PreviousState.INITIATED,
             deadline=now + self._context.domain.timers.forwarding_lifetime_s,
             source=Source.DELIVERIES if fed_by else Source.SWITCH,
@@ -117,6 +119,7 @@ class PreviousMag:
                 mode=mode,
                 buffer=leaving.buffered_there,
                 multicast=self._context.speaks_multicast(leaving.peer),
+                payload=leaving.payload,
             ),
             token("context", profile.id, leaving.handover_id),
             now,

@@ -105,6 +105,8 @@ def test_the_steps_of_figure_2_in_order(dialect: str, trigger: str, tmp_path: Pa
     assert (moved.total.lost, stayed.total.lost, stayed.total.duplicated) == (0, 0, 0)
     assert result.leftovers == []
 
+    (file,) = (tmp_path / "pcap" / f"{dialect}-predictive").glob("transport*.pcap")
+    assert read_fields(file, "_ws.malformed || pfmip6.malformed", ["frame.number"], dissector=DISSECTOR) == []
     wire = read_wire(tmp_path / "pcap" / f"{dialect}-predictive")
     order = [(message.kind, message.source, message.destination) for message in wire.spoken]
     assert order[:6] == [

@@ -186,3 +186,44 @@ def test_acknowledgement_without_option_61_accepts_all_groups(dialect: str) -> N
     move(domain)
     domain.run_for(3.0)
     assert outcome(domain, handover_id) == ("completed", None)
+
+
+# --- MLDv1 listeners ----------------------------------------------------------------------------------------------------
+
+
+def codes_of_state(domain: SimulatedDomain, name: str, source: str) -> list[int]:
+    messages = [carried.message for carried in domain.transport.sent(name, source)]
+    options = [find_option(one, MulticastMobility) for one in messages]  # type: ignore[arg-type]
+    return [int(option.option_code) for option in options if option is not None]
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+def test_compatibility_mode_of_an_mldv1_listener_travels_with_its_context(dialect: str) -> None:
+    """RFC 7411 section 5.6: Option-Code 4, and the next MAG is in that mode from the beginning."""
+    domain = running(three_mags(dialect, "query"))
+    domain.mobile_nodes[MN1].join_by_mldv1("ff1e::777")
+    domain.run_for(0.2)
+    for target in ("mag2", "mag3"):
+        handover_id = trigger(domain, target)
+        domain.run_for(0.2)
+        move(domain, target)
+        domain.run_for(3.0)
+        assert outcome(domain, handover_id) == ("completed", None)
+    assert [codes_of_state(domain, "HI context", source) for source in ("mag1", "mag2")] == [[4], [4]]
+    # Nobody else is put into that mode by it.
+    trigger(domain, "mag2", MN2)
+    domain.run_for(0.2)
+    assert codes_of_state(domain, "HI context", "mag1") == [4, 2]
+
+
+def test_compatibility_mode_is_in_the_reactive_answer() -> None:
+    domain = running(three_mags("rfc", "reactive"))
+    domain.mobile_nodes[MN1].join_by_mldv1("ff1e::777")
+    domain.run_for(0.2)
+    move(domain)
+    domain.run_for(0.2)
+    assert codes_of_state(domain, "HAck to HI reactive", "mag1") == [4]
+    domain.run_for(LIFETIMES_S)
+    trigger(domain, "mag3")
+    domain.run_for(0.2)
+    assert codes_of_state(domain, "HI context", "mag2") == [4]

@@ -13,7 +13,7 @@ from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_eth
 from southbound.codec.handover import HandoverIndication
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.ipv6 import decode_ipv6
-from southbound.codec.mld import Mldv2Query, Mldv2Report
+from southbound.codec.mld import Mldv1Report, Mldv2Query, Mldv2Report
 from southbound.codec.mld_packet import ALL_MLDV2_ROUTERS, ALL_ROUTERS, decode_mld_packet, encode_mld_packet
 from southbound.codec.mobility import encode_mobility_packet
 from southbound.codec.neighbor_discovery import (
@@ -77,6 +77,13 @@ class SimulatedMobileNode:
         wanted = GroupMembership(group=IPv6Address(group), filter_mode=mode, sources=addresses)
         self.wants[wanted.group] = wanted
         self._report(_CHANGES, (wanted,))
+
+    def join_by_mldv1(self, group: str) -> None:
+        """What a host of RFC 2710 sends; it leaves MLDv2 queries unanswered here."""
+        wanted = GroupMembership(group=IPv6Address(group), filter_mode=FilterMode.EXCLUDE)
+        self.wants[wanted.group] = wanted
+        self.answers_queries = False
+        self._frame(encode_mld_packet(Mldv1Report(group=wanted.group), self.link_local, wanted.group), wanted.group)
 
     def leave(self, group: str) -> None:
         """IPV6_LEAVE_GROUP."""
