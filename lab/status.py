@@ -110,10 +110,13 @@ def print_status(status: dict[str, Any], console: Console) -> None:
     console.print(table)
     if status["delays"] is not None:
         _print_delays(status["delays"], console)
-    table = Table("process", "node", "pid", "state", "log")
+    table = Table("process", "node", "pid", "state")
+    # Not wrapped and not cut, however narrow the terminal is: it is there to be copied.
+    table.add_column("log, in that folder", no_wrap=True)
     for process in status["processes"]:
         alive = "[green]runs[/]" if process["alive"] else "[red]ended[/]"
-        table.add_row(process["name"], process["node"], str(process["pid"]), alive, process["log"])
+        log = process["log"].removeprefix(f"{status['folder']}/")
+        table.add_row(process["name"], process["node"], str(process["pid"]), alive, log)
     console.print(table)
 
 

@@ -23,6 +23,7 @@ from lab.typed import typed
 EXIT_INCOMPLETE = 3
 """A node could not be asked."""
 LAST = "last"
+_PLAIN_WIDTH = 400
 _COLOURS = ("cyan", "magenta", "green", "yellow")
 
 
@@ -52,7 +53,8 @@ def trace(topology: Path, handover_id: str, file: Path | None, rest: str | None)
     else:
         if file is not None:
             write_json(file, dataclasses.asdict(story))
-        console = Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+        # In a file or a pipe a fact is a line, for grep.
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
         console.print(story_table(story))
     for part in story.missing:
         click.echo(f"{part.node} could not be asked: {part.reason}", err=True)
@@ -64,8 +66,9 @@ def story_table(story: Trace) -> Table:
     """One row a fact: ms, node, name, the rest as key=value."""
     table = Table(title=f"handover {story.handover_id}", title_justify="left", box=None, pad_edge=False)
     table.add_column("ms", justify="right")
-    for name in ("node", "fact", "with"):
-        table.add_column(name, overflow="fold")
+    table.add_column("node", no_wrap=True)
+    table.add_column("fact", no_wrap=True)
+    table.add_column("with", overflow="fold")
     nodes = list(dict.fromkeys(fact.node for fact in story.facts))
     colours = {node: _COLOURS[index % len(_COLOURS)] for index, node in enumerate(nodes)}
     first = story.facts[0].at if story.facts else 0.0

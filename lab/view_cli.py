@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -61,6 +63,12 @@ def view(topology: Path, rate_pps: float, size: int, gap_ms: float) -> None:
 
 def _invite(found: Scene, console: Console) -> None:
     console.print(f"\n  open [bold]{found.url}/[/] and drag {found.names[0]} to another MAG\n")
+    # Who works on a server has the browser elsewhere.
+    address = urlsplit(found.url)
+    console.print(
+        f"  from another machine: ssh -L {address.port}:{address.netloc} {socket.gethostname()}, "
+        "then open the same address there", markup=False,
+    )
     console.print(f"  look inside: {typed('lab', 'status')}    end: Ctrl-C\n", markup=False)
 
 
