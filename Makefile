@@ -2,7 +2,7 @@
 # `make demo` and `make test` install what is missing first. Both need root: they build network namespaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo view bench test check lab-up lab-down compose-demo compose-down clean
+.PHONY: help install demo view bench test check docs pictures lab-up lab-down compose-demo compose-down clean
 
 HANDOVERS ?= 20
 DEMO_OUTPUT ?= demo-output
@@ -35,6 +35,14 @@ check: ## ruff, mypy, import-linter
 test: check ## check, then every test: those without a lab side by side, labs one after the other
 	$(BIN)/pytest -m 'not lab' -n auto
 	$(BIN)/pytest -m lab
+
+docs: ## docs/reference/cli.md, from the commands' own help
+	@tools/install.sh dev
+	$(BIN)/python -m tools.cli_reference >docs/reference/cli.md
+
+pictures: ## the pictures of the live view in docs/pictures, from a real lab in Chromium
+	@tools/install.sh dev
+	CASTOVER_PICTURES=docs/pictures $(BIN)/pytest -q -m lab tests/lab/test_live_view_in_the_lab.py
 
 lab-up: install ## build the lab of topology.yaml with controller and agents
 	./castover lab up

@@ -29,8 +29,8 @@ class SettingsError(ValueError):
     """The environment does not fit; the message says which variable, what was found, what is allowed."""
 
 
-def read_settings(arguments: Sequence[str] | None = None) -> Settings:
-    """From the command line and the environment. Raises SettingsError; argparse itself exits for unknown options."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Of the command line; docs/reference/cli.md is made of it."""
     parser = argparse.ArgumentParser(
         prog="python -m apps", description="Castover's controller: the logical LMA of one PMIPv6 domain, on Ryu."
     )
@@ -41,7 +41,12 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument(
         "--log-format", default="text", choices=LOG_FORMATS, help="json: one object a line (default: %(default)s)"
     )
-    known = parser.parse_args(arguments)
+    return parser
+
+
+def read_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """From the command line and the environment. Raises SettingsError; argparse itself exits for unknown options."""
+    known = argument_parser().parse_args(arguments)
     found = os.environ.get(REST_FD_VARIABLE)
     if found is not None and not found.isdigit():
         raise SettingsError(f"{REST_FD_VARIABLE}: found {found!r}, allowed: the number of an inherited socket")

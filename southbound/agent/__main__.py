@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import logging
 import os
 import signal
 import sys
-from pathlib import Path
 
 from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
-from southbound.fact_log import LOG_FORMATS, LOG_LEVELS, configure_log
+from southbound.agent.settings import argument_parser
+from southbound.fact_log import configure_log
 from topology.load import load_topology
 from topology.model import Domain, Mag
 from topology.problem import TopologyError
@@ -26,18 +25,7 @@ VERSION = "0.1.0"
 
 def main() -> int:
     """Run until a signal ends it. Exit code 2: the topology is wrong; 3: a socket could not be had."""
-    parser = argparse.ArgumentParser(
-        prog="python -m southbound.agent", description="Castover's agent of one MAG (RFC 5213 section 6)."
-    )
-    parser.add_argument("--topology", type=Path, default=Path("topology.yaml"), help="the domain (default: %(default)s)")
-    parser.add_argument("--mag", required=True, help="id of this MAG in the topology")
-    parser.add_argument(
-        "--log-level", default="info", choices=LOG_LEVELS, help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--log-format", default="text", choices=LOG_FORMATS, help="json: one object a line (default: %(default)s)"
-    )
-    arguments = parser.parse_args()
+    arguments = argument_parser().parse_args()
     configure_log(arguments.log_level, arguments.log_format)
     try:
         domain = load_topology(arguments.topology)
