@@ -19,7 +19,7 @@ from lab.accounting import Account, Tally, account
 from lab.stream_format import Record
 
 CLONE_FOLLOWS_S = 0.005
-"""The switch's data path follows its barrier by up to some ms (docs/explanation/architecture.md)."""
+"""The switch's data path follows its barrier by up to some ms (docs/explanation/data-plane.md)."""
 STALLED_MS = 10.0
 """A move whose interruption is longer than its time without a link by more than this is told in detail."""
 DETAILS_MAX = 100

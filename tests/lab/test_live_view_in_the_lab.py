@@ -22,7 +22,7 @@ from lab.requirements import missing_requirement
 from lab.view import Scene, ViewSettings, scene
 from tests.lab.test_lab_network import REPOSITORY
 from tests.support import browser as browsers
-from tests.support.browser import CHROMIUM, MISSING, PHONE, LiveView
+from tests.support.browser import CHROMIUM, MISSING, PHONE, PICTURE, LiveView
 from topology.load import load_topology
 
 pytestmark = [
@@ -54,6 +54,10 @@ def moved() -> list[Moved]:
 def running(tmp_path_factory: pytest.TempPathFactory, moved: list[Moved]) -> Iterator[Scene]:
     """What `castover view` keeps up, under a name of its own."""
     topology = write_demo_topology(REPOSITORY / "topology.yaml", tmp_path_factory.mktemp("view"), "draft")
+    if PICTURES:
+        # As readers see it. The pictures are not taken beside a lab of theirs.
+        text = re.sub(r"(?m)^( +name:) castover-demo-\d+", r"\1 castover", topology.read_text(encoding="utf-8"))
+        topology.write_text(text, encoding="utf-8")
     settings = ViewSettings(topology=topology, rate_pps=RATE_PPS, size=200, gap_ms=50.0)
     with scene(load_topology(topology), settings, lambda _: None, moved.append) as found:
         yield found
@@ -143,7 +147,9 @@ def test_on_a_phone(browser: Browser, running: Scene) -> None:
 
 
 @pytest.mark.skipif(not PICTURES, reason="pictures are taken with CASTOVER_PICTURES=FOLDER")
-def test_pictures(view: LiveView, running: Scene) -> None:
+def test_pictures(browser: Browser, running: Scene) -> None:
+    view = LiveView(browser, running.url, size=PICTURE, device_scale_factor=1.5)
+    view.await_status("Live · 2 agents, 4 switches")
     here, there = other(running, view, "mn1")
     for mag in (there, here):
         view.drag("mn1", mag)
@@ -151,5 +157,7 @@ def test_pictures(view: LiveView, running: Scene) -> None:
         expect(view.find(".bar.delivery").first).to_be_attached(timeout=browsers.WAIT_MS)
     # The mobile nodes are at different MAGs, and the counters of the switches have seen it.
     expect(view.find(".line.native.carries")).to_have_count(3, timeout=browsers.WAIT_MS)
+    view.await_rates(int(RATE_PPS * 0.9))
     for theme in THEMES:
         view.picture(Path(str(PICTURES)) / f"live-view-{theme}.png", theme)
+    view.close()

@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 CHROMIUM = shutil.which("chromium")
 MISSING = "chromium is not installed (tools/install.sh dev)"
 WIDE, PHONE = (1440, 900), (360, 740)
+PICTURE = (1200, 900)
+"""Two columns, and letters that can still be read at the width of a README."""
 WAIT_MS = 15_000
 _FLAGS = (
     # As root there is no sandbox to be had, and nobody else's pages are opened.
@@ -88,6 +90,16 @@ class LiveView:
     def await_announcement(self, text: str | re.Pattern[str]) -> None:
         expect(self.find("#announcements")).to_have_text(text, timeout=WAIT_MS)
 
+    def await_rates(self, at_least: int) -> None:
+        """Every number on the map has come to this many packets a second: the counters have forgotten the last moves."""
+        self.page.wait_for_function(
+            r"""(wanted) => {
+                const found = document.querySelector('#map').textContent.match(/[\d,]+(?=\/s)/g) ?? [];
+                return found.length > 0 && found.every((one) => Number(one.replaceAll(',', '')) >= wanted);
+            }""",
+            arg=at_least,
+        )
+
     def row(self, number: int) -> Locator:
         """One line of the list of handovers."""
         return self.find(f'.handovers tbody tr:has(.row-button:text-is("{number}"))')
@@ -119,5 +131,9 @@ class LiveView:
         self.page.emulate_media(color_scheme=theme)
         self.page.mouse.move(0, 0)
         self.page.evaluate("document.activeElement?.blur()")
+        # The colours are on their way to the other theme.
+        self.page.wait_for_function(
+            "document.getAnimations().every((one) => !(one instanceof CSSTransition) || one.playState === 'finished')"
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=file, animations="allow")
+        self.page.screenshot(path=file, animations="allow", full_page=True)

@@ -8,30 +8,24 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"(?ms)^ *(`{3,}).*?^ *\1 *$")
+from tests.support.documents import REPOSITORY, documents, without_fences
+
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(<?([^)\s>]+)>?\)")
 HTML_LINK = re.compile(r"""<[^>]+?\b(?:href|src|srcset)=["']([^"'\s]+)""")
 HEADING = re.compile(r"(?m)^ {0,3}#{1,6} +(.+?) *#*$")
-HIDDEN = (".", "node_modules", "__pycache__")
-
-
-def documents() -> list[Path]:
-    found = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*.md"))
-    return sorted(path for path in found if not any(part.startswith(HIDDEN) for part in path.parts))
 
 
 def links(text: str) -> list[str]:
     """Targets outside of code, in Markdown and in HTML."""
-    prose = CODE.sub("`code`", FENCE.sub("", text))
+    prose = CODE.sub("`code`", without_fences(text))
     return [*LINK.findall(prose), *HTML_LINK.findall(prose)]
 
 
 def anchors(text: str) -> set[str]:
     """As GitHub makes them of headings: lower case, no punctuation, a hyphen for a space, -1, -2 when one repeats."""
     found: set[str] = set()
-    for heading in HEADING.findall(FENCE.sub("", text)):
+    for heading in HEADING.findall(without_fences(text)):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
         number, unique = 0, slug
