@@ -133,7 +133,7 @@ class LiveView:
         self.page.evaluate("document.activeElement?.blur()")
         # The colours are on their way to the other theme.
         self.page.wait_for_function(
-            "document.getAnimations().every((one) => !(one instanceof CSSTransition) || one.playState === 'finished')"
+            "() => document.getAnimations().every((one) => !(one instanceof CSSTransition) || one.playState === 'finished')"
         )
         file.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=file, animations="allow", full_page=True)
