@@ -166,10 +166,10 @@ class Terminal:
             self.kill()
 
     def kill(self) -> None:
-        """End the shell and what it runs, whatever that is doing."""
-        if self._shell.poll() is None:
+        """End the shell and what it runs, in the background, too."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._shell.pid, signal.SIGKILL)
-            self._shell.wait()
+        self._shell.wait()
         for pipe in (self._shell.stdin, self._shell.stdout):
             if pipe is not None:
                 pipe.close()
