@@ -52,7 +52,7 @@ local SUBSCRIPTION_TYPES = {
     [0x16] = "IGMPv2 report", [0x22] = "IGMPv3 record", [131] = "MLDv1 report", [143] = "MLDv2 record",
 }
 local SUB_TYPES = { [1] = "New MAG Identifier", [2] = "Last Delivered", [3] = "Handover Identifier", [4] = "Handover Mode" }
-local MODES = { [0] = "predictive", [1] = "join", [2] = "relayed" }
+local MODES = { [0] = "predictive", [1] = "join", [2] = "relayed", [3] = "more follows" }
 
 local f = {
     next_header = ProtoField.uint8("pfmip6.next_header", "Payload protocol"),

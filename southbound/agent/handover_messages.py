@@ -25,6 +25,7 @@ from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInit
 from southbound.codec.handover_options import ContextRequest, RequestedContext
 from southbound.codec.iana import (
     HandoverAcknowledgeCode,
+    HandoverInitiateCode,
     HandoverModeCode,
     MulticastAcknowledgementStatus,
     MulticastPayload,
@@ -98,18 +99,21 @@ def context_message(
     buffer: bool = True,
     multicast: bool = True,
     payload: MulticastPayload = MulticastPayload.MLDV2,
+    part: int = 0,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
-    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60.
+    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of `context_parts` messages.
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
-    state = _state(memberships, payload)
+    parts = _states(memberships, payload)
+    more = multicast and part + 1 < len(parts)
+    mode = HandoverModeCode.MORE_FOLLOWS if more else mode
     return HandoverInitiate(
         dialect=dialect,
         sequence=sequence,
-        code=initiate_code(dialect, InitiatePurpose.CONTEXT),
+        code=HandoverInitiateCode.DEFAULT if more else initiate_code(dialect, InitiatePurpose.CONTEXT),
         buffer=buffer and mode != HandoverModeCode.JOIN,
         forward=False,
         multicast=draft and multicast,
@@ -121,14 +125,14 @@ def context_message(
             LocalMobilityAnchorAddress(address=lma_address),
             HandoverIdentifier(identifier=handover_id),
             *((HandoverMode(mode=mode),) if mode != HandoverModeCode.PREDICTIVE else ()),
-            *(state if multicast else ()),
+            *(parts[part : part + 1] if multicast else ()),
         ),
     )
 
 
-def _state(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[MulticastMobility, ...]:
-    # One option 60 a message (RFC 7411 section 5.5). What does not fit the first comes with the MN's own report.
-    options = multicast_mobility_options(memberships)[:1] or (MulticastMobility(records=()),)
+def _states(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[MulticastMobility, ...]:
+    """Options 60: one a message (RFC 7411 section 5.5), and one without records for an MN that listens to nothing."""
+    options = multicast_mobility_options(memberships) or (MulticastMobility(records=()),)
     return tuple(replace(option, option_code=payload) for option in options)
 
 
@@ -169,7 +173,8 @@ def context_acknowledgement(
     payload: MulticastPayload = MulticastPayload.MLDV2,
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
-    state = _state(memberships, payload)
+    # What does not fit comes with the MN's own report.
+    state = _states(memberships, payload)[:1]
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,

@@ -68,6 +68,8 @@ class Leaving:
     detached: bool = False
     watching: bool = False
     """What the MN is sent is watched, for the word on the last packets."""
+    part: int = 0
+    """INITIATED: of the context, the part that was sent last."""
     request: HandoverInitiate | None = None
     """The HI(F) that waits for the clone."""
     asked_in_vain: bool = False

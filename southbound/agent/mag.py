@@ -165,7 +165,7 @@ class MagCore:
         context = self._context
         parts = (
             context.exchange, context.releases, self._bindings, self._handovers.leaving, self._handovers.new,
-            self._links, self._attachments, self._transfer, self._router, self._proxy,
+            self._links, self._attachments, self._transfer, self._router, self._proxy, self._peers,
         )
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
@@ -185,6 +185,7 @@ class MagCore:
         commands += self._attachments.tick(now)
         commands += self._router.tick(now)
         commands += self._fetch.tick(now)
+        commands += self._peers.tick(now)
         commands += self._proxy.tick(now)
         commands += self._attachments.reported(self._links.tick(now))
         return [*commands, *self._deregister_departed(now), *self._binding_results(now), *self._proxied(now)]

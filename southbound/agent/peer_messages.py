@@ -11,8 +11,9 @@ from southbound.agent.binding_entry import BindingResult, Service
 from southbound.agent.binding_update_list import BindingUpdateList
 from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
 from southbound.agent.context import MagContext
-from southbound.agent.context_admission import contradiction
+from southbound.agent.context_admission import contradiction, groups_of
 from southbound.agent.context_fetch import ContextFetch
+from southbound.agent.context_parts import ContextParts
 from southbound.agent.default_router import DefaultRouter
 from southbound.agent.handover_exchange import token_parts
 from southbound.agent.handover_messages import (
@@ -52,6 +53,7 @@ class PeerMessages:
         self._context, self._links, self._bindings = context, links, bindings
         self._handovers, self._attachments = handovers, attachments
         self._reactive, self._fetch, self._router = reactive, fetch, router
+        self._parts = ContextParts(context)
 
     def received(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
         """One Mobility Header; the kernel has taken those with a wrong checksum away."""
@@ -124,6 +126,11 @@ class PeerMessages:
         context, prefixes = self._context, home_network_prefixes(message)
         handover_id = handover_id_of(message) or context.new_handover_id()
         attached = self._links.is_attached(profile.id)
+        if not attached and self._parts.gather(profile, peer, message, handover_id, now):
+            _, refused = groups_of(context, profile, message)
+            code = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED
+            return context.acknowledge(peer.address, profile.id, acknowledgement(message, code, refused), now)
+        message = self._parts.complete(profile, peer, message)
         if prefixes and not attached:
             context.home_networks.assign(profile.id, prefixes)
         self._links.expect(profile.id, payload_of(message))
@@ -132,6 +139,20 @@ class PeerMessages:
             wanted, _ = memberships_of(message)
             allowed = tuple(m for m in wanted if self._context.policy.may_join(profile.id, m.group))
             commands += self._attachments.reported(self._links.merge(profile, allowed, now))
+        return commands
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do next."""
+        return self._parts.next_deadline()
+
+    def tick(self, now: float) -> list[Command]:
+        """Contexts of which no more parts come: what there is counts."""
+        commands: list[Command] = []
+        for gathered in self._parts.due(now):
+            whole, attached = gathered.whole(gathered.last), self._links.is_attached(gathered.profile.id)
+            commands += self._handovers.intake.context_received(
+                gathered.profile, gathered.peer, whole, gathered.handover_id, attached, now
+            )
         return commands
 
     def _refuse(

@@ -17,6 +17,7 @@ from southbound.agent.commands import (
     WatchSent,
 )
 from southbound.agent.context import MagContext
+from southbound.agent.context_parts import count_parts
 from southbound.agent.departed import Departed
 from southbound.agent.departures import Departures
 from southbound.agent.handover_exchange import token
@@ -120,6 +121,7 @@ class PreviousMag:
                 buffer=leaving.buffered_there,
                 multicast=self._context.speaks_multicast(leaving.peer),
                 payload=leaving.payload,
+                part=leaving.part,
             ),
             token("context", profile.id, leaving.handover_id),
             now,
@@ -165,15 +167,23 @@ class PreviousMag:
         if message.code == HandoverAcknowledgeCode.INSUFFICIENT_RESOURCES and leaving.buffered_there and not leaving.join:
             # Once more, and what comes for the MN stays here until it is there (U = 0).
             self._context.counters["context_again_without_buffer"] += 1
-            leaving.buffered_there = False
+            leaving.buffered_there, leaving.part = False, 0
             return self._send_context(leaving, now)
         if not message.accepted:
             # The MN is served here as before; its later attachment there is a plain one (explanation/protocol.md).
             reason = f"{leaving.peer.id} refused: HAck code {int(message.code)}"
             return self._departures.ended(leaving, "failed", reason, now)
-        leaving.refused = handover_messages.refused_groups(message, leaving.memberships)
+        leaving.refused |= handover_messages.refused_groups(message, leaving.memberships)
+        if leaving.part + 1 < self._parts(leaving):
+            # Only now: the parts come in their order.
+            leaving.part += 1
+            return self._send_context(leaving, now)
         leaving.state = PreviousState.CONTEXT_TRANSFERRED
         return []
+
+    def _parts(self, leaving: Leaving) -> int:
+        multicast = self._context.speaks_multicast(leaving.peer)
+        return count_parts(leaving.memberships) if multicast else 1
 
     def gave_up(self, mn_id: str, handover_id: str, what: str, now: float) -> list[Command]:
         """All repetitions of a HI went unanswered."""

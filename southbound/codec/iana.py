@@ -224,6 +224,7 @@ class HandoverModeCode(OpenIntEnum):
     PREDICTIVE = 0
     JOIN = 1
     RELAYED = 2  # the p-MAG's agent sends the packets, under a GRE key of this MN's own
+    MORE_FOLLOWS = 3  # this is a part of the context, and not the last one
 
 
 class ContextTransferType(OpenIntEnum):

@@ -7,6 +7,7 @@ Nothing on the wire tells what a peer knows (PFMIPv6 has no negotiation between 
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,7 @@ from southbound.codec.handover_options import ContextRequest
 from southbound.codec.iana import OptionType
 from southbound.codec.multicast_options import MulticastAcknowledgement, MulticastMobility
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
-from tests.support.domain_checks import Watch, assert_at_rest, native_copies, tunnel_copies
+from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
 from topology.model import Domain
@@ -26,10 +27,11 @@ from topology.model import Domain
 LIFETIMES_S = 25.0
 
 
-def running(whole: Domain) -> SimulatedDomain:
-    """Both mobile nodes at mag1, watched."""
+def running(whole: Domain, *, watched: bool = True) -> SimulatedDomain:
+    """Both mobile nodes at mag1."""
     domain = SimulatedDomain(whole)
-    Watch(domain)
+    if watched:
+        Watch(domain)
     domain.start()
     domain.attach(MN1, "mag1")
     domain.attach(MN2, "mag1")
@@ -227,3 +229,110 @@ def test_compatibility_mode_is_in_the_reactive_answer() -> None:
     trigger(domain, "mag3")
     domain.run_for(0.2)
     assert codes_of_state(domain, "HI context", "mag2") == [4]
+
+
+# --- contexts that do not fit one message -------------------------------------------------------------------------------
+
+SPECIAL = [f"ff3e::8000:{number:x}" for number in range(1, 41)]
+"""Of one source each: an option 60 holds 28 of them."""
+
+
+def listening_to_much(dialect: str, *, watched: bool = True) -> SimulatedDomain:
+    domain = running(three_mags(dialect, "query"), watched=watched)
+    for group in SPECIAL:
+        domain.mobile_nodes[MN1].join(group, str(SOURCE))
+    domain.mobile_nodes[MN1].answers_queries = False
+    domain.run_for(0.2)
+    return domain
+
+
+def contexts(domain: SimulatedDomain) -> list[HandoverInitiate]:
+    messages = [carried.message for carried in domain.transport.sent("HI context")]
+    return [message for message in messages if isinstance(message, HandoverInitiate)]
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+def test_context_that_is_too_long_goes_in_parts_and_all_of_it_is_forwarded(dialect: str) -> None:
+    """RFC 7411 section 5.5: several HI and HAck, the last one with Code 3 (RFC 5949); no payload is split."""
+    domain = listening_to_much(dialect)
+    handover_id = trigger(domain)
+    domain.run_for(0.3)
+    parts = contexts(domain)
+    assert [len(multicast_records(part)) for part in parts] == [28, 13]
+    assert [int(part.code) for part in parts] == ([0, 3] if dialect == "rfc" else [0, 0])
+    assert len(domain.transport.sent("HAck to HI context")) == 2
+    assert len(domain.transport.sent("HI(F)")) == 1, "when the whole context is there"
+    for group in SPECIAL:
+        assert "mag mag2" in native_copies(domain, "mag1", IPv6Address(group))
+        assert tunnel_copies(domain, "mag2", "mag1", IPv6Address(group)) == ["hob0"]
+    move(domain)
+    domain.run_for(3.0)
+    assert outcome(domain, handover_id) == ("completed", None)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+@pytest.mark.parametrize("lost", ["HI context", "HAck to HI context"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_each_part_may_be_lost(lost: str, which: int) -> None:
+    domain = listening_to_much("rfc")
+    seen = [0]
+
+    def fate(carried: Carried) -> str:
+        if carried.name != lost or carried.repeated:
+            return ""
+        seen[0] += 1
+        return "lose" if seen[0] == which + 1 else ""
+
+    domain.transport.fates.append(fate)
+    handover_id = trigger(domain)
+    domain.run_for(1.0)
+    move(domain)
+    domain.run_for(3.0)
+    assert outcome(domain, handover_id) == ("completed", None)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_parts_without_the_last_one_count_after_a_while() -> None:
+    """A peer that never says Code 3."""
+    domain = listening_to_much("rfc")
+    domain.transport.change("HI context", lambda message: replace(message, code=0), times=1000)
+    trigger(domain)
+    domain.run_for(1.0)
+    assert domain.agents["mag2"].core.counters["context_last_part_missing"] == 1
+    for group in SPECIAL:
+        assert "mag mag2" in native_copies(domain, "mag1", IPv6Address(group))
+    move(domain)
+    domain.run_for(LIFETIMES_S)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_mobile_node_that_comes_between_two_parts_is_served() -> None:
+    # Its groups come between its PBU, which has none, and the PBA, which is not about them.
+    domain = listening_to_much("rfc", watched=False)
+    domain.mobile_nodes[MN1].answers_queries = True
+    trigger(domain)
+    domain.run_until(lambda: len(domain.transport.sent("HAck to HI context")) == 1)
+    move(domain, gap_s=0.0)
+    domain.run_for(LIFETIMES_S)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_refusals_of_all_parts_count() -> None:
+    """Each HAck names what it refuses of its part."""
+    whole = three_mags("rfc", "query")
+    nodes = tuple(
+        replace(node, allowed_groups=(IPv6Network("ff3e::8000:1/128"), IPv6Network("ff1e::101/128")))
+        for node in whole.mobile_nodes
+    )
+    domain = SimulatedDomain(whole)
+    Watch(domain)
+    domain.agents["mag2"].restarted(SimulatedDomain(replace(whole, mobile_nodes=nodes)).agents["mag2"].core)
+    domain.start()
+    domain.attach(MN1, "mag1")
+    for group in SPECIAL:
+        domain.mobile_nodes[MN1].join(group, str(SOURCE))
+    domain.run_for(0.5)
+    trigger(domain)
+    domain.run_for(0.3)
+    cloned = [group for group in SPECIAL if "mag mag2" in native_copies(domain, "mag1", IPv6Address(group))]
+    assert cloned == SPECIAL[:1]
