@@ -87,6 +87,12 @@ class ContextParts:
         present = self._gathered.pop(profile.id, None)
         return present.whole(message) if present is not None and present.peer == peer else message
 
+    def forget(self, mn_id: str, peer: Mag) -> None:
+        """The peer has called it off."""
+        present = self._gathered.get(mn_id)
+        if present is not None and present.peer == peer:
+            del self._gathered[mn_id]
+
     def next_deadline(self) -> float | None:
         """When `due` has something."""
         return min((gathered.deadline for gathered in self._gathered.values()), default=None)

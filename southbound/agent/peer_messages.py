@@ -116,6 +116,7 @@ class PeerMessages:
                 commands = self._handovers.new.last_delivered(mn_id, message, peer, now)
                 otherwise = HandoverAcknowledgeCode.NOT_ACCEPTED
             case Purpose.COMPLETED:
+                self._parts.forget(mn_id, peer)
                 commands = self._handovers.new.completed(mn_id, message, peer, now)
                 return [*commands, *self._handovers.departures.completed_by_peer(mn_id, peer, message, now)]
         if commands is None:

@@ -336,3 +336,15 @@ def test_refusals_of_all_parts_count() -> None:
     domain.run_for(0.3)
     cloned = [group for group in SPECIAL if "mag mag2" in native_copies(domain, "mag1", IPv6Address(group))]
     assert cloned == SPECIAL[:1]
+
+
+def test_parts_of_a_handover_that_is_called_off_are_forgotten() -> None:
+    domain = listening_to_much("rfc")
+    domain.transport.delay("HI context", 0.2, times=2)
+    handover_id = trigger(domain)
+    domain.run_until(lambda: len(domain.transport.sent("HAck to HI context")) == 1)
+    domain.cancel_handover(handover_id)
+    domain.transport.fates.append(lambda carried: "lose" if carried.name == "HI context" else "")
+    domain.run_for(1.0)
+    assert outcome(domain, handover_id)[0] == "cancelled"
+    assert domain.agents["mag2"].core.snapshot().arriving == {}
