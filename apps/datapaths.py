@@ -10,13 +10,21 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
 
 from apps.counter_reader import ConnectedSwitch, CounterReader
 from apps.listener_packets import listener_frame
-from apps.mobility_packets import acknowledgement_frame
-from controller.commands import SendListenerPacket, SendProxyBindingAcknowledgement, SetForwarding
+from apps.mobility_packets import answer_frame
+from controller.commands import (
+    SendBindingError,
+    SendListenerPacket,
+    SendProxyBindingAcknowledgement,
+    SetForwarding,
+)
 from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
+from southbound.codec.binding import ProxyBindingAcknowledgement
+from southbound.codec.binding_error import BindingError
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
@@ -87,9 +95,17 @@ class Datapaths:
 
     def send_acknowledgement(self, command: SendProxyBindingAcknowledgement) -> None:
         """Packet-out of a PBA on the port that the PBU came in by."""
-        reply_to: Any = command.reply_to
+        self._answer(command.acknowledgement, command.destination, command.reply_to)
+
+    def send_binding_error(self, command: SendBindingError) -> None:
+        """The same of a Binding Error."""
+        self._answer(command.error, command.destination, command.reply_to)
+
+    def _answer(
+        self, answer: ProxyBindingAcknowledgement | BindingError, destination: IPv6Address, reply_to: Any
+    ) -> None:
         datapath = reply_to.datapath
-        frame = acknowledgement_frame(command.acknowledgement, self._domain.lma.address, command.destination, reply_to)
+        frame = answer_frame(answer, self._domain.lma.address, destination, reply_to)
         _packet_out(datapath, frame, [datapath.ofproto_parser.OFPActionOutput(reply_to.port)])
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:

@@ -22,6 +22,7 @@ from controller.commands import (
     RecordEvent,
     RejectAgent,
     RespondToAgent,
+    SendBindingError,
     SendListenerPacket,
     SendProxyBindingAcknowledgement,
     SetForwarding,
@@ -48,6 +49,9 @@ class Switches(Protocol):
 
     def send_acknowledgement(self, command: SendProxyBindingAcknowledgement) -> None:
         """Packet-out of a PBA."""
+
+    def send_binding_error(self, command: SendBindingError) -> None:
+        """Packet-out of a Binding Error."""
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:
         """Packet-out of MLD."""
@@ -154,6 +158,8 @@ class Executor:
                 switches.set_forwarding(command)
             case SendProxyBindingAcknowledgement() if switches is not None:
                 switches.send_acknowledgement(command)
+            case SendBindingError() if switches is not None:
+                switches.send_binding_error(command)
             case SendListenerPacket() if switches is not None:
                 switches.send_listener_packet(command)
             case RespondToAgent() if agents is not None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
-from controller.events import MobilityPacketDropped, ProxyBindingUpdateReceived
+from controller.events import MobilityPacketDropped, MobilityTypeUnknown, ProxyBindingUpdateReceived
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.binding_error import BindingError
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.handover import Dialect
-from southbound.codec.mobility import decode_mobility_packet, encode_mobility_packet
+from southbound.codec.mobility import UnknownMobilityMessage, decode_mobility_packet, encode_mobility_packet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,11 @@ class ReplyTo:
 
 def frame_event(
     frame: bytes, lma_address: IPv6Address, datapath: Any, port: int, received_at: float
-) -> ProxyBindingUpdateReceived | MobilityPacketDropped:
-    """What a packet-in is to the core: a PBU, or a drop with its reason. `received_at`: seconds since 1970."""
+) -> ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped:
+    """What a packet-in is to the core: a PBU, something unknown, or a drop with its reason.
+
+    `received_at`: seconds since 1970.
+    """
     try:
         ethernet = decode_ethernet(frame)
         # The dialect concerns HI and HAck only, which no LMA receives.
@@ -37,6 +41,9 @@ def frame_event(
         return MobilityPacketDropped(reason=error.reason)
     if packet.destination != lma_address:
         return MobilityPacketDropped(reason="not_for_this_lma")
+    reply_to = ReplyTo(datapath=datapath, port=port, neighbour_mac=ethernet.source, own_mac=ethernet.destination)
+    if isinstance(packet.message, UnknownMobilityMessage):
+        return MobilityTypeUnknown(source=packet.source, reply_to=reply_to)
     if not isinstance(packet.message, ProxyBindingUpdate):
         return MobilityPacketDropped(reason="not_a_binding_update")
     if not packet.message.proxy:
@@ -45,15 +52,15 @@ def frame_event(
         update=packet.message,
         source=packet.source,
         received_at=received_at,
-        reply_to=ReplyTo(datapath=datapath, port=port, neighbour_mac=ethernet.source, own_mac=ethernet.destination),
+        reply_to=reply_to,
     )
 
 
-def acknowledgement_frame(
-    acknowledgement: ProxyBindingAcknowledgement, source: IPv6Address, destination: IPv6Address, reply_to: ReplyTo
+def answer_frame(
+    answer: ProxyBindingAcknowledgement | BindingError, source: IPv6Address, destination: IPv6Address, reply_to: ReplyTo
 ) -> bytes:
-    """The Ethernet frame of a PBA."""
-    packet = encode_mobility_packet(acknowledgement, source, destination)
+    """The Ethernet frame of a PBA or Binding Error."""
+    packet = encode_mobility_packet(answer, source, destination)
     return encode_ethernet(
         EthernetFrame(destination=reply_to.neighbour_mac, source=reply_to.own_mac, payload=packet)
     )

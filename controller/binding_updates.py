@@ -7,13 +7,15 @@ Functions of (state, input); each returns a Reaction.
 from __future__ import annotations
 
 from controller import coordination
-from controller.commands import RecordEvent, SendProxyBindingAcknowledgement
+from controller.commands import RecordEvent, SendBindingError, SendProxyBindingAcknowledgement
 from controller.confirmation import Wait
-from controller.events import ProxyBindingUpdateReceived
+from controller.events import MobilityTypeUnknown, ProxyBindingUpdateReceived
 from controller.handover import HandoverInput
 from controller.reaction import Reaction
 from controller.registration import Registrar, Turn, Verdict
 from controller.state import HeldUpdate, LmaState
+from southbound.codec.binding_error import BindingError
+from southbound.codec.iana import BindingErrorStatus
 
 UNSETTLED_WAIT_S = 1.0
 """How long a PBU that only waits for a new LMA to settle is held before it is looked at again."""
@@ -26,6 +28,17 @@ def received(state: LmaState, event: ProxyBindingUpdateReceived, now: float) -> 
         # get no answer. A MAG that may not register this MN does (154).
         return dropped(state, "source_is_no_mag")
     return _judged(state, event, now, Turn.FIRST)
+
+
+def unknown_type(state: LmaState, event: MobilityTypeUnknown, now: float) -> Reaction:
+    """A Mobility Header that nobody here can read (RFC 6275 section 9.2). Strangers get no answer to that either."""
+    if state.domain.mag_by_address(event.source) is None:
+        return dropped(state, "source_is_no_mag")
+    reaction = dropped(state, "unknown_type")
+    if state.errors.may_tell(event.source, now):
+        error = BindingError(status=BindingErrorStatus.UNRECOGNIZED_MH_TYPE)
+        reaction.commands.append(SendBindingError(error=error, destination=event.source, reply_to=event.reply_to))
+    return reaction
 
 
 def dropped(state: LmaState, reason: str) -> Reaction:

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from southbound.codec.binding import ProxyBindingAcknowledgement
+from southbound.codec.binding_error import BindingError
 from southbound.openflow.intents import Intent
 
 
@@ -16,6 +17,15 @@ class SendProxyBindingAcknowledgement:
     """Answer a PBU from the LMA address."""
 
     acknowledgement: ProxyBindingAcknowledgement
+    destination: IPv6Address
+    reply_to: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendBindingError:
+    """Answer a Mobility Header of unknown type from the LMA address."""
+
+    error: BindingError
     destination: IPv6Address
     reply_to: object
 
@@ -92,6 +102,6 @@ class RecordEvent:
 
 
 Command = (
-    SendProxyBindingAcknowledgement | SendListenerPacket | SetForwarding | RespondToAgent | RejectAgent | CallAgent
-    | HandoverAccepted | HandoverRefused | RecordEvent
+    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SetForwarding
+    | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused | RecordEvent
 )

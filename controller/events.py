@@ -25,6 +25,15 @@ class ProxyBindingUpdateReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MobilityTypeUnknown:
+    """A Mobility Header of a type that the codec does not know has reached the LMA address."""
+
+    source: IPv6Address
+    reply_to: object
+    """As of ProxyBindingUpdateReceived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MobilityPacketDropped:
     """The codec, or the edge, refused a Mobility Header packet."""
 
@@ -138,7 +147,8 @@ class HandoverCancelRequested:
 
 
 Event = (
-    ProxyBindingUpdateReceived | MobilityPacketDropped | ListenerMessageReceived | ListenerPacketDropped
+    ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped
+    | ListenerMessageReceived | ListenerPacketDropped
     | AgentConnected | AgentDisconnected | AgentNotified
     | AgentRequested | AgentAnswered | SwitchConnected | SwitchDisconnected | ForwardingConfirmed | ForwardingFailed
     | HandoverRequested | HandoverCancelRequested

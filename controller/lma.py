@@ -22,6 +22,7 @@ from controller.events import (
     ListenerMessageReceived,
     ListenerPacketDropped,
     MobilityPacketDropped,
+    MobilityTypeUnknown,
     ProxyBindingUpdateReceived,
     SwitchConnected,
     SwitchDisconnected,
@@ -164,6 +165,8 @@ class LmaCore:
             case SwitchDisconnected(switch=switch):
                 state.switches.set_connected(switch, False)
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
+            case MobilityTypeUnknown():
+                return binding_updates.unknown_type(state, event, now)
             case MobilityPacketDropped(reason=reason):
                 return binding_updates.dropped(state, reason)
             case ListenerMessageReceived(message=message, tunnel=tunnel):

@@ -15,6 +15,7 @@ from controller.handover import HandoverTable
 from controller.multicast import Listeners
 from controller.source_network import SourceNetwork
 from controller.tunnel_listeners import TunnelListeners
+from southbound.codec.binding_error import BindingErrorRate
 from topology.model import Domain
 from topology.policy_store import PolicyStore
 
@@ -40,6 +41,7 @@ class LmaState:
     switches: Confirmations
     source_network: SourceNetwork
     tunnels: TunnelListeners
+    errors: BindingErrorRate = field(default_factory=BindingErrorRate)
     agents: set[str] = field(default_factory=set)
     """MAG ids whose agent is connected."""
     known_agents: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
 from southbound.agent.binding_entry import BindingResult, Service
 from southbound.agent.binding_update_list import BindingUpdateList
-from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact
+from southbound.agent.commands import PACKET_DROPPED, Command, RecordFact, SendMobilityHeader
 from southbound.agent.context import MagContext
 from southbound.agent.context_admission import contradiction, groups_of
 from southbound.agent.context_fetch import ContextFetch
@@ -29,10 +29,11 @@ from southbound.agent.reactive import Reactive
 from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.binding import ProxyBindingAcknowledgement
+from southbound.codec.binding_error import BindingError, BindingErrorRate
 from southbound.codec.errors import DecodeError
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
-from southbound.codec.iana import HandoverAcknowledgeCode
-from southbound.codec.mobility import decode_mobility
+from southbound.codec.iana import BindingErrorStatus, HandoverAcknowledgeCode
+from southbound.codec.mobility import UnknownMobilityMessage, decode_mobility, encode_mobility
 from topology.model import Mag, MobileNode
 
 
@@ -53,7 +54,7 @@ class PeerMessages:
         self._context, self._links, self._bindings = context, links, bindings
         self._handovers, self._attachments = handovers, attachments
         self._reactive, self._fetch, self._router = reactive, fetch, router
-        self._parts = ContextParts(context)
+        self._parts, self._errors = ContextParts(context), BindingErrorRate()
 
     def received(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
         """One Mobility Header; the kernel has taken those with a wrong checksum away."""
@@ -76,7 +77,16 @@ class PeerMessages:
                 return self._handover_acknowledge(peer, message, now)
             case ProxyBindingAcknowledgement() if peer is None:
                 return self._proxy_binding_acknowledgement(message, now)
+            case UnknownMobilityMessage():
+                return [*self._unknown_type(source, now), *self._dropped("mobility_header_of_unknown_type")]
         return self._dropped("mobility_header_not_expected_from_this_peer")
+
+    def _unknown_type(self, source: IPv6Address, now: float) -> list[Command]:
+        """RFC 6275 section 9.2."""
+        if not self._errors.may_tell(source, now):
+            return []
+        error = BindingError(status=BindingErrorStatus.UNRECOGNIZED_MH_TYPE)
+        return [SendMobilityHeader(header=encode_mobility(error, self._context.mag.address, source), destination=source)]
 
     def _handover_initiate(self, peer: Mag, message: HandoverInitiate, now: float) -> list[Command]:
         context, exchange = self._context, self._context.exchange

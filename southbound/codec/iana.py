@@ -93,6 +93,13 @@ class BindingStatus(OpenIntEnum):
     GRE_KEY_OPTION_REQUIRED = 163  # RFC 5845
 
 
+class BindingErrorStatus(OpenIntEnum):
+    """Status of a Binding Error (RFC 6275 6.1.9)."""
+
+    UNKNOWN_BINDING = 1
+    UNRECOGNIZED_MH_TYPE = 2
+
+
 class HandoverInitiateCode(OpenIntEnum):
     """Code of a HandoverInitiate in the rfc dialect (RFC 5949 6.1.1). 2 means the opposite in the draft dialect."""
 

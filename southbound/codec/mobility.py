@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.binding_error import BindingError
 from southbound.codec.cursor import Cursor, unsigned
 from southbound.codec.errors import DecodeError, EncodeError
 from southbound.codec.handover import (
@@ -65,6 +66,7 @@ class UnknownMobilityMessage:
 
 OptionMessage = (
     HandoverInitiate | HandoverAcknowledge | HandoverIndication | ProxyBindingUpdate | ProxyBindingAcknowledgement
+    | BindingError
 )
 """Every message that carries options."""
 MobilityMessage = OptionMessage | UnknownMobilityMessage
@@ -72,6 +74,7 @@ MobilityMessage = OptionMessage | UnknownMobilityMessage
 MOBILITY_MESSAGES: dict[int, type[OptionMessage]] = {
     MobilityHeaderType.BINDING_UPDATE: ProxyBindingUpdate,
     MobilityHeaderType.BINDING_ACKNOWLEDGEMENT: ProxyBindingAcknowledgement,
+    MobilityHeaderType.BINDING_ERROR: BindingError,
     MobilityHeaderType.EXPERIMENTAL: HandoverIndication,
     MobilityHeaderType.HANDOVER_INITIATE: HandoverInitiate,
     MobilityHeaderType.HANDOVER_ACKNOWLEDGE: HandoverAcknowledge,

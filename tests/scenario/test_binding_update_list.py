@@ -27,9 +27,10 @@ from southbound.codec.options import (
     MobileNodeLinkLayerIdentifier,
     Timestamp,
 )
-from tests.scenario.handover_script import MN1, MN2, move, outcome, trigger
-from tests.support.domain_checks import Watch, assert_at_rest
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
+from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.simulated_streams import SimulatedStreams
 from topology.model import Domain, MobileNode
 
 ALL_ZERO = IPv6Network("::/0")
@@ -618,3 +619,24 @@ def test_mobile_node_without_mobility_service_has_none() -> None:
     assert find_options(updates(domain)[0], HomeNetworkPrefix) != ()
     domain.run_for(100.0)
     assert len(updates(domain)) == 1
+
+
+def test_nothing_is_lost_while_the_number_is_asked_for() -> None:
+    """Sequence numbers cost a handover one more exchange with the LMA; the tunnel covers it, also in a chain."""
+    domain = running(replace(pooled(), binding_order="sequence-numbers", gre_key_option="required"))
+    stream = SimulatedStreams(domain, GROUP, SOURCE, {}, 0.001)
+    stream.start()
+    domain.run_for(0.2)
+    for target in ("mag2", "mag3", "mag1"):
+        trigger(domain, target)
+        domain.run_for(0.1)
+        move(domain, target)
+        domain.run_for(0.02)
+    domain.run_for(2.0)
+    stream.stop()
+    domain.run_for(0.6)
+    for mn_id in (MN1, MN2):
+        heard = stream.heard[mn_id]
+        assert heard == list(range(heard[0], stream.sent))
+    domain.run_for(25.0)
+    assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})

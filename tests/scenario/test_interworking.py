@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from southbound.codec.accessors import find_option, multicast_records
+from southbound.codec.binding_error import BindingError
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.handover_options import ContextRequest
-from southbound.codec.iana import OptionType
+from southbound.codec.iana import BindingErrorStatus, MobilityHeaderType, OptionType
+from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.codec.multicast_options import MulticastAcknowledgement, MulticastMobility
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
@@ -190,6 +192,19 @@ def test_acknowledgement_without_option_61_accepts_all_groups(dialect: str) -> N
     assert outcome(domain, handover_id) == ("completed", None)
 
 
+def test_forwarding_flag_in_the_first_hi_is_understood() -> None:
+    """RFC 5949 section 4.2 has F there, too: the tunnel is asked for by the n-MAG all the same."""
+    domain = running(three_mags("rfc"))
+    domain.transport.change("HI context", lambda message: replace(message, forward=True))
+    handover_id = trigger(domain)
+    domain.run_for(0.2)
+    assert native_copies(domain, "mag1", GROUP).count("mag mag2") == 1
+    move(domain)
+    domain.run_for(3.0)
+    assert outcome(domain, handover_id) == ("completed", None)
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
 # --- MLDv1 listeners ----------------------------------------------------------------------------------------------------
 
 
@@ -348,3 +363,31 @@ def test_parts_of_a_handover_that_is_called_off_are_forgotten() -> None:
     domain.run_for(1.0)
     assert outcome(domain, handover_id)[0] == "cancelled"
     assert domain.agents["mag2"].core.snapshot().arriving == {}
+
+
+# --- Mobility Headers that nobody here knows ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["mag2", "lma"])
+def test_unknown_mobility_header_type_is_answered_with_a_binding_error(target: str) -> None:
+    """RFC 6275 section 9.2: Status 2; one in a second, and none for a Binding Error, nor for a stranger."""
+    domain = running(three_mags())
+    addresses = {mag.id: mag.address for mag in domain.domain.mags} | {"lma": domain.domain.lma.address}
+
+    def send(kind: int) -> None:
+        message = UnknownMobilityMessage(message_type=MobilityHeaderType(kind), data=bytes(10))
+        domain.transport.send("mag1", addresses[target], encode_mobility(message, addresses["mag1"], addresses[target]))
+
+    for _ in range(5):
+        send(99)
+    domain.run_for(0.1)
+    answers = [carried for carried in domain.transport.carried if isinstance(carried.message, BindingError)]
+    assert [(carried.source, carried.destination) for carried in answers] == [(target, "mag1")]
+    assert answers[0].message.status == BindingErrorStatus.UNRECOGNIZED_MH_TYPE  # type: ignore[union-attr]
+    domain.run_for(1.0)
+    send(99)
+    domain.run_for(1.0)
+    assert len([one for one in domain.transport.carried if isinstance(one.message, BindingError)]) == 2
+    # The answers themselves have been dropped and counted.
+    assert domain.agents["mag1"].core.counters["mobility_header_not_expected_from_this_peer"] == 2
+    assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})

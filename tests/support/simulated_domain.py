@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.listener_packets import listener_event, listener_frame
-from apps.mobility_packets import acknowledgement_frame, frame_event
+from apps.mobility_packets import answer_frame, frame_event
 from controller import commands as lma
 from controller import events as lma_events
 from controller.lma import LmaCore
@@ -398,13 +398,17 @@ class SimulatedDomain:
         assert len(answers) == 1, commands
         return answers[0]
 
+    def _answer(self, answer: Any, destination: IPv6Address, reply_to: Any) -> None:
+        frame = answer_frame(answer, self.domain.lma.address, destination, reply_to)
+        self.transport.send(self.domain.lma.id, destination, decode_ipv6(decode_ethernet(frame).payload).payload)
+
     def _execute(self, commands: list[lma.Command]) -> None:
         for command in commands:
             match command:
                 case lma.SendProxyBindingAcknowledgement(acknowledgement=answer, destination=to, reply_to=reply_to):
-                    frame = acknowledgement_frame(answer, self.domain.lma.address, to, reply_to)  # type: ignore[arg-type]
-                    header = decode_ipv6(decode_ethernet(frame).payload).payload
-                    self.transport.send(self.domain.lma.id, to, header)
+                    self._answer(answer, to, reply_to)
+                case lma.SendBindingError(error=error, destination=to, reply_to=reply_to):
+                    self._answer(error, to, reply_to)
                 case lma.SendListenerPacket():
                     self._listener_packet(command)
                 case lma.SetForwarding():

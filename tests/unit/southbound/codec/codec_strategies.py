@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 
 from hypothesis import strategies as st
 
 from southbound.codec import iana
+from southbound.codec.binding_error import BindingError
 from southbound.codec.mld import Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query, Mldv2Report
 from southbound.codec.mld_codes import decode_code
 from southbound.codec.mobility import (
@@ -192,6 +193,10 @@ MESSAGES = {
     ),
     "handover_acknowledge_draft": st.builds(
         HandoverAcknowledge, dialect=st.just(Dialect.DRAFT), sequence=u16, code=acknowledge_code, options=plain_options
+    ),
+    "binding_error": st.builds(
+        BindingError, status=u8.map(iana.BindingErrorStatus), options=plain_options,
+        home_address=st.builds(IPv6Address, st.integers(0, 2**128 - 1)),
     ),
     "handover_indication": st.builds(HandoverIndication, sequence=u16, options=plain_options),
     "proxy_binding_update": st.builds(
