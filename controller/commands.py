@@ -32,7 +32,7 @@ class SendBindingError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendListenerPacket:
-    """Send a whole packet of MLD out of the LMA's switch."""
+    """Send a whole packet of MLD or IGMP out of the LMA's switch."""
 
     packet: bytes
     tunnel: IPv6Address | None = None

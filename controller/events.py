@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from southbound.codec.binding import ProxyBindingUpdate
-from southbound.codec.mld import MldMessage
+from southbound.codec.listener_packet import ListenerMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +42,16 @@ class MobilityPacketDropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerMessageReceived:
-    """An MLD message has reached the LMA's switch, and passed the codec."""
+    """A message of MLD or IGMP has reached the LMA's switch, and passed the codec."""
 
-    message: MldMessage
+    message: ListenerMessage
     tunnel: IPv6Address | None
     """The Proxy-CoA whose tunnel it came through; None: from the multicast network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerPacketDropped:
-    """The codec, or the edge, refused an MLD packet."""
+    """The codec, or the edge, refused a packet of MLD or IGMP."""
 
     reason: str
 

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from controller.binding_cache import BindingCache
 from controller.handover import Handover, HandoverTable
 from controller.multicast import Listeners, Memberships
+from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from southbound.openflow.intents import (
     ForwardingIntent,
@@ -166,7 +167,7 @@ def _at_the_buffer(mag_id: str, handovers: HandoverTable) -> list[Handover]:
     return [handover for handover in handovers.arriving(mag_id) if handover.receiving is not None]
 
 
-def _groups(listeners: Listeners, mag_id: str, handover: Handover) -> frozenset[IPv6Address]:
+def _groups(listeners: Listeners, mag_id: str, handover: Handover) -> frozenset[IpAddress]:
     return frozenset(membership.group for membership in _current(listeners, mag_id, handover))
 
 
@@ -180,7 +181,7 @@ def _current(listeners: Listeners, mag_id: str, handover: Handover) -> Membershi
 
 def _replications(ingress: Ingress, demands: Iterable[Demand]) -> frozenset[Replication]:
     """Per group: an entry for 'any source', and one for each listed source whose takers differ from those of any."""
-    by_group: dict[IPv6Address, list[tuple[GroupMembership, Output]]] = defaultdict(list)
+    by_group: dict[IpAddress, list[tuple[GroupMembership, Output]]] = defaultdict(list)
     for demand in demands:
         for membership in demand.memberships:
             by_group[membership.group].append((membership, demand.output))

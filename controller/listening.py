@@ -13,7 +13,7 @@ from controller.forwarding import lma_wants
 from controller.multicast import Memberships
 from controller.reaction import Reaction
 from controller.state import LmaState
-from southbound.codec.mld import MldMessage
+from southbound.codec.listener_packet import ListenerMessage
 
 
 def by_mag(state: LmaState) -> dict[str, list[Memberships]]:
@@ -32,7 +32,7 @@ def wanted(state: LmaState, now: float) -> list[Command]:
     return state.source_network.wanted(by_mag(state), now)
 
 
-def heard(state: LmaState, message: MldMessage, tunnel: IPv6Address | None, now: float) -> Reaction:
+def heard(state: LmaState, message: ListenerMessage, tunnel: IPv6Address | None, now: float) -> Reaction:
     """An MLD message from the multicast network, or through the tunnel of this Proxy-CoA."""
     if tunnel is None:
         return Reaction(state.source_network.heard(message, now))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from southbound.mld.membership import GroupMembership
+from southbound.mld.membership import GroupMembership, group_order
 
 Memberships = tuple[GroupMembership, ...]
 
@@ -76,7 +76,7 @@ class Listeners:
             mag_id=mag_id,
             mn_id=mn_id,
             access_port=present.access_port if present else None,
-            memberships=tuple(sorted(memberships, key=lambda membership: membership.group)),
+            memberships=tuple(sorted(memberships, key=group_order)),
             retained=present.retained if present else False,
         )
 

@@ -16,12 +16,11 @@ from controller.message_order import check_sequence, check_timestamp, is_repeat
 from controller.prefix_assignment import assign, needs_pool
 from controller.refusal import Refusal
 from controller.session_lookup import CREATE, Found, Lookup, SessionRequest, find_session
-from southbound.codec.accessors import find_option, find_options
+from southbound.codec.accessors import find_option, find_options, multicast_records
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.iana import BindingStatus
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
-    ActiveMulticastSubscription,
     AlternateCareOfAddress,
     HandoffIndicatorOption,
     HomeNetworkPrefix,
@@ -272,9 +271,8 @@ def _ignored_deregistration(lookup: Lookup, mag: Mag) -> str:
 def _memberships(
     update: ProxyBindingUpdate, mn_id: str, policy: PolicyStore, groups_max: int
 ) -> tuple[GroupMembership, ...] | None:
-    """Multicast state of a PBU-M: one option 57 a group; groups that the MN may not have are left out."""
+    """Multicast state of a PBU-M: one option 57 (of IPv4 56) a group; groups that the MN may not have are left out."""
     if not update.multicast:
         return None
-    records = [option.record for option in find_options(update, ActiveMulticastSubscription)]
-    memberships, _ignored = memberships_from_records(records)
+    memberships, _ignored = memberships_from_records(multicast_records(update))
     return tuple(m for m in memberships if policy.may_join(mn_id, m.group))[:groups_max]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LMA as MLD router and querier on the tunnels of its MAGs (RFC 6224 section 4.3).
+"""The LMA as router and querier of MLD and IGMP on the tunnels of its MAGs (RFC 6224 section 4.3).
 
 For MAGs that know none of the multicast extensions: they register by plain PBUs, and what their MNs want comes as MLD
 reports through the tunnel, merged by their MLD proxy. A MAG with the S flag tells its listeners by PBU-M (and its agent
@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from ipaddress import IPv6Address
 
 from controller.binding_cache import BindingCache
 from controller.commands import Command, RecordEvent, SendListenerPacket
 from controller.multicast import Memberships
-from southbound.codec.mld import MldMessage
-from southbound.codec.mld_packet import encode_mld_packet
-from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
-from southbound.mld.messages import hear, query_message
+from controller.source_network import LMA_ADDRESSES
+from southbound.codec.addresses import IpAddress
+from southbound.codec.listener_packet import ListenerMessage, encode_listener_packet
+from southbound.mld.dual_stack import DualStackRouter, Effects
+from southbound.mld.effects import MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
+from southbound.mld.messages import query_message
 from southbound.mld.parameters import MldParameters
-from southbound.mld.router import RouterLink
-from topology.model import LMA_LINK_LOCAL_ADDRESS, Domain
+from topology.model import Domain
 from topology.policy_store import PolicyStore
 
 
@@ -32,7 +32,7 @@ class TunnelListeners:
         """`counters`: where `listener_dropped.<reason>` counts what was dropped."""
         self._domain, self._policy, self._counters = domain, policy, counters
         self._parameters = MldParameters.of_tunnel(domain)
-        self._routers: dict[str, RouterLink] = {}
+        self._routers: dict[str, DualStackRouter] = {}
 
     def follow(self, cache: BindingCache, now: float) -> list[Command]:
         """Ask the MAGs that have registered without the S flag, forget those that have no binding any more."""
@@ -45,12 +45,12 @@ class TunnelListeners:
             commands += self._begin(mag_id, now)
         return commands
 
-    def heard(self, mag_id: str, message: MldMessage, cache: BindingCache, now: float) -> tuple[list[Command], bool]:
+    def heard(self, mag_id: str, message: ListenerMessage, cache: BindingCache, now: float) -> tuple[list[Command], bool]:
         """A message that a MAG has sent through its tunnel: what is to be sent, and whether its memberships changed."""
         if not any(entry.mag_id == mag_id and entry.active for entry in cache):
             return self._dropped(mag_id, "tunnel_without_binding")
         commands = [] if mag_id in self._routers else self._begin(mag_id, now)
-        effects = hear(self._routers[mag_id], message, now)
+        effects = self._routers[mag_id].hear(message, now)
         if effects is None:
             # We are the querier of every tunnel: its other end is a host by configuration (RFC 4605 section 4).
             dropped, _ = self._dropped(mag_id, "query_from_mag")
@@ -66,7 +66,7 @@ class TunnelListeners:
         there = {entry.mn_id for entry in cache if entry.mag_id == mag_id and entry.active}
         return tuple(one for one in router.memberships() if self._allowed(there, one.group))
 
-    def _allowed(self, mn_ids: Iterable[str], group: IPv6Address) -> bool:
+    def _allowed(self, mn_ids: Iterable[str], group: IpAddress) -> bool:
         return any(self._policy.may_join(mn_id, group) for mn_id in mn_ids)
 
     def next_deadline(self) -> float | None:
@@ -87,28 +87,30 @@ class TunnelListeners:
         return commands, changed
 
     def _begin(self, mag_id: str, now: float) -> list[Command]:
-        router = self._routers[mag_id] = RouterLink(self._parameters)
+        router = self._routers[mag_id] = DualStackRouter(self._parameters)
         commands, _ = self._carried_out(mag_id, router.start(now))
         return commands
 
-    def _carried_out(self, mag_id: str, effects: list[Effect]) -> tuple[list[Command], bool]:
+    def _carried_out(self, mag_id: str, effects: Effects) -> tuple[list[Command], bool]:
         mag = self._domain.mag(mag_id)
         if mag is None:
             raise KeyError(mag_id)
         commands: list[Command] = []
         changed = False
-        for effect in effects:
+        for version, effect in effects:
             match effect:
                 case SendGeneralQuery() | SendGroupQuery():
-                    message = query_message(effect, self._parameters)
-                    packet = encode_mld_packet(message, LMA_LINK_LOCAL_ADDRESS)
+                    message = query_message(effect, self._parameters, version)
+                    packet = encode_listener_packet(message, LMA_ADDRESSES)
                     commands.append(SendListenerPacket(packet=packet, tunnel=mag.address))
-                case MembershipChanged(memberships=memberships):
+                case MembershipChanged():
                     changed = True
-                    fields = {"mag_id": mag_id, "groups": len(memberships)}
-                    commands.append(RecordEvent(name="tunnel_groups", fields=fields))
                 case RecordIgnored(reason=reason) if reason.is_refusal:
                     self._counters[f"listener_dropped.{reason.value}"] += 1
+        router = self._routers.get(mag_id)
+        if changed and router is not None:
+            fields = {"mag_id": mag_id, "groups": len(router.memberships())}
+            commands.append(RecordEvent(name="tunnel_groups", fields=fields))
         return commands, changed
 
     def _dropped(self, mag_id: str, reason: str) -> tuple[list[Command], bool]:

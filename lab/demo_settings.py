@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Cast:
     mags: tuple[str, str]
     """Where the mover begins, and the other end."""
     source: str
-    group: IPv6Address
+    group: IPv4Address | IPv6Address
 
 
 def choose_cast(domain: Domain) -> Cast:
@@ -75,7 +75,7 @@ def choose_cast(domain: Domain) -> Cast:
     )
 
 
-def _may_hear(node: MobileNode, group: IPv6Address) -> bool:
+def _may_hear(node: MobileNode, group: IPv4Address | IPv6Address) -> bool:
     return any(group in network for network in node.allowed_groups)
 
 

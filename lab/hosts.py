@@ -85,5 +85,8 @@ def build_source_host(node: Node, source: Source) -> None:
             links.bring_up(netlink, "lo", SOURCE_PORT)
             links.add_address(netlink, SOURCE_PORT, IPv6Interface((source.address, source.prefix_length)))
             links.add_default_route(netlink, SOURCE_PORT)
+            if source.ipv4_address is not None:
+                links.add_address(netlink, SOURCE_PORT, source.ipv4_address)
+                links.add_ipv4_default_route(netlink, SOURCE_PORT)
 
     run_inside(node.namespace, configure)

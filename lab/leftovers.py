@@ -21,7 +21,7 @@ _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+)")
 _GROUP = re.compile(r"group_id=(\d+)")
 _OUTPUT = re.compile(r"output:\"?([A-Za-z0-9_.@+-]+)")
 _TUNNEL_DESTINATION = re.compile(r"set_field:([0-9a-f:]+)->tun_ipv6_dst")
-_MLD = re.compile(r"\bicmp6\b")
+_SIGNALLING = re.compile(r"\b(icmp6|igmp)\b")
 _INGRESS = re.compile(r"in_port=\"?([A-Za-z0-9_.@+-]+)")
 
 
@@ -32,7 +32,7 @@ class SwitchContents:
     flows: int
     groups: int
     outputs: frozenset[str]
-    """Ports that any of our groups or flows sends data to; MLD does not count."""
+    """Ports that any of our groups or flows sends data to; MLD and IGMP do not count."""
     tunnel_destinations: frozenset[IPv6Address]
     ingress: frozenset[str]
     """Ports that any of our flows takes packets from; what it drops it does not take."""
@@ -44,8 +44,8 @@ def read_contents(flows: str, groups: str) -> SwitchContents:
     owned = [
         line for line in groups.splitlines() if _is(_GROUP, line, lambda group: bool(int(group) & OWNED_GROUP_BIT))
     ]
-    # MLD goes to the agent's port as long as there is an agent: it is nobody's leftover.
-    data = [line for line in ours if not _MLD.search(line.partition("actions=")[0])]
+    # MLD and IGMP go to the agent's port as long as there is an agent: it is nobody's leftover.
+    data = [line for line in ours if not _SIGNALLING.search(line.partition("actions=")[0])]
     # What follows 'actions=' is what is done; before it stands what is matched.
     actions = [line.partition("actions=")[2] for line in data] + owned
     return SwitchContents(

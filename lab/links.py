@@ -9,7 +9,7 @@ import fcntl
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -21,6 +21,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8914, 0x8946
 _ETHTOOL_GTXCSUM, _ETHTOOL_STXCSUM = 0x16, 0x17
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _FIRST_INDEX = 1000
+_LAST_RESORT = 10_000
 _IN6_ADDR_GEN_MODE_NONE = 1
 _BR_STATE_FORWARDING = 3
 
@@ -71,11 +72,19 @@ def bring_up(netlink: IPRoute, *names: str) -> None:
         netlink.link("set", index=interface_index(name), state="up")
 
 
-def add_address(netlink: IPRoute, name: str, address: IPv6Interface) -> None:
+def add_address(netlink: IPRoute, name: str, address: IPv4Interface | IPv6Interface) -> None:
     """Add an address that is usable at once (no duplicate address detection)."""
+    ipv6 = isinstance(address, IPv6Interface)
     netlink.addr(
-        "add", index=interface_index(name), family=socket.AF_INET6, address=str(address.ip),
-        prefixlen=address.network.prefixlen, flags=_IFA_F_NODAD,
+        "add", index=interface_index(name), family=socket.AF_INET6 if ipv6 else socket.AF_INET, address=str(address.ip),
+        prefixlen=address.network.prefixlen, **({"flags": _IFA_F_NODAD} if ipv6 else {}),
+    )
+
+
+def add_ipv4_default_route(netlink: IPRoute, name: str) -> None:
+    """The same for IPv4, behind any other: with reverse path filtering a host hears no source that it has no route to."""
+    netlink.route(
+        "add", family=socket.AF_INET, dst="0.0.0.0/0", oif=interface_index(name), scope="link", priority=_LAST_RESORT
     )
 
 

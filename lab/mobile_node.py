@@ -84,6 +84,9 @@ def build_radio(mobile_node: MobileNode) -> None:
         links.add_bridge(netlink, RADIO_BRIDGE, address=mobile_node.link_layer_id.hex(":"))
         links.disable_transmit_checksum_offload(control, RADIO_BRIDGE)
         links.bring_up(netlink, "lo", RADIO_BRIDGE)
+        if mobile_node.ipv4_home_address is not None:
+            links.add_address(netlink, RADIO_BRIDGE, mobile_node.ipv4_home_address)
+            links.add_ipv4_default_route(netlink, RADIO_BRIDGE)
 
 
 def plug_in(mag: str, number: int, access_port: str, namespace: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ class StreamSettings:
 
     source: str
     """Node of the source."""
-    group: IPv6Address
+    group: IPv4Address | IPv6Address
     port: int
     rate_pps: float
     size: int
-    from_source: IPv6Address | None = None
+    from_source: IPv4Address | IPv6Address | None = None
     """Join only this source of the group (S,G); None: any source (*,G)."""
 
 

@@ -17,14 +17,15 @@ import socket
 import struct
 import sys
 from dataclasses import asdict, dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from lab.sequence_account import SequenceAccount
 from lab.stream_format import PAYLOAD_HEADER, RECORDS_MAX, RecordList
 
-# linux/in6.h, asm-generic/socket.h: numbers that the socket module does not name.
+# linux/in6.h, linux/in.h, asm-generic/socket.h: numbers that the socket module does not name.
 _IPV6_MULTICAST_ALL = 29
+_IP_MULTICAST_ALL = 49
 _MCAST_JOIN_SOURCE_GROUP = 46
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
@@ -32,6 +33,7 @@ _SO_RXQ_OVFL = 40
 _TIMESPEC = struct.Struct("@ll")
 _RECEIVE_BUFFER_OCTETS = 16 * 1024 * 1024
 _BATCH = 256
+Address = IPv4Address | IPv6Address
 _POLL_MS = 100
 
 
@@ -129,9 +131,11 @@ class TrafficSink:
             return  # whoever asked has gone
 
 
-def open_receiver(group: IPv6Address, port: int, interface: str, source: IPv6Address | None = None) -> socket.socket:
+def open_receiver(group: Address, port: int, interface: str, source: Address | None = None) -> socket.socket:
     """A non-blocking UDP socket that has joined, with receive timestamps. Raises OSError."""
-    receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    ipv4 = isinstance(group, IPv4Address)
+    level = socket.IPPROTO_IP if ipv4 else socket.IPPROTO_IPV6
+    receiver = socket.socket(socket.AF_INET if ipv4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:
         for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             try:
@@ -142,17 +146,17 @@ def open_receiver(group: IPv6Address, port: int, interface: str, source: IPv6Add
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         receiver.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
         # Only what this socket has joined, not what any program of the host has.
-        receiver.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+        receiver.setsockopt(level, _IP_MULTICAST_ALL if ipv4 else _IPV6_MULTICAST_ALL, 0)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         receiver.bind((str(group), port))
         index = socket.if_nametoindex(interface)
-        if source is None:
-            request = group.packed + struct.pack("@I", index)
-            receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        if source is not None:
+            receiver.setsockopt(level, _MCAST_JOIN_SOURCE_GROUP, group_source_request(index, group, source))
+        elif ipv4:
+            request = struct.pack("@4s4si", group.packed, bytes(4), index)
+            receiver.setsockopt(level, socket.IP_ADD_MEMBERSHIP, request)
         else:
-            receiver.setsockopt(
-                socket.IPPROTO_IPV6, _MCAST_JOIN_SOURCE_GROUP, group_source_request(index, group, source)
-            )
+            receiver.setsockopt(level, socket.IPV6_JOIN_GROUP, group.packed + struct.pack("@I", index))
         receiver.setblocking(False)
     except BaseException:
         receiver.close()
@@ -160,10 +164,12 @@ def open_receiver(group: IPv6Address, port: int, interface: str, source: IPv6Add
     return receiver
 
 
-def group_source_request(index: int, group: IPv6Address, source: IPv6Address) -> bytes:
+def group_source_request(index: int, group: Address, source: Address) -> bytes:
     """`struct group_source_req` (RFC 3678 section 5): interface index and two sockaddr_storage of 128 octets."""
 
-    def storage(address: IPv6Address) -> bytes:
+    def storage(address: Address) -> bytes:
+        if isinstance(address, IPv4Address):
+            return struct.pack("@HH4s", socket.AF_INET, 0, address.packed).ljust(128, b"\0")
         return struct.pack("@HHI16sI", socket.AF_INET6, 0, 0, address.packed, 0).ljust(128, b"\0")
 
     # The addresses are aligned to 8 octets.
@@ -195,10 +201,10 @@ def ask_status(path: Path, timeout_s: float = 5.0) -> SinkStatus:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.traffic_sink", description="A multicast receiver.")
-    parser.add_argument("group", type=IPv6Address)
+    parser.add_argument("group", type=ip_address)
     parser.add_argument("port", type=int)
     parser.add_argument("--interface", default="wlan0")
-    parser.add_argument("--source", type=IPv6Address, help="join (S,G) with this source instead of (*,G)")
+    parser.add_argument("--source", type=ip_address, help="join (S,G) with this source instead of (*,G)")
     parser.add_argument("--control", type=Path, help="Unix socket that tells the present count")
     parser.add_argument("--records", type=Path, help="write (sequence, receive time) of every packet here at the end")
     parser.add_argument("--report", type=Path, help="write the JSON report here instead of to standard output")

@@ -13,11 +13,12 @@ import gc
 import json
 import signal
 import socket
+import struct
 import sys
 import time
 from array import array
 from dataclasses import asdict, dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RecordList
@@ -35,7 +36,7 @@ _PR_SET_TIMERSLACK = 29
 class Stream:
     """What to send."""
 
-    group: IPv6Address
+    group: IPv4Address | IPv6Address
     port: int
     interface: str
     rate_pps: float
@@ -123,16 +124,22 @@ def _wait_until(due_ns: int) -> int:
 
 
 def _open(stream: Stream) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, stream.hop_limit)
-    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex(stream.interface))
+    index = socket.if_nametoindex(stream.interface)
+    if isinstance(stream.group, IPv4Address):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, stream.hop_limit)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("@4s4si", bytes(4), bytes(4), index))
+    else:
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, stream.hop_limit)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
     sock.connect((str(stream.group), stream.port))
     return sock
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.traffic_source", description="A steady multicast source.")
-    parser.add_argument("group", type=IPv6Address)
+    parser.add_argument("group", type=ip_address)
     parser.add_argument("port", type=int)
     parser.add_argument("--interface", default="eth0")
     parser.add_argument("--rate-pps", type=float, default=1000.0)

@@ -129,19 +129,22 @@ def _mobile_node(section: MobileNodeSection, mag_ids: tuple[str, ...]) -> Mobile
         name=derive.mobile_node_name(mn_id),
         link_layer_id=_there(section.link_layer_id),
         home_network_prefixes=derive.home_network_prefixes(section),
+        ipv4_home_address=section.ipv4_home_address,
         attached_to=_there(section.attached_to),
         mags=mag_ids if section.mags is None else named,
         mobility_service=section.mobility_service is not False,
         allowed_groups=derive.ALLOWED_GROUPS
         if section.allowed_groups is None
-        else tuple(_there(network) for network in section.allowed_groups),
+        else tuple(network for network in section.allowed_groups if network is not None),
         subscriptions=tuple(_subscription(subscription) for subscription in section.subscriptions or ()),
     )
 
 
 def _subscription(section: SubscriptionSection) -> Subscription:
-    sources = frozenset(_there(source) for source in section.sources or ())
-    return Subscription(group=_there(section.group), sources=sources)
+    if section.group is None:
+        raise RuntimeError("a checked subscription lacks its group")
+    sources = frozenset(source for source in section.sources or () if source is not None)
+    return Subscription(group=section.group, sources=sources)
 
 
 def _link(section: LinkSection) -> Link:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
 from topology import derive
 from topology.problem import Location, show_location
@@ -34,7 +34,7 @@ def check_subscriptions(profile: MobileNodeSection, where: Location, document: D
         allowed = f"at most limits.groups_per_mobile_node, {limits.groups_per_mobile_node}"
         report((*where, "subscriptions"), f"{len(subscriptions)} subscriptions", allowed)
     allowed_groups = profile.allowed_groups if profile.allowed_groups is not None else list(derive.ALLOWED_GROUPS)
-    groups: list[tuple[Location, IPv6Address | None]] = []
+    groups: list[tuple[Location, IPv4Address | IPv6Address | None]] = []
     for index, subscription in enumerate(subscriptions):
         here: Location = (*where, "subscriptions", index)
         group = subscription.group
@@ -46,12 +46,16 @@ def check_subscriptions(profile: MobileNodeSection, where: Location, document: D
         unique_items((*here, "sources"), subscription.sources, report)
         if group is None:
             continue
+        for place, source in enumerate(sources):
+            if source is not None and source.version != group.version:
+                report((*here, "sources", place), str(source), f"an IPv{group.version} address, as {group}")
         if allowed_groups and None not in allowed_groups and not any(group in net for net in allowed_groups if net):
             found = f"{group}, not in the node's allowed_groups"
             report((*here, "group"), found, f"in {', '.join(map(str, allowed_groups))}")
         if is_ssm(group) and not sources and not report.refused((*here, "sources")):
-            # RFC 4607 section 1: in ff3x::/32 a receiver asks for channels (S,G), never for any source.
-            report((*here, "group"), f"{group} without sources", "in the SSM range ff3x::/32 at least one source")
+            # RFC 4607 section 1: there a receiver asks for channels (S,G), never for any source.
+            ssm = "ff3x::/32" if group.version == 6 else "232.0.0.0/8"
+            report((*here, "group"), f"{group} without sources", f"in the SSM range {ssm} at least one source")
     unique(groups, "each group once in a mobile node's subscriptions", report, show=str)
 
 

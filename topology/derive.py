@@ -7,7 +7,7 @@ The cross-checks judge these values and `topology.build` puts them into the mode
 from __future__ import annotations
 
 import dataclasses
-from ipaddress import IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from topology.model import ETHERNET_MTU, Controller, Limits, Source, Timers
@@ -22,7 +22,7 @@ from topology.schema import (
     SourceSection,
 )
 from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
-from topology.values import ALL_MULTICAST
+from topology.values import ALL_MULTICAST, ALL_MULTICAST_IPV4
 
 DIALECT = "draft"
 OPTION_LENGTH_UNIT = "words"
@@ -32,7 +32,7 @@ GRE_KEY_OPTION = "not-required"
 TRANSPORT_MTU = ETHERNET_MTU
 LMA_GRE_KEY = 100
 MAG_GRE_KEY = 200
-ALLOWED_GROUPS: tuple[IPv6Network, ...] = (ALL_MULTICAST,)
+ALLOWED_GROUPS: tuple[IPv4Network | IPv6Network, ...] = (ALL_MULTICAST, ALL_MULTICAST_IPV4)
 
 ALLOWED_PREFIXES: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
 

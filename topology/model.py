@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from topology.switch_names import (
     INTEGRATION_BRIDGE,
@@ -39,6 +39,8 @@ MAG_ACCESS_MAC = bytes.fromhex("02ca57ffff01")
 """Link-layer address of every MAG on its access links: the MN sees one router everywhere (RFC 5213 section 6.9.3)."""
 MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
 """Link-local address of every MAG on its access links, formed from MAG_ACCESS_MAC (RFC 4291 appendix A)."""
+MAG_IPV4_ADDRESS = IPv4Address("192.0.0.8")
+"""What every MAG asks by IGMP from: the dummy address of nodes that have no IPv4 address (RFC 7600 section 4.8)."""
 LMA_SOURCE_MAC = bytes.fromhex("02ca57ffff02")
 """Link-layer address of the LMA on the multicast network, where it is an MLD host."""
 LMA_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff02")
@@ -220,8 +222,9 @@ class Mag:
 class Subscription:
     """One group of a policy-store profile: INCLUDE(sources), or any source (EXCLUDE{}) when there are none."""
 
-    group: IPv6Address
-    sources: frozenset[IPv6Address] = frozenset()
+    group: IPv4Address | IPv6Address
+    sources: frozenset[IPv4Address | IPv6Address] = frozenset()
+    """Of the group's family."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,13 +239,15 @@ class MobileNode:
     """MN-LLI: the six octets of its MAC address."""
     home_network_prefixes: tuple[IPv6Network, ...]
     """Its own, assigned for good; empty: the LMA assigns one from Lma.home_network_prefix_pool (RFC 5213 section 5.3.2)."""
+    ipv4_home_address: IPv4Interface | None = None
+    """What the lab gives a dual-stack MN; it is not registered (RFC 5844), and not needed for listening."""
     attached_to: str
     """MAG id where the lab first attaches it."""
     mags: tuple[str, ...]
     """MAG ids it may register from."""
     mobility_service: bool = True
     """Whether it is authorised for network-based mobility management; without, it is refused with 152."""
-    allowed_groups: tuple[IPv6Network, ...]
+    allowed_groups: tuple[IPv4Network | IPv6Network, ...]
     subscriptions: tuple[Subscription, ...] = ()
 
     def access_port(self) -> str:
@@ -257,6 +262,8 @@ class Source:
     name: str
     address: IPv6Address
     prefix_length: int = 64
+    ipv4_address: IPv4Interface | None = None
+    """What it sends to IPv4 groups from; None: it sends to none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from topology.model import MobileNode
 
@@ -37,7 +37,7 @@ class PolicyStore:
         profile = self._by_id.get(mn_id)
         return profile is not None and prefix in profile.home_network_prefixes
 
-    def may_join(self, mn_id: str, group: IPv6Address) -> bool:
+    def may_join(self, mn_id: str, group: IPv4Address | IPv6Address) -> bool:
         """Whether this MN may receive the group."""
         profile = self._by_id.get(mn_id)
         return profile is not None and any(group in network for network in profile.allowed_groups)

@@ -8,7 +8,7 @@ Defaults are those of the dataclasses in `topology.model`; the few that have non
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -208,8 +208,8 @@ class MagSection(Section):
     switch: Annotated[MagSwitchSection | None, Shape("a mapping")] = None
 
 
-AddressItem = Annotated[IPv6Address | None, values.UNICAST_ADDRESS]
-GroupNetworkItem = Annotated[IPv6Network | None, values.GROUP_NETWORK]
+AddressItem = Annotated[IPv4Address | IPv6Address | None, values.SOURCE_ADDRESS]
+GroupNetworkItem = Annotated[IPv4Network | IPv6Network | None, values.GROUP_NETWORK]
 PrefixItem = Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX]
 MagNameItem = Annotated[str | None, values.NAME_OF_MAG]
 
@@ -217,7 +217,7 @@ MagNameItem = Annotated[str | None, values.NAME_OF_MAG]
 class SubscriptionSection(Section):
     """One item of a mobile node's `subscriptions`."""
 
-    group: Annotated[IPv6Address | None, values.GROUP.needed()] = None
+    group: Annotated[IPv4Address | IPv6Address | None, values.GROUP.needed()] = None
     sources: Annotated[
         list[AddressItem] | None,
         Field(max_length=SUBSCRIPTION_SOURCES_MAX),
@@ -236,6 +236,7 @@ class MobileNodeSection(Section):
         Field(max_length=HOME_NETWORK_PREFIXES_MAX),
         Shape(f"a list of at most {HOME_NETWORK_PREFIXES_MAX} IPv6 unicast /64"),
     ] = None
+    ipv4_home_address: Annotated[IPv4Interface | None, values.IPV4_INTERFACE] = None
     attached_to: Annotated[str | None, values.NAME_OF_MAG.needed()] = None
     mags: Annotated[
         list[MagNameItem] | None,
@@ -246,7 +247,7 @@ class MobileNodeSection(Section):
     allowed_groups: Annotated[
         list[GroupNetworkItem] | None,
         Field(max_length=ALLOWED_GROUPS_MAX),
-        Shape(f"a list of at most {ALLOWED_GROUPS_MAX} IPv6 networks within ff00::/8"),
+        Shape(f"a list of at most {ALLOWED_GROUPS_MAX} networks within ff00::/8 or 224.0.0.0/4"),
     ] = None
     subscriptions: Annotated[
         list[SubscriptionSection] | None,
@@ -261,6 +262,7 @@ class SourceSection(Section):
     name: Annotated[str | None, values.NODE_NAME.needed()] = None
     address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
     prefix_length: Annotated[int | None, whole_number(16, 128)] = None
+    ipv4_address: Annotated[IPv4Interface | None, values.IPV4_INTERFACE] = None
 
 
 NodeNameItem = Annotated[str | None, values.NAME_OF_NODE]

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from pydantic_core import PydanticCustomError, core_schema
@@ -30,6 +30,9 @@ GRE_KEY_MAX = 2**32 - 1
 OWN_LINK_LAYER_PREFIX = bytes.fromhex("02ca57")
 """Of the path marks (southbound.path_mark) and of the switches' and MAGs' own ports; no mobile node may share it."""
 ALL_MULTICAST = IPv6Network("ff00::/8")
+ALL_MULTICAST_IPV4 = IPv4Network("224.0.0.0/4")
+_LINK_SCOPE_IPV4 = IPv4Network("224.0.0.0/24")
+_SSM_IPV4 = IPv4Network("232.0.0.0/8")
 
 _NODE_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MOBILE_NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -78,8 +81,10 @@ class Rule:
             raise PydanticCustomError("refused", "{found}", context) from refused
 
 
-def is_ssm(group: IPv6Address) -> bool:
-    """Whether the group is in the source-specific range ff3x::/32 (RFC 4607 section 1)."""
+def is_ssm(group: IPv4Address | IPv6Address) -> bool:
+    """Whether the group is in the source-specific range, ff3x::/32 or 232/8 (RFC 4607 section 1)."""
+    if isinstance(group, IPv4Address):
+        return group in _SSM_IPV4
     return int(group) >> 96 & 0xFFF0_FFFF == 0xFF30_0000
 
 
@@ -206,14 +211,57 @@ def _unicast(value: object) -> IPv6Address:
     return address
 
 
-def _group(value: object) -> IPv6Address:
-    address = _address(value)
+def _ipv4_or_ipv6(value: object) -> IPv4Address | IPv6Address:
+    text = plain_text(value)
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return _address(value)
+
+
+def _group(value: object) -> IPv4Address | IPv6Address:
+    address = _ipv4_or_ipv6(value)
     if not address.is_multicast:
         raise RefusedValueError("not multicast")
+    if isinstance(address, IPv4Address):
+        if address in _LINK_SCOPE_IPV4:
+            raise RefusedValueError("of link scope")
+        return address
     # Scopes 0 and f are reserved (RFC 7346 section 2); interface and link scope are never forwarded.
     if not 3 <= multicast_scope(address) <= 0xE:
         raise RefusedValueError(f"scope {multicast_scope(address):x}")
     return address
+
+
+def _source(value: object) -> IPv4Address | IPv6Address:
+    address = _ipv4_or_ipv6(value)
+    return _unicast_ipv4(address) if isinstance(address, IPv4Address) else _unicast(value)
+
+
+def _unicast_ipv4(address: IPv4Address) -> IPv4Address:
+    kinds = {
+        "multicast": address.is_multicast,
+        "in 0.0.0.0/8": int(address) >> 24 == 0,
+        "the loopback address": address.is_loopback,
+        "link-local": address.is_link_local,
+        "in 240.0.0.0/4": int(address) >> 28 == 0xF,
+    }
+    for kind, applies in kinds.items():
+        if applies:
+            raise RefusedValueError(kind)
+    return address
+
+
+def _ipv4_interface(value: object) -> IPv4Interface:
+    text = plain_text(value)
+    if "/" not in text:
+        raise RefusedValueError("without a prefix length")
+    try:
+        interface = IPv4Interface(text)
+    except ValueError as error:
+        raise RefusedValueError from error
+    _unicast_ipv4(interface.ip)
+    return interface
 
 
 def _network(value: object) -> IPv6Network:
@@ -251,7 +299,16 @@ def _home_network_prefix(value: object) -> IPv6Network:
     return network
 
 
-def _group_network(value: object) -> IPv6Network:
+def _group_network(value: object) -> IPv4Network | IPv6Network:
+    text = plain_text(value)
+    if ":" not in text and "/" in text:
+        try:
+            found = IPv4Network(text)
+        except ValueError as error:
+            raise RefusedValueError from error
+        if not found.subnet_of(ALL_MULTICAST_IPV4):
+            raise RefusedValueError("not within 224.0.0.0/4")
+        return found
     network = _network(value)
     if not network.subnet_of(ALL_MULTICAST):
         raise RefusedValueError("not within ff00::/8")
@@ -300,12 +357,14 @@ NODE_NAME = Rule(
 )
 DATAPATH_ID = Rule("a number from 0x1 to 0xffffffffffffffff, such as 0x11", _datapath_id)
 UNICAST_ADDRESS = Rule("an IPv6 unicast address that is not link-local", _unicast)
-GROUP = Rule("an IPv6 multicast address of scope 3 to e (RFC 7346)", _group)
+SOURCE_ADDRESS = Rule("an IPv6 or IPv4 unicast address that is not link-local", _source)
+IPV4_INTERFACE = Rule("an IPv4 unicast address with its prefix length, such as 192.0.2.1/24", _ipv4_interface)
+GROUP = Rule("an IPv6 multicast address of scope 3 to e (RFC 7346), or an IPv4 one beyond 224.0.0.0/24", _group)
 NETWORK = Rule("an IPv6 network, such as 2001:db8:100::/48", _network)
 UNICAST_NETWORK = Rule("an IPv6 unicast network of /16 to /120", _unicast_network)
 HOME_NETWORK_PREFIX = Rule("an IPv6 unicast /64", _home_network_prefix)
 POOL_NETWORK = Rule("an IPv6 unicast network of /16 to /64", _pool_network)
-GROUP_NETWORK = Rule("an IPv6 network within ff00::/8", _group_network)
+GROUP_NETWORK = Rule("a network within ff00::/8 or 224.0.0.0/4", _group_network)
 NAI = Rule(
     f"user@realm (RFC 4283): a user of 1 to {MOBILE_NODE_NAME_CHARACTERS_MAX} characters A-Z, a-z, 0-9, '_', '.' and "
     f"'-' starting with a letter, a realm such as example.net, at most {NAI_CHARACTERS_MAX} characters",

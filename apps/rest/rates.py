@@ -44,8 +44,8 @@ def rates_view(
         "streams": [
             {
                 "sender": sender,
-                "group": str(flow.match.ipv6_destination),
-                "source": None if flow.match.ipv6_source is None else str(flow.match.ipv6_source),
+                "group": str(flow.match.destination),
+                "source": None if flow.match.source is None else str(flow.match.source),
                 "rate": _view(grown("groups", group_id)),
                 "copies": [
                     {"receiver": _receiver(domain, bucket, sender),
@@ -64,7 +64,7 @@ def _streams(domain: Domain, rules: SwitchRules) -> Iterator[tuple[str, FlowRule
         for flow in rules.flows if flow.table_id == INGRESS and flow.write_metadata is not None
     }
     flows = [flow for flow in rules.flows if flow.table_id == REPLICATION and flow.match.metadata is not None]
-    for flow in sorted(flows, key=lambda flow: (flow.match.metadata, str(flow.match.ipv6_destination), str(flow.match))):
+    for flow in sorted(flows, key=lambda flow: (flow.match.metadata, str(flow.match.destination), str(flow.match))):
         for group_id in flow.groups():
             group = rules.group(group_id)
             if group is not None and flow.match.metadata in senders:

@@ -74,6 +74,8 @@ def _match_view(match: Match) -> dict[str, Any]:
         "icmpv6_type": match.icmpv6_type,
         "ipv6_src": _address(match.ipv6_source),
         "ipv6_dst": _address(match.ipv6_destination),
+        "nw_src": _address(match.ipv4_source),
+        "nw_dst": _address(match.ipv4_destination),
     } | {name: str(value) for name, value in match.unknown}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -230,11 +230,13 @@ local CONTENT = {
         if code then records(r, code:uint() == 1 or code:uint() == 3) end
     end,
     [61] = function(r)
+        local code = left(r) >= 1 and r.range(r.at, 1):uint() or 0
         take(r, 1)
         add(r, f.status, 1)
-        -- Which kind of report it answers stands in the HI only: 8 octets are the shortest record of IGMPv3, 20 of MLDv2.
+        -- RFC 7411 has 0 for every kind of report; Castover says 1 for IGMPv3. Where nothing is said: 8 octets are the
+        -- shortest record of IGMPv3, 20 of MLDv2.
         local count = left(r) >= 4 and r.range(r.at + 2, 2):uint() or 0
-        records(r, count > 0 and left(r) - 4 < 20 * count)
+        records(r, code == 1 or code == 3 or (count > 0 and left(r) - 4 < 20 * count))
     end,
 }
 

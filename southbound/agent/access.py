@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The access links of a MAG: who is on which port, what each MN listens to, what it says. Pure.
 
-One point-to-point link an MN (RFC 5213 section 6.9, RFC 6224 section 4.2), so the link's MLD state is the MN's.
+One point-to-point link an MN (RFC 5213 section 6.9, RFC 6224 section 4.2), so the link's MLD and IGMP states are the MN's.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from dataclasses import dataclass, field
 from southbound.agent.commands import Command, NotifyController, SendAccessFrame
 from southbound.agent.context import MagContext
 from southbound.codec.errors import DecodeError
-from southbound.codec.ethernet import ETHERTYPE_IPV6, EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
+from southbound.codec.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, decode_ethernet
 from southbound.codec.handover import Dialect, HandoverIndication
 from southbound.codec.iana import NEXT_HEADER_MOBILITY, MulticastPayload
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
-from southbound.codec.mld_packet import decode_mld_packet, default_destination, encode_mld_packet
+from southbound.codec.listener_packet import LinkAddresses, decode_listener_packet, listener_frame
 from southbound.codec.mobility import decode_mobility
 from southbound.codec.neighbor_discovery import NeighborPacket, decode_neighbor_packet, is_neighbor_discovery
-from southbound.mld.effects import Effect, MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
+from southbound.mld.dual_stack import DualStackRouter, Effects
+from southbound.mld.effects import MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
 from southbound.mld.membership import GroupMembership
-from southbound.mld.messages import hear, is_mld, query_message
+from southbound.mld.messages import is_igmp, is_mld, query_message
 from southbound.mld.parameters import MldParameters
-from southbound.mld.router import CompatibilityMode, RouterLink
+from southbound.mld.router import CompatibilityMode
 from southbound.rpc.methods import MembershipReported
-from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, MobileNode
+from topology.model import MAG_ACCESS_MAC, MAG_IPV4_ADDRESS, MAG_LINK_LOCAL_ADDRESS, MobileNode
+
+_ADDRESSES = LinkAddresses(ipv6=MAG_LINK_LOCAL_ADDRESS, ipv4=MAG_IPV4_ADDRESS)
 
 
 @dataclass(slots=True)
@@ -45,7 +48,8 @@ class Heard:
 class _Link:
     profile: MobileNode
     attached: bool = False
-    membership: RouterLink | None = None
+    router: DualStackRouter | None = None
+    """While what the MN listens to is tracked."""
     compatibility: CompatibilityMode = CompatibilityMode.MLDV2
     """When it left, or as its context says that is on the way here."""
 
@@ -71,12 +75,12 @@ class AccessLinks:
     def memberships(self, mn_id: str) -> tuple[GroupMembership, ...]:
         """What the MN listens to, as far as known here."""
         link = self._by_mn.get(mn_id)
-        return link.membership.memberships() if link is not None and link.membership is not None else ()
+        return link.router.memberships() if link is not None and link.router is not None else ()
 
     def memberships_on(self, port: str) -> tuple[GroupMembership, ...]:
         """The same by access port."""
         link = self._by_port.get(port)
-        return link.membership.memberships() if link is not None and link.membership is not None else ()
+        return link.router.memberships() if link is not None and link.router is not None else ()
 
     def up(self, port: str) -> MobileNode | None:
         """Carrier: the MN whose link this is has attached; None when it was here already or the port is nobody's."""
@@ -91,9 +95,9 @@ class AccessLinks:
         link = self._by_port.get(port)
         if link is None or not link.attached:
             return None
-        if link.membership is not None:
-            link.compatibility = link.membership.compatibility_mode()
-        link.attached, link.membership = False, None
+        if link.router is not None:
+            link.compatibility = link.router.compatibility_mode()
+        link.attached, link.router = False, None
         return link.profile
 
     def payload(self, mn_id: str) -> MulticastPayload:
@@ -101,7 +105,7 @@ class AccessLinks:
         link = self._by_mn.get(mn_id)
         if link is None:
             return MulticastPayload.MLDV2
-        mode = link.membership.compatibility_mode() if link.membership is not None else link.compatibility
+        mode = link.router.compatibility_mode() if link.router is not None else link.compatibility
         mldv1 = mode is CompatibilityMode.MLDV1
         return MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE if mldv1 else MulticastPayload.MLDV2
 
@@ -113,20 +117,20 @@ class AccessLinks:
     def install(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Start tracking with a context that came ahead, or with the policy store's word."""
         link = self._by_mn[profile.id]
-        link.membership = RouterLink(self._parameters)
+        link.router = DualStackRouter(self._parameters)
         return self.merge(profile, memberships, now)
 
     def merge(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Add a context that came after its MN, as if it had been a Current State Report."""
         link = self._by_mn[profile.id]
-        if link.membership is None:
+        if link.router is None:
             return []
-        return self._commands(link, link.membership.install(memberships, now, compatibility_mode=link.compatibility))
+        return self._commands(link, link.router.install(memberships, now, compatibility_mode=link.compatibility))
 
     def query(self, profile: MobileNode, now: float) -> list[Command]:
         """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""
         link = self._by_mn[profile.id]
-        return self._commands(link, link.membership.start(now)) if link.membership is not None else []
+        return self._commands(link, link.router.start(now)) if link.router is not None else []
 
     def frame(self, port: str, frame: bytes, now: float) -> Heard:
         """Take one frame: MLD, Neighbor Discovery and HO-Initiate are understood, anything else is not for us."""
@@ -145,6 +149,8 @@ class AccessLinks:
             heard = Heard(profile=link.profile)
             if ethernet.ethertype == ETHERTYPE_IPV6:
                 self._packet(link, ethernet.payload, heard, now)
+            elif ethernet.ethertype == ETHERTYPE_IPV4 and is_igmp(ethernet.payload):
+                self._listener_packet(link, ethernet.payload, heard, now)
         except DecodeError as error:
             return self._dropped(f"access_{error.reason}")
         return heard
@@ -153,7 +159,7 @@ class AccessLinks:
         """When `tick` has something to do next."""
         times = [
             at for link in self._by_port.values()
-            if link.membership is not None and (at := link.membership.next_deadline()) is not None
+            if link.router is not None and (at := link.router.next_deadline()) is not None
         ]
         return min(times, default=None)
 
@@ -161,9 +167,9 @@ class AccessLinks:
         """Queries and expiries that are due."""
         commands: list[Command] = []
         for link in self._by_port.values():
-            deadline = link.membership.next_deadline() if link.membership is not None else None
-            if link.membership is not None and deadline is not None and deadline <= now:
-                commands += self._commands(link, link.membership.tick(now))
+            deadline = link.router.next_deadline() if link.router is not None else None
+            if link.router is not None and deadline is not None and deadline <= now:
+                commands += self._commands(link, link.router.tick(now))
         return commands
 
     def _packet(self, link: _Link, octets: bytes, heard: Heard, now: float) -> None:
@@ -172,11 +178,16 @@ class AccessLinks:
             heard.indication = self._indication(packet)
         elif is_neighbor_discovery(packet):
             heard.neighbor = decode_neighbor_packet(octets)
-        elif is_mld(packet) and link.membership is not None:
-            effects = hear(link.membership, decode_mld_packet(octets).message, now)
-            if effects is None:
-                raise DecodeError("mld_query_of_mobile_node", 0, "icmp_type")
-            heard.effects = self._commands(link, effects)
+        elif is_mld(packet):
+            self._listener_packet(link, octets, heard, now)
+
+    def _listener_packet(self, link: _Link, octets: bytes, heard: Heard, now: float) -> None:
+        if link.router is None:
+            return
+        effects = link.router.hear(decode_listener_packet(octets), now)
+        if effects is None:
+            raise DecodeError("mld_query_of_mobile_node", 0, "type")
+        heard.effects = self._commands(link, effects)
 
     def _indication(self, packet: Ipv6Packet) -> HandoverIndication:
         message = decode_mobility(packet.payload, packet.source, packet.destination, Dialect.RFC)
@@ -185,29 +196,21 @@ class AccessLinks:
             raise DecodeError("mobility_header_not_for_mobile_nodes", 2, "mh_type")
         return message
 
-    def _commands(self, link: _Link, effects: list[Effect]) -> list[Command]:
+    def _commands(self, link: _Link, effects: Effects) -> list[Command]:
+        """What they come to; of changed memberships the controller is told once, and of both families."""
         commands: list[Command] = []
-        for effect in effects:
+        for version, effect in effects:
             match effect:
-                case MembershipChanged(memberships=memberships):
-                    call = MembershipReported(mn_id=link.profile.id, memberships=memberships)
-                    commands.append(NotifyController(call=call))
                 case SendGeneralQuery() | SendGroupQuery():
-                    commands.append(SendAccessFrame(port=link.profile.access_port(), frame=self._query_frame(effect)))
+                    message = query_message(effect, self._parameters, version)
+                    frame = listener_frame(message, _ADDRESSES, MAG_ACCESS_MAC)
+                    commands.append(SendAccessFrame(port=link.profile.access_port(), frame=frame))
                 case RecordIgnored(reason=reason):
                     self._context.counters[reason.value] += 1
+        if link.router is not None and any(isinstance(effect, MembershipChanged) for _, effect in effects):
+            call = MembershipReported(mn_id=link.profile.id, memberships=link.router.memberships())
+            commands.append(NotifyController(call=call))
         return commands
-
-    def _query_frame(self, effect: SendGeneralQuery | SendGroupQuery) -> bytes:
-        message = query_message(effect, self._parameters)
-        destination = default_destination(message)
-        return encode_ethernet(
-            EthernetFrame(
-                destination=multicast_mac(destination),
-                source=MAG_ACCESS_MAC,
-                payload=encode_mld_packet(message, MAG_LINK_LOCAL_ADDRESS, destination),
-            )
-        )
 
     def _dropped(self, reason: str) -> Heard:
         self._context.counters[reason] += 1

@@ -130,7 +130,7 @@ def _fitting(
     """As many groups as the message has room for; the LMA learns the others from `listener.reported`."""
     state = active_multicast_subscriptions(memberships)
     for taken, option in enumerate(state):
-        room -= _SUBSCRIPTION_OCTETS + SOURCE_OCTETS * len(option.record.sources)
+        room -= _SUBSCRIPTION_OCTETS + SOURCE_OCTETS * len(option.record.sources)  # of IPv4 less
         if room < _PADDING_OCTETS:
             context.counters["binding_update_groups_left_out"] += len(state) - taken
             return state[:taken]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contexts that do not fit one HandoverInitiate: sent and gathered part by part (RFC 7411 section 5.5). Pure.
 
-Each part is a HandoverInitiate with one option 60, and acknowledged. That more follows is Code 0 where the last one has
+Each part is a HandoverInitiate with one option 60 (of a dual-stack MN one of each family), and acknowledged. That more follows is Code 0 where the last one has
 Code 3 (RFC 5949 section 6.1.1); the draft dialect has no such Code, so a Castover agent says it in its mode option, too.
 The last part is the context; what came before it is added to it.
 """
@@ -16,7 +16,7 @@ from southbound.codec.castover_options import HandoverMode
 from southbound.codec.handover import Dialect, HandoverInitiate
 from southbound.codec.iana import HandoverInitiateCode, HandoverModeCode
 from southbound.codec.options import MulticastMobility
-from southbound.mld.context import multicast_mobility_options
+from southbound.mld.context import context_messages
 from southbound.mld.membership import GroupMembership
 from topology.model import Mag, MobileNode
 
@@ -28,7 +28,7 @@ GATHERED_FOR_S = 0.3
 
 def count_parts(memberships: tuple[GroupMembership, ...]) -> int:
     """How many messages the context takes."""
-    return max(len(multicast_mobility_options(memberships)), 1)
+    return max(len(context_messages(memberships)), 1)
 
 
 def more_follows(message: HandoverInitiate) -> bool:

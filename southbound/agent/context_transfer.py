@@ -158,7 +158,9 @@ class ContextTransfer:
                 self._sent[profile.id] = sent
             elapsed_s = now - sent.first_at
         # An MN that is not known here has no blocks: an answer all the same, so that nobody waits.
-        records = records_from_memberships(memberships)[:BLOCKS_MAX] if profile is not None else ()
+        # CXTP's context data has IPv6 addresses (RFC 4067 appendix B); IPv4 groups come with the MN's own report.
+        told = [membership for membership in memberships if membership.group.version == 6]
+        records = records_from_memberships(told)[:BLOCKS_MAX] if profile is not None else ()
         network = IPv6Network((request.previous_address, 64), strict=False)
         blocks = [listener_block(network, record) for record in records]
         answer = ContextTransferData(

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from ipaddress import IPv6Address
 from math import inf
 
 from southbound.agent.packet_digest import addresses_of, packet_digest, stream_key
+from southbound.codec.addresses import IpAddress
 
 DIGESTS_PER_STREAM = 16
 STREAMS_NAMED = 50
@@ -35,7 +35,7 @@ class DeliveryLog:
 
     def last_delivered(
         self, dropped_tail: int = 0, *, since: float = -inf
-    ) -> Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]]:
+    ) -> Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]]:
         """(source, group) -> digests of the last packets that reached the MN, oldest first.
 
         The last `dropped_tail` frames do not count: the MN was gone. At most DIGESTS_PER_STREAM digests for each of the

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Any
 
-LastDeliveredDigests = Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]]
+from southbound.codec.addresses import IpAddress
+
+LastDeliveredDigests = Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]]
 """(source, group) -> digests of the last packets sent to the MN, oldest first."""
 
 
@@ -100,7 +102,7 @@ class StreamsJoined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunnelQueryReceived:
-    """The LMA asks, through the tunnel, what is listened to here: a whole packet of MLD."""
+    """The LMA asks, through the tunnel, what is listened to here: a whole packet of MLD or IGMP."""
 
     packet: bytes
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address
 from math import inf
 
 from southbound.agent.buffer_effects import Effect
 from southbound.agent.held_packets import HeldAccount, HeldLedger
 from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.mobile_node_buffer import MobileNodeBuffer
-from southbound.agent.packet_digest import IPV6_HEADER_OCTETS, stream_key
+from southbound.agent.packet_digest import IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, stream_key
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
 from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
+from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from southbound.path_mark import NATIVE_PATH
 from topology.model import Limits, Timers
@@ -96,7 +96,7 @@ class HandoverBuffer:
             self._forget_routes()
 
     def cut(
-        self, mn_id: str, last_delivered: Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]], now: float
+        self, mn_id: str, last_delivered: Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]], now: float
     ) -> list[Effect]:
         """The p-MAG's word: (source, group) -> digests of the last packets sent to the MN, oldest first."""
         effects: list[Effect] = []
@@ -191,10 +191,12 @@ class HandoverBuffer:
     # --- packets and time ------------------------------------------------------------------------------------------
 
     def on_packet(self, path_index: int, packet: bytes, now: float) -> list[Effect]:
-        """A bare IPv6 packet has come by the path with this index (southbound.path_mark)."""
+        """A bare IP packet has come by the path with this index (southbound.path_mark)."""
         effects: list[Effect] = []
         routes = self._routes.get(path_index)
-        route = None if routes is None else routes.get(packet[8:IPV6_HEADER_OCTETS])
+        # The stream's key, without asking whether it is one: only those that are have a route.
+        key = packet[8:IPV6_HEADER_OCTETS] if packet[0] >> 4 != 4 else packet[12:IPV4_HEADER_OCTETS]
+        route = None if routes is None else routes.get(key)
         if route is None:
             route = self._find_route(path_index, packet)
         if not route:

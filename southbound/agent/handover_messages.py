@@ -20,6 +20,7 @@ from southbound.codec.accessors import (
     last_delivered,
     multicast_records,
 )
+from southbound.codec.addresses import IpAddress, address_order
 from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
 from southbound.codec.handover_options import ContextRequest, RequestedContext
@@ -42,7 +43,7 @@ from southbound.codec.options import (
     MulticastMobility,
     UnreadableMulticastMobility,
 )
-from southbound.mld.context import memberships_from_records, multicast_mobility_options
+from southbound.mld.context import context_messages, memberships_from_records
 from southbound.mld.membership import GroupMembership
 
 _WORD_OCTETS_MAX = 1024
@@ -125,21 +126,29 @@ def context_message(
             LocalMobilityAnchorAddress(address=lma_address),
             HandoverIdentifier(identifier=handover_id),
             *((HandoverMode(mode=mode),) if mode != HandoverModeCode.PREDICTIVE else ()),
-            *(parts[part : part + 1] if multicast else ()),
+            *(parts[part] if multicast and part < len(parts) else ()),
         ),
     )
 
 
-def _states(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[MulticastMobility, ...]:
-    """Options 60: one a message (RFC 7411 section 5.5), and one without records for an MN that listens to nothing."""
-    options = multicast_mobility_options(memberships) or (MulticastMobility(records=()),)
-    return tuple(replace(option, option_code=payload) for option in options)
+State = tuple[MulticastMobility, ...]
+
+
+def _states(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[State, ...]:
+    """The options 60 of each message, and one without records for an MN that listens to nothing; `payload`: of MLD."""
+
+    def told(option: MulticastMobility) -> MulticastMobility:
+        return replace(option, option_code=payload) if option.option_code == MulticastPayload.MLDV2 else option
+
+    messages = context_messages(memberships) or ((MulticastMobility(records=()),),)
+    return tuple(tuple(told(option) for option in message) for message in messages)
 
 
 def payload_of(message: HandoverInitiate | HandoverAcknowledge) -> MulticastPayload:
-    """Of which kind its multicast state is."""
-    option = find_option(message, MulticastMobility)
-    return option.option_code if option is not None else MulticastPayload.MLDV2
+    """Of which kind its MLD state is."""
+    older = MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE
+    codes = [option.option_code for option in find_options(message, MulticastMobility)]
+    return older if older in codes else MulticastPayload.MLDV2
 
 
 def mode_of(message: HandoverInitiate) -> HandoverModeCode:
@@ -174,7 +183,7 @@ def context_acknowledgement(
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
     # What does not fit comes with the MN's own report.
-    state = _states(memberships, payload)[:1]
+    state = _states(memberships, payload)[0]
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,
@@ -216,13 +225,17 @@ def last_delivered_message(
     """Step 6: Castover's own vendor option in a HandoverInitiate, acknowledged and repeated like any other."""
     # The whole message stays below 1152 octets, which fit the smallest IPv6 path; with many streams fewer digests each,
     # and streams that find no room are delivered from the buffer's beginning (copies rather than loss).
-    named = sorted(last_delivered.items())[: _WORD_OCTETS_MAX // (_STREAM_OCTETS + _DIGEST_OCTETS)]
+    named = sorted(last_delivered.items(), key=_stream_order)[: _WORD_OCTETS_MAX // (_STREAM_OCTETS + _DIGEST_OCTETS)]
     each = (_WORD_OCTETS_MAX // max(len(named), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
     words = tuple(
         LastDelivered(source=source, group=group, digests=digests[-min(each, _DIGESTS_MAX):])
         for (source, group), digests in named
     )
     return _with_identity(dialect, sequence, 0, False, mn_id, handover_id, words)
+
+
+def _stream_order(item: tuple[tuple[IpAddress, IpAddress], tuple[bytes, ...]]) -> list[tuple[int, int]]:
+    return [address_order(address) for address in item[0]]
 
 
 def _with_identity(
@@ -260,8 +273,9 @@ def acknowledgement(
     elif find_option(request, MulticastMobility) is not None:
         granted = MulticastAcknowledgementStatus.SUCCESS
         # What one option holds. A refused group that it does not name is sent in vain, and dropped here.
-        records = tuple(record for option in multicast_mobility_options(refused)[:1] for record in option.records)
-        answer.append(MulticastAcknowledgement(status=status if refused else granted, records=records))
+        named = [option.records for option in (*context_messages(refused), ())[0]] or [()]
+        told = status if refused else granted
+        answer += [MulticastAcknowledgement(status=told, records=records) for records in named]
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,
@@ -273,7 +287,7 @@ def acknowledgement(
 
 def refused_groups(
     message: HandoverAcknowledge, memberships: tuple[GroupMembership, ...]
-) -> frozenset[IPv6Address]:
+) -> frozenset[IpAddress]:
     """Of the groups of a context those that its HandoverAcknowledge refuses; no option 61 with a Code below 128: none.
 
     All, when the peer cannot read multicast state at all: it asks the MN itself when that is there.

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address
 
 from southbound.agent import handover_messages
+from southbound.codec.addresses import IpAddress
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import MulticastPayload
 from southbound.mld.membership import GroupMembership
@@ -63,7 +63,7 @@ class Leaving:
     source: Source = Source.SWITCH
     fed_by: str = ""
     """DELIVERIES: id of the handover that brought the MN here."""
-    refused: frozenset[IPv6Address] = frozenset()
+    refused: frozenset[IpAddress] = frozenset()
     """Groups that the n-MAG will not take; they are not forwarded (RFC 7411 section 4.2.2)."""
     detached: bool = False
     watching: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import merge
-from ipaddress import IPv6Address
 from math import inf
 
 from southbound.agent.buffer_effects import (
@@ -19,10 +18,11 @@ from southbound.agent.buffer_effects import (
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
 from southbound.agent.merged_stream import JoinLimits
-from southbound.agent.packet_digest import addresses_of, key_of
+from southbound.agent.packet_digest import addresses_of, group_of, key_of, source_of
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
 from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
+from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import FilterMode, GroupMembership
 
 
@@ -81,11 +81,11 @@ class MobileNodeBuffer:
 
     def has_group(self, key: bytes) -> bool:
         """Whether it is a member of the stream's group at all."""
-        return key[16:] in self._memberships
+        return group_of(key) in self._memberships
 
     def wants(self, key: bytes) -> bool:
         """Whether packets of this stream are for it (RFC 3810 section 4.2)."""
-        membership = self._memberships.get(key[16:])
+        membership = self._memberships.get(group_of(key))
         return membership is not None and membership.wants(addresses_of(key)[0])
 
     def live_streams(self, since: float) -> int:
@@ -133,7 +133,7 @@ class MobileNodeBuffer:
             self._join_when_ready(arrival.at, effects)
 
     def cut(
-        self, last_delivered: Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]], now: float,
+        self, last_delivered: Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]], now: float,
         effects: list[Effect],
     ) -> None:
         """The p-MAG has named the last packets that it sent to the MN. A later word replaces an earlier one."""
@@ -258,7 +258,7 @@ class MobileNodeBuffer:
         """Whether every membership has a stream, every source asked for by name one of its own."""
         heard: dict[bytes, set[bytes]] = {}
         for key in self._streams:
-            heard.setdefault(key[16:], set()).add(key[:16])
+            heard.setdefault(group_of(key), set()).add(source_of(key))
         return all(
             {source.packed for source in membership.sources} <= heard.get(group, set())
             if membership.filter_mode is FilterMode.INCLUDE

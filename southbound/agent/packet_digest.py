@@ -1,42 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 """What identifies a multicast packet: (S,G) data has no sequence number, so its content has to.
 
-A packet reaches the n-MAG by two paths. What routers change on the way (hop limit, flow label, traffic class) is not
-part of its identity; source, destination and everything behind the IPv6 header are.
+A packet reaches the n-MAG by two paths. What routers change on the way (hop limit, flow label, traffic class; of IPv4
+also the header checksum) is not part of its identity; source, destination and everything behind the header are.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from ipaddress import IPv6Address
+
+from southbound.codec.addresses import IpAddress, of_packed
 
 DIGEST_OCTETS = 8
 IPV6_HEADER_OCTETS = 40
-STREAM_KEY_OCTETS = 32
+IPV4_HEADER_OCTETS = 20
+LONGEST_HEADER_OCTETS = 60
+"""Of either family: what `stream_key` looks at lies in it."""
 _MULTICAST = 0xFF
 
 
 def packet_digest(packet: bytes) -> bytes:
-    """Eight octets of BLAKE2b over source, destination and the payload of a bare IPv6 packet.
+    """Eight octets of BLAKE2b over source, destination and the payload of a bare IP packet.
 
-    Octets behind the IPv6 payload length (link padding) do not count. The packet is at least 40 octets long.
+    Octets behind the packet's own length (link padding) do not count. The packet has at least a whole header. Of IPv4
+    the identification counts, too: it is the source's, and tells the fragments of one datagram from another's.
     """
+    if packet[0] >> 4 == 4:
+        end = packet[2] << 8 | packet[3]
+        return blake2b(packet[4:8] + packet[9:10] + packet[12:end], digest_size=DIGEST_OCTETS).digest()
     end = IPV6_HEADER_OCTETS + (packet[4] << 8 | packet[5])
     return blake2b(packet[8:end], digest_size=DIGEST_OCTETS).digest()
 
 
 def stream_key(packet: bytes) -> bytes | None:
-    """Source and group as 32 octets, or None when this is no IPv6 packet to a multicast address."""
-    if len(packet) < IPV6_HEADER_OCTETS or packet[0] >> 4 != 6 or packet[24] != _MULTICAST:
-        return None
-    return packet[8:40]
+    """Source and group as octets (32, of IPv4 8), or None when this is no IP packet to a multicast address."""
+    if len(packet) >= IPV6_HEADER_OCTETS and packet[0] >> 4 == 6 and packet[24] == _MULTICAST:
+        return packet[8:40]
+    if len(packet) >= IPV4_HEADER_OCTETS and packet[0] >> 4 == 4 and packet[16] >> 4 == 0xE:
+        return packet[12:20]
+    return None
 
 
-def key_of(source: IPv6Address, group: IPv6Address) -> bytes:
+def key_of(source: IpAddress, group: IpAddress) -> bytes:
     """The stream key of (source, group)."""
     return source.packed + group.packed
 
 
-def addresses_of(key: bytes) -> tuple[IPv6Address, IPv6Address]:
+def addresses_of(key: bytes) -> tuple[IpAddress, IpAddress]:
     """(source, group) of a stream key."""
-    return IPv6Address(key[:16]), IPv6Address(key[16:32])
+    middle = len(key) // 2
+    return of_packed(key[:middle]), of_packed(key[middle:])
+
+
+def group_of(key: bytes) -> bytes:
+    """The group of a stream key, as octets."""
+    return key[len(key) // 2:]
+
+
+def source_of(key: bytes) -> bytes:
+    """The source of a stream key, as octets."""
+    return key[: len(key) // 2]

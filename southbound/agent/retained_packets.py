@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
-from southbound.agent.packet_digest import IPV6_HEADER_OCTETS, addresses_of, stream_key
+from southbound.agent.packet_digest import LONGEST_HEADER_OCTETS, addresses_of, stream_key
+from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from topology.model import Limits
 
@@ -32,7 +33,7 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Away:
-    memberships: dict[IPv6Address, GroupMembership] | None
+    memberships: dict[IpAddress, GroupMembership] | None
     """None: it is given what the handover buffer delivers, and nothing natively."""
     kept: deque[_Kept] = field(default_factory=deque)
     octets: int = 0
@@ -101,7 +102,7 @@ class RetainedPackets:
 
     def on_packet(self, packet: bytes, now: float) -> Relayed:
         """A native packet has come by the buffer port."""
-        key = stream_key(packet[:IPV6_HEADER_OCTETS])
+        key = stream_key(packet[:LONGEST_HEADER_OCTETS])
         if key is None:
             return []
         source, group = addresses_of(key)

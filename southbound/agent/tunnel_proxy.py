@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping
 from southbound.agent.commands import Command, RecordFact, SendToLma
 from southbound.agent.context import MagContext
 from southbound.codec.errors import DecodeError
-from southbound.codec.mld_packet import decode_mld_packet, encode_mld_packet
-from southbound.mld.effects import HostEffect
-from southbound.mld.host import HostLink
+from southbound.codec.listener_packet import (
+    LinkAddresses,
+    ListenerMessage,
+    decode_listener_packet,
+    encode_listener_packet,
+)
+from southbound.mld.dual_stack import DualStackHost
 from southbound.mld.membership import GroupMembership
-from southbound.mld.messages import ask, report_messages
 from southbound.mld.parameters import MldParameters
 from topology.model import MAG_LINK_LOCAL_ADDRESS
 
+_ADDRESSES = LinkAddresses(ipv6=MAG_LINK_LOCAL_ADDRESS)
 Memberships = tuple[GroupMembership, ...]
 
 
@@ -28,7 +32,7 @@ class TunnelProxy:
     def __init__(self, context: MagContext, random_delay: Callable[[float], float]) -> None:
         """`random_delay(limit)` gives a delay of 0 to `limit` seconds."""
         self._context = context
-        self._host = HostLink(random_delay, MldParameters.of_host(context.domain))
+        self._host = DualStackHost(random_delay, MldParameters.of_host(context.domain))
         self._clients: dict[str, Memberships] = {}
 
     def serves(self, clients: Mapping[str, Memberships], now: float) -> list[Command]:
@@ -38,20 +42,20 @@ class TunnelProxy:
         commands = [
             RecordFact(name="mld_proxy_begins", fields={"mn_id": mn_id}) for mn_id in clients.keys() - self._clients
         ]
-        effects: list[HostEffect] = []
+        messages: list[ListenerMessage] = []
         for mn_id in sorted(self._clients.keys() | clients.keys()):
-            effects += self._host.listen(mn_id, clients.get(mn_id, ()), now)
+            messages += self._host.listen(mn_id, clients.get(mn_id, ()), now)
         self._clients = dict(clients)
-        return [*commands, *_sent(effects)]
+        return [*commands, *_sent(messages)]
 
     def received(self, packet: bytes, now: float) -> list[Command]:
         """What the LMA has sent through the tunnel to us."""
         try:
-            message = decode_mld_packet(packet).message
+            message = decode_listener_packet(packet)
         except DecodeError as error:
             self._context.counters[f"tunnel_{error.reason}"] += 1
             return []
-        return _sent(ask(self._host, message, now))
+        return _sent(self._host.heard(message, now))
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
@@ -62,9 +66,5 @@ class TunnelProxy:
         return _sent(self._host.tick(now))
 
 
-def _sent(effects: list[HostEffect]) -> list[Command]:
-    return [
-        SendToLma(packet=encode_mld_packet(message, MAG_LINK_LOCAL_ADDRESS))
-        for effect in effects
-        for message in report_messages(effect)
-    ]
+def _sent(messages: list[ListenerMessage]) -> list[Command]:
+    return [SendToLma(packet=encode_listener_packet(message, _ADDRESSES)) for message in messages]

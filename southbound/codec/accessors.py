@@ -19,7 +19,12 @@ from southbound.codec.castover_options import HandoverIdentifier, LastDelivered,
 from southbound.codec.handover_options import LocalMobilityAnchorAddress
 from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
 from southbound.codec.mobility import OptionMessage
-from southbound.codec.multicast_options import ActiveMulticastSubscription, MulticastAcknowledgement, MulticastMobility
+from southbound.codec.multicast_options import (
+    ActiveMulticastSubscription,
+    ActiveMulticastSubscriptionIpv4,
+    MulticastAcknowledgement,
+    MulticastMobility,
+)
 from southbound.codec.records import MulticastAddressRecord
 
 Option = TypeVar("Option")
@@ -102,12 +107,12 @@ def last_delivered(message: OptionMessage) -> tuple[LastDelivered, ...]:
 
 
 def multicast_records(message: OptionMessage) -> tuple[MulticastAddressRecord, ...]:
-    """The multicast state: all records of options 60 (HI, HAck) and 57 (PBU, PBA), in wire order."""
+    """The multicast state: all records of options 60 (HI, HAck), 57 and 56 (PBU, PBA), in wire order."""
     records: list[MulticastAddressRecord] = []
     for option in message.options:
         if isinstance(option, MulticastMobility):
             records.extend(option.records)
-        elif isinstance(option, ActiveMulticastSubscription):
+        elif isinstance(option, ActiveMulticastSubscription | ActiveMulticastSubscriptionIpv4):
             records.append(option.record)
     return tuple(records)
 

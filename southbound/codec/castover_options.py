@@ -7,9 +7,9 @@ What the draft needs and no RFC has a number for. A MAG of another make skips th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import ClassVar, Self
 
+from southbound.codec.addresses import MAPPED_OCTETS, IpAddress, mapped_octets, of_mapped_octets
 from southbound.codec.binding_options import VendorSpecific
 from southbound.codec.cursor import Cursor, text_octets, unsigned
 from southbound.codec.errors import EncodeError
@@ -54,15 +54,16 @@ class LastDelivered:
 
     TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    source: IPv6Address
-    group: IPv6Address
+    source: IpAddress
+    """On the wire as sixteen octets, of IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2); the group likewise."""
+    group: IpAddress
     digests: tuple[bytes, ...]
     """Packet digests of eight octets, oldest first: the last one is the last packet sent. Empty: none was sent."""
 
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
-        source = cursor.ipv6("last_delivered.source")
-        group = cursor.ipv6("last_delivered.group")
+        source = of_mapped_octets(cursor.take(MAPPED_OCTETS, "last_delivered.source"))
+        group = of_mapped_octets(cursor.take(MAPPED_OCTETS, "last_delivered.group"))
         count = cursor.u8("last_delivered.count")
         digests = tuple(cursor.take(DIGEST_OCTETS, "last_delivered.digest") for _ in range(count))
         cursor.finish("last_delivered")
@@ -76,8 +77,8 @@ class LastDelivered:
         return b"".join(
             (
                 _vendor_header(CastoverSubType.LAST_DELIVERED),
-                self.source.packed,
-                self.group.packed,
+                mapped_octets(self.source),
+                mapped_octets(self.group),
                 unsigned(len(self.digests), 1, "last_delivered.count"),
                 *self.digests,
             )

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ethernet frames that carry IPv6, and the Ethernet address of a multicast group (RFC 2464)."""
+"""Ethernet frames that carry IP, and the Ethernet address of a multicast group (RFC 2464, RFC 1112)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.cursor import Cursor, unsigned
 from southbound.codec.errors import EncodeError
 
+ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_IPV6 = 0x86DD
 MAC_OCTETS = 6
 
@@ -23,9 +25,17 @@ class EthernetFrame:
     ethertype: int = ETHERTYPE_IPV6
 
 
-def multicast_mac(group: IPv6Address) -> bytes:
-    """33:33 and the last four octets of the group (RFC 2464 section 7)."""
-    return b"\x33\x33" + group.packed[12:]
+def multicast_mac(group: IpAddress) -> bytes:
+    """33:33 and the last four octets of an IPv6 group (RFC 2464 section 7), 01:00:5e and the last 23 bits of an IPv4 one
+    (RFC 1112 section 6.4)."""
+    if isinstance(group, IPv6Address):
+        return b"\x33\x33" + group.packed[12:]
+    return b"\x01\x00\x5e" + bytes((group.packed[1] & 0x7F,)) + group.packed[2:]
+
+
+def ethertype_of(packet: bytes) -> int:
+    """Of an IP packet, by its version."""
+    return ETHERTYPE_IPV4 if packet[:1] and packet[0] >> 4 == 4 else ETHERTYPE_IPV6
 
 
 def encode_ethernet(frame: EthernetFrame) -> bytes:

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Self
 
 NEXT_HEADER_HOP_BY_HOP = 0
+IP_PROTOCOL_IGMP = 2
 NEXT_HEADER_FRAGMENT = 44
 NEXT_HEADER_ICMPV6 = 58
 NEXT_HEADER_NONE = 59
@@ -195,6 +196,16 @@ class MldType(OpenIntEnum):
     V1_REPORT = 131
     V1_DONE = 132
     V2_REPORT = 143
+
+
+class IgmpType(OpenIntEnum):
+    """IGMP types (RFC 2236 2, RFC 3376 4)."""
+
+    QUERY = 0x11
+    V1_REPORT = 0x12
+    V2_REPORT = 0x16
+    V2_LEAVE = 0x17
+    V3_REPORT = 0x22
 
 
 class NeighborDiscoveryType(OpenIntEnum):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The floating-point codes of an MLDv2 Query (RFC 3810 5.1.3 and 5.1.9).
+"""The floating-point codes of an MLDv2 or IGMPv3 Query (RFC 3810 5.1.3 and 5.1.9, RFC 3376 4.1.1 and 4.1.7).
 
     | 1 | exponent (3) | mantissa (12 or 4) |   value = (mantissa | 1 << mantissa bits) << (exponent + 3)
 

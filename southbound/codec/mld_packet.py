@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from southbound.codec.errors import DecodeError, EncodeError
-from southbound.codec.iana import NEXT_HEADER_ICMPV6, MldType
+from southbound.codec.iana import NEXT_HEADER_ICMPV6
 from southbound.codec.ipv6 import ROUTER_ALERT_MLD, Ipv6Packet, decode_ipv6, encode_ipv6
 from southbound.codec.mld import (
     UNSPECIFIED,
@@ -34,12 +34,6 @@ class MldPacket:
     source: IPv6Address
     destination: IPv6Address
     message: MldMessage
-
-
-def is_query(packet: bytes) -> bool:
-    """Whether the octets of an IPv6 packet look like those of an MLD query, by Router Alert and type: told by looking
-    at three octets, for those who see many packets."""
-    return len(packet) > 48 and packet[6] == 0 and packet[40] == NEXT_HEADER_ICMPV6 and packet[48] == MldType.QUERY
 
 
 def default_destination(message: MldMessage) -> IPv6Address:

@@ -42,6 +42,7 @@ from southbound.codec.handover_options import (
 from southbound.codec.iana import OptionType
 from southbound.codec.multicast_options import (
     ActiveMulticastSubscription,
+    ActiveMulticastSubscriptionIpv4,
     MulticastAcknowledgement,
     MulticastMobility,
     UnreadableMulticastMobility,
@@ -55,6 +56,7 @@ __all__ = [
     "WORDS",
     "AccessTechnologyTypeOption",
     "ActiveMulticastSubscription",
+    "ActiveMulticastSubscriptionIpv4",
     "AlternateCareOfAddress",
     "ContextRequest",
     "GreKey",
@@ -112,6 +114,7 @@ MobilityOption = (
     | LocalMobilityAnchorAddress
     | MobileNodeInterfaceIdentifier
     | ActiveMulticastSubscription
+    | ActiveMulticastSubscriptionIpv4
     | MulticastMobility
     | UnreadableMulticastMobility
     | MulticastAcknowledgement
@@ -133,6 +136,7 @@ MOBILITY_OPTIONS: dict[int, Callable[[Cursor], MobilityOption | None]] = {
     OptionType.CONTEXT_REQUEST: ContextRequest.decode,
     OptionType.LOCAL_MOBILITY_ANCHOR_ADDRESS: LocalMobilityAnchorAddress.decode,
     OptionType.MOBILE_NODE_INTERFACE_IDENTIFIER: MobileNodeInterfaceIdentifier.decode,
+    OptionType.ACTIVE_MULTICAST_SUBSCRIPTION_IPV4: ActiveMulticastSubscriptionIpv4.decode,
     OptionType.ACTIVE_MULTICAST_SUBSCRIPTION: ActiveMulticastSubscription.decode,
     OptionType.MULTICAST_MOBILITY: decode_multicast_mobility,
     OptionType.MULTICAST_ACKNOWLEDGEMENT: MulticastAcknowledgement.decode,

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.addresses import IpAddress
+from southbound.codec.iana import Mldv2RecordType, MulticastPayload
 from southbound.codec.multicast_options import (
     RECORDS_MAX,
     SOURCES_MAX,
     SUBSCRIPTION_SOURCES_MAX,
     ActiveMulticastSubscription,
+    ActiveMulticastSubscriptionIpv4,
     MulticastMobility,
 )
-from southbound.codec.records import RECORD_OCTETS, SOURCE_OCTETS, MulticastAddressRecord
+from southbound.codec.records import MulticastAddressRecord, Version, record_octets
 from southbound.mld.membership import FilterMode, GroupMembership
 
 REFUSAL_REASONS = frozenset(
@@ -45,6 +47,10 @@ _SSM_RANGE = int(IPv6Address("ff30::"))
 _LINK_LOCAL_SCOPE = 2
 _STATE_RECORDS = (Mldv2RecordType.MODE_IS_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE)
 _MULTICAST = IPv6Network("ff00::/8")
+_SSM_RANGE_IPV4 = IPv4Network("232.0.0.0/8")
+"""RFC 4607 section 1."""
+_LINK_SCOPE_IPV4 = IPv4Network("224.0.0.0/24")
+"""Local Network Control Block (RFC 5771 section 4), which nobody forwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +73,22 @@ class ContextReading:
     refused: tuple[RefusedRecord, ...] = ()
 
 
-def is_source_specific(group: IPv6Address) -> bool:
-    """Whether the group is in the SSM range ff3x::/32 (RFC 4607 section 1)."""
+def is_source_specific(group: IpAddress) -> bool:
+    """Whether the group is in the SSM range: ff3x::/32 or 232/8 (RFC 4607 section 1)."""
+    if isinstance(group, IPv4Address):
+        return group in _SSM_RANGE_IPV4
     return int(group) & _SSM_RANGE_MASK == _SSM_RANGE
 
 
-def group_refusal(group: IPv6Address) -> str | None:
+def group_refusal(group: IpAddress) -> str | None:
     """Why a group cannot be in a context, or None.
 
     MLD never speaks of scopes 0 and 1 (RFC 3810 section 6), and nobody forwards link scope.
     """
+    if isinstance(group, IPv4Address):
+        if not group.is_multicast:
+            return "group_not_multicast"
+        return "link_scope_group" if group in _LINK_SCOPE_IPV4 else None
     if group not in _MULTICAST:
         return "group_not_multicast"
     scope = group.packed[1] & 0x0F
@@ -104,7 +116,7 @@ def read_context(
     Several records of one group join as RFC 3810 section 4.2 joins listeners: whatever any of them wants is wanted.
     (An INCLUDE list may come in pieces.) The caps hold for the result, too: `sources_max` a group.
     """
-    memberships: dict[IPv6Address, GroupMembership] = {}
+    memberships: dict[IpAddress, GroupMembership] = {}
     refused: list[RefusedRecord] = []
     ignored_count = 0
     for record in records:
@@ -150,25 +162,61 @@ def records_from_memberships(
 
 
 def multicast_mobility_options(memberships: Iterable[GroupMembership]) -> tuple[MulticastMobility, ...]:
-    """Options 60 for these memberships, each as full as it may be; one HandoverInitiate carries one (RFC 7411 5.5)."""
+    """Options 60 for these memberships, each as full as it may be; MLD comes first."""
+    records = records_from_memberships(memberships)
+    return (*_options(records, 6), *_options(records, 4))
+
+
+def context_messages(memberships: Iterable[GroupMembership]) -> tuple[tuple[MulticastMobility, ...], ...]:
+    """The options 60 of each HandoverInitiate that a context takes: one (RFC 7411 5.5).
+
+    Of a dual-stack MN the last of MLD and the first of IGMP go together where they fit into the room of one: the RFC has
+    a payload of MLD or of IGMP, and is silent on MNs that have both.
+    """
+    messages: list[tuple[MulticastMobility, ...]] = []
+    for option in multicast_mobility_options(memberships):
+        last = messages[-1] if messages else ()
+        other_family = len(last) == 1 and last[0].option_code != option.option_code
+        if other_family and _octets(last[0]) + _octets(option) <= _PAYLOAD_OCTETS_MAX:
+            messages[-1] = (*last, option)
+        else:
+            messages.append((option,))
+    return tuple(messages)
+
+
+def _octets(option: MulticastMobility) -> int:
+    return sum(record_octets(record) for record in option.records)
+
+
+def _options(records: Iterable[MulticastAddressRecord], version: Version) -> list[MulticastMobility]:
     payloads: list[list[MulticastAddressRecord]] = []
     room = 0
-    for record in records_from_memberships(memberships):
-        octets = RECORD_OCTETS + SOURCE_OCTETS * len(record.sources)
+    for record in records:
+        if record.group.version != version:
+            continue
+        octets = record_octets(record)
         if not payloads or octets > room or len(payloads[-1]) == RECORDS_MAX:
             payloads.append([])
             room = _PAYLOAD_OCTETS_MAX
         payloads[-1].append(record)
         room -= octets
-    return tuple(MulticastMobility(records=tuple(payload)) for payload in payloads)
+    code = MulticastPayload.MLDV2 if version == 6 else MulticastPayload.IGMPV3
+    return [MulticastMobility(records=tuple(payload), option_code=code) for payload in payloads]
 
 
-def active_multicast_subscriptions(memberships: Iterable[GroupMembership]) -> tuple[ActiveMulticastSubscription, ...]:
-    """Options 57 for these memberships: one record each, what a PBU-M carries."""
+Subscriptions = tuple[ActiveMulticastSubscription | ActiveMulticastSubscriptionIpv4, ...]
+
+
+def active_multicast_subscriptions(memberships: Iterable[GroupMembership]) -> Subscriptions:
+    """Options 57 and 56 for these memberships: one record each, what a PBU-M carries."""
     records: Sequence[MulticastAddressRecord] = records_from_memberships(
         memberships, sources_max=SUBSCRIPTION_SOURCES_MAX
     )
-    return tuple(ActiveMulticastSubscription(record=record) for record in records)
+    return tuple(
+        ActiveMulticastSubscription(record=record) if record.group.version == 6
+        else ActiveMulticastSubscriptionIpv4(record=record)
+        for record in records
+    )
 
 
 def _record_refusal(record: MulticastAddressRecord) -> str | None:

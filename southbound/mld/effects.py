@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import GroupMembership
 
@@ -59,8 +59,8 @@ class SendGeneralQuery:
 class SendGroupQuery:
     """Send a Multicast Address Specific Query, or with sources a Multicast Address and Source Specific Query."""
 
-    group: IPv6Address
-    sources: tuple[IPv6Address, ...]
+    group: IpAddress
+    sources: tuple[IpAddress, ...]
     """Sorted; empty for a Multicast Address Specific Query."""
     max_response_ms: int
     suppress: bool
@@ -80,7 +80,7 @@ class RecordIgnored:
     """Count one discard under `reason.value`."""
 
     reason: IgnoreReason
-    group: IPv6Address
+    group: IpAddress
     sources: int = 0
     """How many sources were passed over; 0 when the whole record was."""
 
@@ -100,14 +100,14 @@ class SendReport:
 class SendOlderReport:
     """Send a Report of the older version (RFC 2710): we listen to the group."""
 
-    group: IPv6Address
+    group: IpAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOlderDone:
     """Send a Done of the older version (RFC 2710): we listen no longer."""
 
-    group: IPv6Address
+    group: IpAddress
 
 
 HostEffect = SendReport | SendOlderReport | SendOlderDone

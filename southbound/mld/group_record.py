@@ -6,8 +6,7 @@ RFC 3810 section 7.2. Times are absolute, in the seconds of whoever calls; a dea
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
-
+from southbound.codec.addresses import IpAddress
 from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.effects import SendGroupQuery
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -31,19 +30,19 @@ class GroupRecord:
         "group",
     )
 
-    def __init__(self, group: IPv6Address, parameters: MldParameters) -> None:
+    def __init__(self, group: IpAddress, parameters: MldParameters) -> None:
         self.group = group
         self._parameters = parameters
         self._filter_timer: float | None = None
         """When EXCLUDE mode ends; None in INCLUDE mode."""
-        self._source_timers: dict[IPv6Address, float] = {}
+        self._source_timers: dict[IpAddress, float] = {}
         """A of INCLUDE(A), X of EXCLUDE(X,Y)."""
         self._excluded: Sources = frozenset()
         """Y of EXCLUDE(X,Y): source timer zero."""
         self._older_version_host_present: float | None = None
         self._group_queries_left = 0
         self._next_group_query = 0.0
-        self._source_queries_left: dict[IPv6Address, int] = {}
+        self._source_queries_left: dict[IpAddress, int] = {}
         """The Retransmission List with its counters, RFC 3810 section 7.6.3.2."""
         self._next_source_query = 0.0
 
@@ -101,7 +100,7 @@ class GroupRecord:
 
     def _set_timers(self, row: Transition, now: float) -> None:
         listening_until = now + self._parameters.multicast_address_listening_interval_s
-        timers: dict[IPv6Address, float] = {}
+        timers: dict[IpAddress, float] = {}
         for source in row.requested:
             if source in row.listening:
                 timers[source] = listening_until
@@ -177,7 +176,7 @@ class GroupRecord:
             self._next_group_query = now + self._parameters.last_listener_query_interval_s
         return queries
 
-    def _query(self, sources: tuple[IPv6Address, ...], *, suppress: bool) -> SendGroupQuery:
+    def _query(self, sources: tuple[IpAddress, ...], *, suppress: bool) -> SendGroupQuery:
         return SendGroupQuery(
             group=self.group,
             sources=sources,

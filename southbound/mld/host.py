@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.effects import HostEffect, SendReport
@@ -32,7 +32,7 @@ class _Response:
     """A pending answer to a query for one group."""
 
     at: float
-    sources: frozenset[IPv6Address]
+    sources: frozenset[IpAddress]
     """What was asked for; empty: the whole group."""
 
 
@@ -48,10 +48,10 @@ class HostLink:
         self._query_interval_s = self._parameters.query_interval_s
         """Of the last query (RFC 3810 section 9.12)."""
         self._clients: dict[str, tuple[GroupMembership, ...]] = {}
-        self._state: dict[IPv6Address, GroupMembership] = {}
-        self._changes: dict[IPv6Address, StateChange] = {}
+        self._state: dict[IpAddress, GroupMembership] = {}
+        self._changes: dict[IpAddress, StateChange] = {}
         self._general_at: float | None = None
-        self._responses: dict[IPv6Address, _Response] = {}
+        self._responses: dict[IpAddress, _Response] = {}
         self._older: Version1Host | None = None
         self._older_until = 0.0
         """Older Version Querier Present timer; means something while `_older` is there."""
@@ -73,9 +73,9 @@ class HostLink:
             del self._responses[group]
         if self._older is not None:
             return effects + self._older.change(set(self._state), now)
-        changed = sorted(
+        changed = [
             group for group in before.keys() | self._state.keys() if before.get(group) != self._state.get(group)
-        )
+        ]
         for group in changed:
             change = self._changes.setdefault(group, StateChange(group))
             nothing = no_membership(group)
@@ -84,8 +84,8 @@ class HostLink:
 
     def on_query(
         self,
-        group: IPv6Address | None,
-        sources: Iterable[IPv6Address],
+        group: IpAddress | None,
+        sources: Iterable[IpAddress],
         max_response_s: float,
         now: float,
         *,
@@ -107,7 +107,7 @@ class HostLink:
             self._schedule_response(group, frozenset(sources), at)
         return effects
 
-    def on_older_query(self, group: IPv6Address | None, max_response_s: float, now: float) -> list[HostEffect]:
+    def on_older_query(self, group: IpAddress | None, max_response_s: float, now: float) -> list[HostEffect]:
         """A Version 1 Query: there is an older querier, whom only the older messages reach (RFC 3810 section 8.2.1)."""
         effects = self._advance(now)
         if group is None or self._older is not None:
@@ -124,7 +124,7 @@ class HostLink:
             return effects
         return effects + self.on_query(group, (), max_response_s, now)
 
-    def on_older_report(self, group: IPv6Address, now: float) -> list[HostEffect]:
+    def on_older_report(self, group: IpAddress, now: float) -> list[HostEffect]:
         """Somebody else's Version 1 Report."""
         effects = self._advance(now)
         if self._older is not None:
@@ -175,7 +175,7 @@ class HostLink:
             records = [_current_state(membership) for membership in self.memberships()]
         return [*effects, SendReport(records=tuple(records))] if records else effects
 
-    def _report_changes(self, groups: list[IPv6Address], now: float) -> list[HostEffect]:
+    def _report_changes(self, groups: list[IpAddress], now: float) -> list[HostEffect]:
         """One report for these; what is to be said again goes together, too."""
         records: list[MulticastAddressRecord] = []
         again = now + self._random_delay(self._parameters.unsolicited_report_interval_s)
@@ -187,7 +187,7 @@ class HostLink:
                 del self._changes[group]
         return [SendReport(records=tuple(records))] if records else []
 
-    def _schedule_response(self, group: IPv6Address, sources: frozenset[IPv6Address], at: float) -> None:
+    def _schedule_response(self, group: IpAddress, sources: frozenset[IpAddress], at: float) -> None:
         """Rules 3 to 5 of section 6.2."""
         pending = self._responses.get(group)
         if pending is None:
@@ -198,7 +198,7 @@ class HostLink:
         # More than a querier of ours would ask for: answered with all there is, which says no less.
         pending.sources = union if len(union) <= self._parameters.sources_max else frozenset()
 
-    def _answer(self, group: IPv6Address) -> list[MulticastAddressRecord]:
+    def _answer(self, group: IpAddress) -> list[MulticastAddressRecord]:
         """The record of section 6.3 (its table); none when nothing of what was asked for is listened to."""
         asked = self._responses.pop(group).sources
         membership = self._state[group]

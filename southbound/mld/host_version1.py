@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.mld.effects import HostEffect, SendOlderDone, SendOlderReport
 from southbound.mld.parameters import MldParameters
 
@@ -16,18 +16,18 @@ class Version1Host:
     def __init__(self, random_delay: Callable[[float], float], parameters: MldParameters) -> None:
         self._random_delay = random_delay
         self._parameters = parameters
-        self._groups: set[IPv6Address] = set()
-        self._due: dict[IPv6Address, float] = {}
+        self._groups: set[IpAddress] = set()
+        self._due: dict[IpAddress, float] = {}
         """When the next Report of a group goes: the answer to a query, or a repetition of the first one."""
-        self._repeats: dict[IPv6Address, int] = {}
-        self._heard_last: set[IPv6Address] = set()
+        self._repeats: dict[IpAddress, int] = {}
+        self._heard_last: set[IpAddress] = set()
         """Groups that somebody else reported after us: on leaving one nothing is said (RFC 2710 section 4)."""
 
-    def listens(self, groups: set[IPv6Address]) -> None:
+    def listens(self, groups: set[IpAddress]) -> None:
         """What is listened to when the mode begins: said when the querier asks."""
         self._groups = set(groups)
 
-    def change(self, groups: set[IPv6Address], now: float) -> list[HostEffect]:
+    def change(self, groups: set[IpAddress], now: float) -> list[HostEffect]:
         """These are listened to now."""
         effects: list[HostEffect] = []
         for group in sorted(self._groups - groups):
@@ -42,14 +42,14 @@ class Version1Host:
         self._groups = set(groups)
         return effects
 
-    def on_query(self, group: IPv6Address | None, max_response_s: float, now: float) -> None:
+    def on_query(self, group: IpAddress | None, max_response_s: float, now: float) -> None:
         """Asked for one group, or (None) for all: each is answered after a delay of its own."""
         asked = self._groups if group is None else self._groups & {group}
         for each in sorted(asked):
             at = now + self._random_delay(max_response_s)
             self._due[each] = min(self._due.get(each, at), at)
 
-    def on_report(self, group: IPv6Address) -> None:
+    def on_report(self, group: IpAddress) -> None:
         """Somebody else on the link listens to it, too: our own answer is not needed."""
         if group in self._groups:
             self._due.pop(group, None)
@@ -65,7 +65,7 @@ class Version1Host:
         """When `tick` has something to do."""
         return min(self._due.values(), default=None)
 
-    def _report(self, group: IPv6Address, now: float) -> list[HostEffect]:
+    def _report(self, group: IpAddress, now: float) -> list[HostEffect]:
         left = self._repeats.pop(group, 1) - 1
         self._due.pop(group, None)
         if left > 0:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address
+
+from southbound.codec.addresses import IpAddress, address_order
 
 
 class FilterMode(Enum):
@@ -21,14 +22,22 @@ class FilterMode(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMembership:
-    """The state of one listener for one group. INCLUDE with no sources means 'not a member' and is never stored."""
+    """The state of one listener for one group, IPv4 or IPv6.
 
-    group: IPv6Address
+    INCLUDE with no sources means 'not a member' and is never stored.
+    """
+
+    group: IpAddress
     filter_mode: FilterMode
-    sources: frozenset[IPv6Address] = frozenset()
+    sources: frozenset[IpAddress] = frozenset()
 
-    def wants(self, source: IPv6Address | None) -> bool:
+    def wants(self, source: IpAddress | None) -> bool:
         """Whether a packet of this source is wanted; None stands for a source that no list names."""
         if self.filter_mode is FilterMode.INCLUDE:
             return source in self.sources
         return source not in self.sources
+
+
+def group_order(membership: GroupMembership) -> tuple[int, int]:
+    """Key to sort memberships of both families by: by group."""
+    return address_order(membership.group)

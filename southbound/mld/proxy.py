@@ -7,8 +7,8 @@ Merging follows RFC 3810 section 4.2, records follow section 6.1. Pure functions
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress, address_order
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -25,18 +25,18 @@ def merge(listeners: Iterable[Iterable[GroupMembership]]) -> tuple[GroupMembersh
 
     Any order, any grouping and any repetition of the listeners gives the same answer.
     """
-    by_group: dict[IPv6Address, list[GroupMembership]] = {}
+    by_group: dict[IpAddress, list[GroupMembership]] = {}
     for memberships in listeners:
         for membership in memberships:
             by_group.setdefault(membership.group, []).append(membership)
-    merged = (_merge_group(group, by_group[group]) for group in sorted(by_group))
+    merged = (_merge_group(group, by_group[group]) for group in sorted(by_group, key=address_order))
     return tuple(membership for membership in merged if _is_listening(membership))
 
 
-def _merge_group(group: IPv6Address, memberships: list[GroupMembership]) -> GroupMembership:
+def _merge_group(group: IpAddress, memberships: list[GroupMembership]) -> GroupMembership:
     """RFC 3810 section 4.2: EXCLUDE(intersection of the exclude lists - all includes), else INCLUDE(union)."""
-    included: frozenset[IPv6Address] = frozenset()
-    excluded: frozenset[IPv6Address] | None = None
+    included: frozenset[IpAddress] = frozenset()
+    excluded: frozenset[IpAddress] | None = None
     for membership in memberships:
         if membership.filter_mode is FilterMode.INCLUDE:
             included |= membership.sources
@@ -60,7 +60,7 @@ def state_change_records(
     old = {membership.group: membership for membership in merge([before])}
     new = {membership.group: membership for membership in merge([after])}
     records: list[MulticastAddressRecord] = []
-    for group in sorted(old.keys() | new.keys()):
+    for group in sorted(old.keys() | new.keys(), key=address_order):
         nothing = GroupMembership(group=group, filter_mode=FilterMode.INCLUDE)
         records.extend(_group_records(old.get(group, nothing), new.get(group, nothing)))
     return tuple(records)
@@ -78,7 +78,7 @@ def _group_records(old: GroupMembership, new: GroupMembership) -> list[Multicast
 
 
 def _record(
-    record_type: Mldv2RecordType, group: IPv6Address, sources: frozenset[IPv6Address]
+    record_type: Mldv2RecordType, group: IpAddress, sources: frozenset[IpAddress]
 ) -> MulticastAddressRecord:
     return MulticastAddressRecord(record_type=record_type, group=group, sources=tuple(sorted(sources)))
 

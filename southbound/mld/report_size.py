@@ -6,11 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from southbound.codec.records import RECORD_OCTETS, SOURCE_OCTETS, MulticastAddressRecord
+from southbound.codec.records import (
+    RECORD_OCTETS,
+    RECORD_OCTETS_IPV4,
+    SOURCE_OCTETS,
+    SOURCE_OCTETS_IPV4,
+    MulticastAddressRecord,
+    record_octets,
+)
 from southbound.mld.transitions import REPLACING
 
 ROOM_OCTETS = 1280 - 40 - 8 - 8
 """For records in a packet of the IPv6 minimum MTU: without IPv6 header, Router Alert, and the report's own header."""
+SOURCES_MAX = 256
+"""Of one record, as our own codec takes them."""
 
 
 def reports(
@@ -24,14 +33,20 @@ def reports(
     found: list[list[MulticastAddressRecord]] = []
     room = 0
     for record in records:
-        for piece in _pieces(record, (room_octets - RECORD_OCTETS) // SOURCE_OCTETS):
-            octets = RECORD_OCTETS + SOURCE_OCTETS * len(piece.sources)
+        for piece in _pieces(record, _sources_max(record, room_octets)):
+            octets = record_octets(piece)
             if not found or octets > room:
                 found.append([])
                 room = room_octets
             found[-1].append(piece)
             room -= octets
     return tuple(tuple(report) for report in found)
+
+
+def _sources_max(record: MulticastAddressRecord, room_octets: int) -> int:
+    if record.group.version == 4:
+        return min((room_octets - RECORD_OCTETS_IPV4) // SOURCE_OCTETS_IPV4, SOURCES_MAX)
+    return (room_octets - RECORD_OCTETS) // SOURCE_OCTETS
 
 
 def _pieces(record: MulticastAddressRecord, sources_max: int) -> list[MulticastAddressRecord]:

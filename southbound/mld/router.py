@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.context import group_refusal, is_source_specific
@@ -47,7 +47,7 @@ class RouterLink:
 
     def __init__(self, parameters: MldParameters | None = None) -> None:
         self._parameters = parameters or MldParameters()
-        self._records: dict[IPv6Address, GroupRecord] = {}
+        self._records: dict[IpAddress, GroupRecord] = {}
         self._memberships: tuple[GroupMembership, ...] = ()
         self._next_general_query: float | None = None
         """None while nobody is asked."""
@@ -106,7 +106,7 @@ class RouterLink:
             self._apply(record.record_type, record.group, record.sources, now, effects)
         return self._finish(effects)
 
-    def on_mldv1_report(self, group: IPv6Address, now: float) -> list[Effect]:
+    def on_mldv1_report(self, group: IpAddress, now: float) -> list[Effect]:
         """A Version 1 Multicast Listener Report: IS_EX({}), and the group is in MLDv1 mode (RFC 3810 section 8.3.2)."""
         effects = self._advance(now)
         record = self._apply(Mldv2RecordType.MODE_IS_EXCLUDE, group, (), now, effects)
@@ -114,7 +114,7 @@ class RouterLink:
             record.note_mldv1_host(now)
         return self._finish(effects)
 
-    def on_mldv1_done(self, group: IPv6Address, now: float) -> list[Effect]:
+    def on_mldv1_done(self, group: IpAddress, now: float) -> list[Effect]:
         """A Multicast Listener Done: TO_IN({}) (RFC 3810 section 8.3.2)."""
         effects = self._advance(now)
         self._apply(Mldv2RecordType.CHANGE_TO_INCLUDE_MODE, group, (), now, effects)
@@ -175,8 +175,8 @@ class RouterLink:
     def _apply(
         self,
         record_type: Mldv2RecordType,
-        group: IPv6Address,
-        reported: Iterable[IPv6Address],
+        group: IpAddress,
+        reported: Iterable[IpAddress],
         now: float,
         effects: list[Effect],
     ) -> GroupRecord | None:
@@ -212,8 +212,8 @@ class RouterLink:
         return record
 
     def _within_limit(
-        self, record: GroupRecord, record_type: Mldv2RecordType, sources: Sequence[IPv6Address], effects: list[Effect]
-    ) -> Sequence[IPv6Address]:
+        self, record: GroupRecord, record_type: Mldv2RecordType, sources: Sequence[IpAddress], effects: list[Effect]
+    ) -> Sequence[IpAddress]:
         """The sources that fit: first those the record has already, so that a repeated report changes nothing.
 
         A source list of EXCLUDE that is cut short lets more through than was asked for, as in RFC 3810 section 5.2.15.
@@ -231,7 +231,7 @@ class RouterLink:
         return known + new[:room]
 
 
-def _unicast(group: IPv6Address, reported: Iterable[IPv6Address], effects: list[Effect]) -> Sequence[IPv6Address]:
+def _unicast(group: IpAddress, reported: Iterable[IpAddress], effects: list[Effect]) -> Sequence[IpAddress]:
     distinct = list(dict.fromkeys(reported))
     unicast = [
         source for source in distinct if not (source.is_multicast or source.is_unspecified or source.is_loopback)
@@ -241,5 +241,5 @@ def _unicast(group: IPv6Address, reported: Iterable[IPv6Address], effects: list[
     return unicast
 
 
-def _ignored_sources(reason: IgnoreReason, group: IPv6Address, count: int) -> RecordIgnored:
+def _ignored_sources(reason: IgnoreReason, group: IpAddress, count: int) -> RecordIgnored:
     return RecordIgnored(reason=reason, group=group, sources=count)

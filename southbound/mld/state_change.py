@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
-
+from southbound.codec.addresses import IpAddress
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -16,10 +15,10 @@ class StateChange:
 
     __slots__ = ("_mode_left", "_sources_left", "_state", "at")
 
-    def __init__(self, group: IPv6Address) -> None:
+    def __init__(self, group: IpAddress) -> None:
         self._state = no_membership(group)
         self._mode_left = 0
-        self._sources_left: dict[IPv6Address, int] = {}
+        self._sources_left: dict[IpAddress, int] = {}
         self.at = 0.0
         """When it is to be sent next."""
 
@@ -54,10 +53,10 @@ class StateChange:
         pairs = ((Mldv2RecordType.ALLOW_NEW_SOURCES, wanted), (Mldv2RecordType.BLOCK_OLD_SOURCES, blocked))
         return [self._record(record_type, sources) for record_type, sources in pairs if sources]
 
-    def _record(self, record_type: Mldv2RecordType, sources: list[IPv6Address]) -> MulticastAddressRecord:
+    def _record(self, record_type: Mldv2RecordType, sources: list[IpAddress]) -> MulticastAddressRecord:
         return MulticastAddressRecord(record_type=record_type, group=self._state.group, sources=tuple(sources))
 
 
-def no_membership(group: IPv6Address) -> GroupMembership:
+def no_membership(group: IpAddress) -> GroupMembership:
     """INCLUDE({}): what a group without a record is (RFC 3810 section 6.1)."""
     return GroupMembership(group=group, filter_mode=FilterMode.INCLUDE)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.iana import Mldv2RecordType
 from southbound.mld.membership import FilterMode
 
-Sources = frozenset[IPv6Address]
+Sources = frozenset[IpAddress]
 NONE: Sources = frozenset()
 
 REPLACING = frozenset({Mldv2RecordType.MODE_IS_EXCLUDE, Mldv2RecordType.CHANGE_TO_EXCLUDE_MODE})

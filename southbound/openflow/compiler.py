@@ -8,8 +8,10 @@ comes or goes changes a bucket and leaves the group, its flow and the other list
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
+from southbound.codec.addresses import IpAddress
+from southbound.codec.ethernet import ETHERTYPE_IPV4, multicast_mac
 from southbound.openflow.intents import (
     ForwardingIntent,
     Ingress,
@@ -86,12 +88,7 @@ def compile_intent(intent: Intent, role: SwitchRole) -> SwitchRules:
     return rules
 
 
-def group_mac(group: IPv6Address) -> bytes:
-    """The Ethernet address of an IPv6 multicast group (RFC 2464 section 7)."""
-    return b"\x33\x33" + group.packed[-4:]
-
-
-def group_id(ingress: Ingress, source: IPv6Address | None, group: IPv6Address) -> int:
+def group_id(ingress: Ingress, source: IpAddress | None, group: IpAddress) -> int:
     """The id of the group that copies this stream; OWNED_GROUP_BIT is set in it."""
     return OWNED_GROUP_BIT + _hash(f"{ingress!r} {source} {group}") % _GROUP_ID_SPAN
 
@@ -119,7 +116,7 @@ def _signalling(intent: SignallingIntent) -> SwitchRules:
 def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
     flows = [*_ingress_misses(role), FlowRule(table_id=REPLICATION, priority=PRIORITY_MISS, match=Match())]
     groups: dict[int, Group] = {}
-    streams: set[tuple[Ingress, IPv6Address | None, IPv6Address]] = set()
+    streams: set[tuple[Ingress, IpAddress | None, IpAddress]] = set()
     for replication in intent.replications:
         stream = (replication.ingress, replication.source, replication.group)
         if stream in streams:
@@ -156,12 +153,13 @@ def _ingress_misses(role: SwitchRole) -> list[FlowRule]:
 
 
 def _replication_flow(replication: Replication, actions: tuple[Action, ...]) -> FlowRule:
-    match = Match(
-        metadata=_path(replication.ingress) + 1,
-        eth_type=ETH_TYPE_IPV6,
-        ipv6_source=replication.source,
-        ipv6_destination=replication.group,
-    )
+    source, group, path = replication.source, replication.group, _path(replication.ingress) + 1
+    if isinstance(group, IPv6Address) and not isinstance(source, IPv4Address):
+        match = Match(metadata=path, eth_type=ETH_TYPE_IPV6, ipv6_source=source, ipv6_destination=group)
+    elif isinstance(group, IPv4Address) and not isinstance(source, IPv6Address):
+        match = Match(metadata=path, eth_type=ETHERTYPE_IPV4, ipv4_source=source, ipv4_destination=group)
+    else:
+        raise OpenFlowInvariantError(f"{source} and {group} are of two families")
     priority = PRIORITY_ANY_SOURCE if replication.source is None else PRIORITY_SOURCE_SPECIFIC
     return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=actions)
 
@@ -239,13 +237,13 @@ def _output_actions(output: Output, replication: Replication, role: SwitchRole) 
         case "mag", ToAccess(port=port):
             return (
                 SetEthernetSource(address=role.access_mac),
-                SetEthernetDestination(address=group_mac(replication.group)),
+                SetEthernetDestination(address=multicast_mac(replication.group)),
                 OutputPort(port=port),
             )
         case "mag", ToHandoverBuffer():
             return (
                 SetEthernetSource(address=path_mac(_path(replication.ingress))),
-                SetEthernetDestination(address=group_mac(replication.group)),
+                SetEthernetDestination(address=multicast_mac(replication.group)),
                 OutputPort(port=MAG_BUFFER_PORT),
             )
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no output {output}")

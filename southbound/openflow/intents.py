@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
+from southbound.codec.addresses import IpAddress
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceNetwork:
@@ -17,14 +19,14 @@ class SourceNetwork:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LmaTunnel:
-    """Ingress: the GRE tunnel from the LMA, at a MAG (bare IPv6 packets)."""
+    """Ingress: the GRE tunnel from the LMA, at a MAG (bare IP packets)."""
 
     lma: IPv6Address
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PeerTunnel:
-    """Ingress: the GRE tunnel from another MAG (bare IPv6 packets)."""
+    """Ingress: the GRE tunnel from another MAG (bare IP packets)."""
 
     peer: IPv6Address
     path_index: int
@@ -38,7 +40,7 @@ Ingress = SourceNetwork | LmaTunnel | PeerTunnel
 
 @dataclass(frozen=True, slots=True, order=True)
 class ToAccess:
-    """Output: an access port; the packet gets the group's Ethernet address (RFC 2464 section 7)."""
+    """Output: an access port; the packet gets the group's Ethernet address (RFC 2464, RFC 1112)."""
 
     port: str
 
@@ -66,8 +68,9 @@ class Replication:
     """
 
     ingress: Ingress
-    source: IPv6Address | None
-    group: IPv6Address
+    source: IpAddress | None
+    group: IpAddress
+    """Of either family, and the source of the same."""
     outputs: frozenset[Output]
 
 
@@ -77,8 +80,8 @@ class ForwardingIntent:
 
     replications: frozenset[Replication] = frozenset()
     takes_mld: bool = False
-    """MLD is not for everybody's ears: at the LMA what the multicast network asks and what MAGs report in their tunnels
-    goes to the controller; at a MAG what the LMA asks in the tunnel goes to the agent."""
+    """MLD and IGMP are not for everybody's ears: at the LMA what the multicast network asks and what MAGs report in their
+    tunnels goes to the controller; at a MAG what the LMA asks in the tunnel goes to the agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The flows that take MLD out of what is forwarded: to the controller at the LMA, to the agent at a MAG. Pure."""
+"""The flows that take MLD and IGMP out of what is forwarded: to the controller at the LMA, to the agent at a MAG. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from southbound.codec.ethernet import ETHERTYPE_IPV6, multicast_mac
-from southbound.codec.iana import NEXT_HEADER_ICMPV6, MldType
+from southbound.codec.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, multicast_mac
+from southbound.codec.iana import IP_PROTOCOL_IGMP, NEXT_HEADER_ICMPV6, MldType
 from southbound.codec.mld_packet import ALL_NODES
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.pipeline import INGRESS, PRIORITY_LISTENER_PROTOCOL
@@ -43,15 +43,15 @@ def listener_protocol_flows(role: SwitchRole) -> list[FlowRule]:
 
 
 def _flows(port: str, key: int | None, types: Iterable[MldType], actions: tuple[Action, ...]) -> list[FlowRule]:
-    return [
-        FlowRule(
-            table_id=INGRESS,
-            priority=PRIORITY_LISTENER_PROTOCOL,
-            match=Match(
-                in_port=port, tunnel_key=key, eth_type=ETHERTYPE_IPV6, ip_proto=NEXT_HEADER_ICMPV6,
-                icmpv6_type=int(mld_type),
-            ),
-            actions=actions,
+    matches = [
+        Match(
+            in_port=port, tunnel_key=key, eth_type=ETHERTYPE_IPV6, ip_proto=NEXT_HEADER_ICMPV6, icmpv6_type=int(mld_type)
         )
         for mld_type in types
+    ]
+    # OpenFlow cannot match the types of IGMP.
+    matches.append(Match(in_port=port, tunnel_key=key, eth_type=ETHERTYPE_IPV4, ip_proto=IP_PROTOCOL_IGMP))
+    return [
+        FlowRule(table_id=INGRESS, priority=PRIORITY_LISTENER_PROTOCOL, match=match, actions=actions)
+        for match in matches
     ]

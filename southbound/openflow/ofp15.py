@@ -53,6 +53,8 @@ OXM_NAMES = {
     "icmpv6_type": "icmpv6_type",
     "ipv6_source": "ipv6_src",
     "ipv6_destination": "ipv6_dst",
+    "ipv4_source": "ipv4_src",
+    "ipv4_destination": "ipv4_dst",
 }
 """Field of `rules.Match` -> Ryu's name. in_port is apart, because it alone needs the port numbers."""
 

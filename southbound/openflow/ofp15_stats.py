@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from ryu.ofproto import ofproto_v1_5 as ofproto
@@ -39,7 +39,10 @@ from southbound.openflow.rules import (
 )
 
 _MATCH_FIELDS = {oxm_name: field for field, oxm_name in OXM_NAMES.items()}
-_ADDRESS_FIELDS = frozenset({"tunnel_source", "ipv6_source", "ipv6_destination"})
+_ADDRESS_FIELDS = {
+    "tunnel_source": IPv6Address, "ipv6_source": IPv6Address, "ipv6_destination": IPv6Address,
+    "ipv4_source": IPv4Address, "ipv4_destination": IPv4Address,
+}
 
 
 def state_requests(datapath: Any) -> list[Any]:
@@ -121,7 +124,8 @@ def _match(match: Any, names: Mapping[int, str]) -> Match:
         elif field is None or isinstance(value, tuple):  # a tuple is a value with a mask
             unknown.append((oxm_name, value))
         else:
-            known[field] = IPv6Address(value) if field in _ADDRESS_FIELDS else value
+            address = _ADDRESS_FIELDS.get(field)
+            known[field] = value if address is None else address(value)
     return Match(**known, unknown=tuple(unknown))
 
 

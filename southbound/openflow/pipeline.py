@@ -42,7 +42,7 @@ PRIORITY_OWN_PORT_MISS = 99
 """On a switch that is shared: of the ports that are ours alone."""
 PRIORITY_INGRESS = 100
 PRIORITY_LISTENER_PROTOCOL = 200
-"""MLD, ahead of what else comes by the same port."""
+"""MLD and IGMP, ahead of what else comes by the same port."""
 PRIORITY_ANY_SOURCE = 100
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
@@ -119,6 +119,7 @@ def _check_actions(where: str, actions: tuple[Action, ...], allowed: frozenset[t
 
 _ANY: frozenset[str] = frozenset()
 _MLD = frozenset({"in_port", "eth_type", "ip_proto", "icmpv6_type"})
+_IGMP = frozenset({"in_port", "eth_type", "ip_proto"})
 _INGRESS_PRIORITIES = frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS, PRIORITY_LISTENER_PROTOCOL})
 
 _REPLICATION_TABLE = Table(
@@ -129,6 +130,8 @@ _REPLICATION_TABLE = Table(
         _ANY,
         frozenset({"metadata", "eth_type", "ipv6_destination"}),
         frozenset({"metadata", "eth_type", "ipv6_source", "ipv6_destination"}),
+        frozenset({"metadata", "eth_type", "ipv4_destination"}),
+        frozenset({"metadata", "eth_type", "ipv4_source", "ipv4_destination"}),
     ),
     actions=frozenset({DecrementHopLimit, ToGroup}),
 )
@@ -140,7 +143,7 @@ LMA = Pipeline(
             table_id=INGRESS,
             name="INGRESS",
             priorities=_INGRESS_PRIORITIES,
-            matches=(_ANY, frozenset({"in_port"}), _MLD, _MLD | {"tunnel_key"}),
+            matches=(_ANY, frozenset({"in_port"}), _MLD, _MLD | {"tunnel_key"}, _IGMP, _IGMP | {"tunnel_key"}),
             actions=frozenset({OutputController}),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
@@ -163,6 +166,7 @@ MAG = Pipeline(
                 frozenset({"in_port", "tunnel_key"}),
                 frozenset({"in_port", "tunnel_key", "tunnel_source"}),
                 _MLD | {"tunnel_key"},
+                _IGMP | {"tunnel_key"},
             ),
             actions=frozenset({SetEthernetSource, SetEthernetDestination, OutputPort}),
             writes_metadata=True,

@@ -8,7 +8,9 @@ content, so that wanted and installed rules can be told apart by `==`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
+
+from southbound.codec.addresses import IpAddress
 
 COOKIE = 0x00CA_5700_0000_0001
 """Cookie of every flow of ours; flows with another cookie on the same switch are never touched."""
@@ -124,8 +126,20 @@ class Match:
     icmpv6_type: int | None = None
     ipv6_source: IPv6Address | None = None
     ipv6_destination: IPv6Address | None = None
+    ipv4_source: IPv4Address | None = None
+    ipv4_destination: IPv4Address | None = None
     unknown: tuple[tuple[str, object], ...] = ()
     """(OXM name, value) seen on a switch that this version never writes; kept to name the flow for its deletion."""
+
+    @property
+    def source(self) -> IpAddress | None:
+        """Of the packet, of either family; None = any."""
+        return self.ipv4_source if self.ipv6_source is None else self.ipv6_source
+
+    @property
+    def destination(self) -> IpAddress | None:
+        """Of the packet, of either family; None = any."""
+        return self.ipv4_destination if self.ipv6_destination is None else self.ipv6_destination
 
     def fields(self) -> frozenset[str]:
         """Names of the fields that are matched on."""
@@ -135,7 +149,7 @@ class Match:
 
 _MATCH_FIELDS = (
     "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_type", "ip_proto", "icmpv6_type", "ipv6_source",
-    "ipv6_destination", "unknown",
+    "ipv6_destination", "ipv4_source", "ipv4_destination", "unknown",
 )
 
 FlowKey = tuple[int, int, Match]

@@ -14,9 +14,10 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
+from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import FilterMode, GroupMembership
 
 Memberships = tuple[GroupMembership, ...]
@@ -54,7 +55,7 @@ def _to_wire(value: Any) -> Any:
         }
     if isinstance(value, tuple):
         return [_to_wire(item) for item in value]
-    if isinstance(value, IPv6Address):
+    if isinstance(value, IPv4Address | IPv6Address):
         return str(value)
     if isinstance(value, Enum):
         return value.value
@@ -157,12 +158,12 @@ def _memberships(value: Any, name: str, memberships_max: int, sources_max: int) 
     return memberships
 
 
-def _address(value: object, name: str) -> IPv6Address:
-    # IPv6Address() also takes whole numbers and octets, and text with a zone; none of them is this wire's form.
+def _address(value: object, name: str) -> IpAddress:
+    # ip_address() also takes whole numbers and octets, and text with a zone; none of them is this wire's form.
     if not isinstance(value, str) or "%" in value:
-        raise RpcParameterError(name, "allowed: an IPv6 address as text, without a zone")
+        raise RpcParameterError(name, "allowed: an IP address as text, without a zone")
     try:
-        return IPv6Address(value)
+        return ip_address(value)
     except ValueError as error:
         raise RpcParameterError(name, str(error)[:_TEXT_MAX]) from error
 
@@ -177,6 +178,8 @@ def _membership(value: Any, name: str, sources_max: int) -> GroupMembership:
     if not group.is_multicast:
         raise RpcParameterError(f"{name}.group", f"{group} is not a multicast address")
     parsed = frozenset(_address(source, f"{name}.sources[{index}]") for index, source in enumerate(sources))
+    if any(source.version != group.version for source in parsed):
+        raise RpcParameterError(f"{name}.sources", f"allowed: IPv{group.version} addresses, as {group}")
     mode = value["filter_mode"]
     if mode not in _FILTER_MODES:
         raise RpcParameterError(f"{name}.filter_mode", f"allowed: {', '.join(_FILTER_MODES)}")

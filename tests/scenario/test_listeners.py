@@ -20,7 +20,7 @@ from tests.support.domain_script import GROUP, MN1, MN2
 from tests.support.plain_mag import LINK_LOCAL, PlainMag
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.switch_simulator import Packet
-from topology.model import LMA_SOURCE_PORT
+from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT
 
 OTHER = IPv6Address("ff1e::102")
 S1, S2, S3 = (IPv6Address(f"2001:db8:c0::{tail}") for tail in ("10", "11", "12"))
@@ -57,6 +57,11 @@ def receivers(domain: SimulatedDomain, source: IPv6Address = S1, group: IPv6Addr
 def reports(domain: SimulatedDomain) -> list[tuple[MulticastAddressRecord, ...]]:
     """What the LMA has reported to the multicast network."""
     return [message.records for _, message in domain.source_network if isinstance(message, Mldv2Report)]
+
+
+def asked_by_mld(mag: PlainMag) -> list[Mldv2Query]:
+    """What the LMA has asked through the tunnel; it asks by IGMP, too."""
+    return [message for message in mag.heard if isinstance(message, Mldv2Query)]
 
 
 # --- the LMA as a host on the multicast network ----------------------------------------------------------------------
@@ -158,7 +163,7 @@ def test_a_mag_without_the_extensions_is_asked_and_joins_by_mld() -> None:
     mag.register(MN1)
     domain.run_for(0.5)
     assert domain.bound_at(MN1) == "mag3"
-    assert mag.heard == [Mldv2Query(maximum_response_delay_ms=1000)]
+    assert asked_by_mld(mag) == [Mldv2Query(maximum_response_delay_ms=1000)]
     assert receivers(domain) == []
     mag.joins(exclude(GROUP))
     domain.run_for(0.1)
@@ -167,7 +172,7 @@ def test_a_mag_without_the_extensions_is_asked_and_joins_by_mld() -> None:
     mag.joins()
     domain.run_for(0.5)
     assert receivers(domain) == ["mag3"]  # it is asked once more: another MN may be there
-    assert mag.heard[1:] == [Mldv2Query(group=GROUP, maximum_response_delay_ms=1000)]
+    assert asked_by_mld(mag)[1:] == [Mldv2Query(group=GROUP, maximum_response_delay_ms=1000)]
     domain.run_for(3.0)
     assert receivers(domain) == []
     assert reports(domain)[-1] == (record(TO_IN, GROUP),)
@@ -185,7 +190,7 @@ def test_it_is_asked_again_and_what_it_stops_answering_for_ends() -> None:
         domain.run_for(1.0)
         assert receivers(domain) == ["mag3"]
     general = Mldv2Query(maximum_response_delay_ms=10_000)
-    assert mag.heard.count(general) >= 6
+    assert asked_by_mld(mag).count(general) >= 6
     mag.answers = False
     domain.run_for(262.0)
     assert domain.bound_at(MN1) == "mag3"
@@ -205,7 +210,7 @@ def test_timers_of_the_tunnels_are_the_topologys() -> None:
     mag.joins(exclude(GROUP))
     domain.run_for(100.0)
     robust = {"robustness": 3, "query_interval_s": 20}
-    assert mag.heard[:4] == [
+    assert asked_by_mld(mag)[:4] == [
         Mldv2Query(maximum_response_delay_ms=1000, **robust), *[Mldv2Query(maximum_response_delay_ms=2000, **robust)] * 3
     ]
     mag.joins()
@@ -299,7 +304,7 @@ def test_a_query_of_a_mag_and_strangers_packets_are_dropped() -> None:
     before = dict(domain.lma.snapshot().counters)
     domain.run_for(0.5)
     assert domain.lma.snapshot().counters == before
-    assert mag.heard == [Mldv2Query(maximum_response_delay_ms=1000)]
+    assert asked_by_mld(mag) == [Mldv2Query(maximum_response_delay_ms=1000)]
 
 
 def test_handover_between_a_mag_of_ours_and_one_of_another_make() -> None:
@@ -318,6 +323,67 @@ def test_handover_between_a_mag_of_ours_and_one_of_another_make() -> None:
     domain.attach(MN1, "mag1")
     domain.run_for(4.0)
     assert (domain.bound_at(MN1), receivers(domain)) == ("mag1", ["mag1"])
+
+
+# --- source lists, from the mobile node's word to its link ----------------------------------------------------------
+
+
+def delivered(domain: SimulatedDomain, mag_id: str, source: IPv6Address, group: IPv6Address) -> tuple[list[str], list[str]]:
+    """Where the LMA's switch and then the MAG's send a packet."""
+    native = Packet(
+        in_port=MAG_LMA_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=domain.domain.lma_gre_key
+    )
+    return receivers(domain, source, group), [port for port, _ in domain.switches[mag_id].inject(native)]
+
+
+NOWHERE: tuple[list[str], list[str]] = ([], [])
+
+
+def test_a_source_that_is_not_asked_for_reaches_neither_tunnel_nor_link() -> None:
+    domain = started()
+    domain.attach(MN1, "mag1")
+    domain.mobile_nodes[MN1].join(str(OTHER), str(S1))
+    domain.run_for(1.0)
+    assert delivered(domain, "mag1", S1, OTHER) == (["mag1"], ["mn1"])
+    assert delivered(domain, "mag1", S2, OTHER) == NOWHERE
+
+
+def test_an_excluded_source_reaches_neither_tunnel_nor_link() -> None:
+    domain = started()
+    domain.attach(MN1, "mag1")
+    domain.mobile_nodes[MN1].join(str(OTHER), str(S2), exclude=True)
+    domain.run_for(1.0)
+    assert delivered(domain, "mag1", S1, OTHER) == (["mag1"], ["mn1"])
+    assert delivered(domain, "mag1", S2, OTHER) == NOWHERE
+
+
+def test_on_one_mag_each_gets_what_it_asks_for_and_the_tunnel_what_anybody_does() -> None:
+    domain = started()
+    for mn_id in (MN1, MN2):
+        domain.attach(mn_id, "mag1")
+    domain.mobile_nodes[MN1].join(str(OTHER), str(S2), exclude=True)
+    domain.mobile_nodes[MN2].join(str(OTHER), str(S2))
+    domain.run_for(1.0)
+    assert delivered(domain, "mag1", S1, OTHER) == (["mag1"], ["mn1"])
+    assert delivered(domain, "mag1", S2, OTHER) == (["mag1"], ["mn2"])
+
+
+def test_source_lists_move_with_the_mobile_node() -> None:
+    domain = started()
+    domain.attach(MN1, "mag1")
+    domain.mobile_nodes[MN1].join(str(OTHER), str(S2), exclude=True)
+    domain.run_for(1.0)
+    domain.request_handover(MN1, "mag2")
+    domain.run_for(0.2)
+    assert [port for port, _ in domain.switches["mag1"].inject(Packet(
+        in_port=MAG_LMA_PORT, ipv6_source=S2, ipv6_destination=OTHER, tunnel_key=domain.domain.lma_gre_key
+    ))] == []  # not cloned either
+    domain.detach(MN1)
+    domain.run_for(0.05)
+    domain.attach(MN1, "mag2")
+    domain.run_for(15.0)
+    assert delivered(domain, "mag2", S1, OTHER) == (["mag2"], ["mn1"])
+    assert delivered(domain, "mag2", S2, OTHER) == NOWHERE
 
 
 # --- our MAG at an LMA that knows no multicast option ----------------------------------------------------------------

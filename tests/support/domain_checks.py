@@ -6,51 +6,48 @@ Forwarding is judged by packets through the switches' rules, never by the contro
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from southbound.codec.accessors import gre_key, mn_id
+from southbound.codec.addresses import IpAddress
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import ProxyBindingAcknowledgement
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
-from tests.support.switch_simulator import Packet
+from tests.support.switch_simulator import Packet, addressed
 from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 SOURCE = IPv6Address("2001:db8:c0::10")
 OTHER_SOURCE = IPv6Address("2001:db8:c0::77")
+_SOURCES = {6: (SOURCE, OTHER_SOURCE), 4: (IPv4Address("192.0.2.10"), IPv4Address("192.0.2.77"))}
 
 
-def lma_copies(domain: SimulatedDomain, group: IPv6Address, source: IPv6Address = SOURCE) -> list[str]:
+def lma_copies(domain: SimulatedDomain, group: IpAddress, source: IpAddress = SOURCE) -> list[str]:
     """MAG ids into whose tunnels the LMA's switch copies a packet of the source now, one item a copy."""
-    packet = Packet(in_port=LMA_SOURCE_PORT, ipv6_source=source, ipv6_destination=group)
+    packet = addressed(source, group, in_port=LMA_SOURCE_PORT)
     sent = domain.switches[domain.domain.lma.id].inject(packet)
     return sorted(_mag_id(domain, copy.tunnel_destination) for _, copy in sent)
 
 
 def native_copies(
-    domain: SimulatedDomain, mag_id: str, group: IPv6Address, source: IPv6Address = SOURCE
+    domain: SimulatedDomain, mag_id: str, group: IpAddress, source: IpAddress = SOURCE
 ) -> list[str]:
     """Where a MAG's switch copies a packet from the LMA: access ports, 'hob0', or 'mag <id>' for its tunnel there."""
-    packet = Packet(
-        in_port=MAG_LMA_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=domain.domain.lma_gre_key
-    )
+    packet = addressed(source, group, in_port=MAG_LMA_PORT, tunnel_key=domain.domain.lma_gre_key)
     return _copies(domain, mag_id, packet)
 
 
 def tunnel_copies(
-    domain: SimulatedDomain, mag_id: str, peer_id: str, group: IPv6Address, source: IPv6Address = SOURCE,
+    domain: SimulatedDomain, mag_id: str, peer_id: str, group: IpAddress, source: IpAddress = SOURCE,
     relayed_for: str | None = None,
 ) -> list[str]:
     """The same for a packet that comes by the tunnel from another MAG: cloned there, or relayed for one MN."""
     peer = domain.domain.mag(peer_id)
     assert peer is not None
     key = domain.domain.mag_gre_key if relayed_for is None else domain.domain.relay_key(relayed_for)
-    packet = Packet(
-        in_port=MAG_MAG_PORT, ipv6_source=source, ipv6_destination=group, tunnel_key=key,
-        tunnel_source=peer.address,
-    )
+    packet = addressed(source, group, in_port=MAG_MAG_PORT, tunnel_key=key, tunnel_source=peer.address)
     return _copies(domain, mag_id, packet)
 
 
@@ -94,9 +91,9 @@ def _assert_nothing_left(agent: SimulatedAgent) -> None:
 def assert_forwarding_is_exact(domain: SimulatedDomain) -> None:
     """Every switch copies exactly what the MNs that are bound and attached want: from what the MNs themselves say."""
     groups = {group for node in domain.mobile_nodes.values() for group in node.wants}
-    groups |= {IPv6Address(entry["group"]) for view in domain.lma.snapshot().listeners for entry in view["groups"]}
+    groups |= {ip_address(entry["group"]) for view in domain.lma.snapshot().listeners for entry in view["groups"]}
     for group in groups:
-        for source in (SOURCE, OTHER_SOURCE):
+        for source in _SOURCES[group.version]:
             ports: dict[str, list[str]] = {mag_id: [] for mag_id in domain.agents}
             for node in domain.mobile_nodes.values():
                 wanted = node.wants.get(group)
@@ -147,7 +144,7 @@ class Watch:
             if (handover["previous_mag"], handover["new_mag"]) != (carried.source, carried.destination):
                 continue
             for entry in handover["groups"]:
-                group = IPv6Address(entry["group"])
+                group = ip_address(entry["group"])
                 source = _wanted_source(entry)
                 copies = native_copies(self._domain, carried.source, group, source)
                 if (carried.destination, carried.source, message.sequence) in self._relayed:
@@ -167,17 +164,18 @@ class Watch:
             if view["mn_id"] != moving or view["mag"] != carried.destination:
                 continue
             for entry in view["groups"]:
-                group = IPv6Address(entry["group"])
+                group = ip_address(entry["group"])
                 source = _wanted_source(entry)
                 assert carried.destination in lma_copies(self._domain, group, source), f"PBA before the path of {group}"
 
 
-def _wanted_source(entry: dict[str, Any]) -> IPv6Address:
+def _wanted_source(entry: dict[str, Any]) -> IpAddress:
     """A source that this listener wants to hear."""
-    sources = [IPv6Address(source) for source in entry["sources"]]
+    sources = [ip_address(source) for source in entry["sources"]]
     if entry["filter_mode"] == "include":
         return sources[0]
-    return SOURCE if SOURCE not in sources else OTHER_SOURCE
+    first, second = _SOURCES[ip_address(entry["group"]).version]
+    return first if first not in sources else second
 
 
 def _mn_id(carried: Carried) -> str:

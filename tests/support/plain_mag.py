@@ -7,8 +7,12 @@ from ipaddress import IPv6Address
 
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
-from southbound.codec.mld import MldMessage
-from southbound.codec.mld_packet import decode_mld_packet, encode_mld_packet
+from southbound.codec.listener_packet import (
+    LinkAddresses,
+    ListenerMessage,
+    decode_listener_packet,
+    encode_listener_packet,
+)
 from southbound.codec.mobility import encode_mobility
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
@@ -18,10 +22,9 @@ from southbound.codec.options import (
     MobileNodeLinkLayerIdentifier,
     Timestamp,
 )
-from southbound.mld.effects import HostEffect
-from southbound.mld.host import HostLink
+from southbound.mld.dual_stack import DualStackHost
 from southbound.mld.membership import GroupMembership
-from southbound.mld.messages import ask, report_messages
+from southbound.mld.parameters import MldParameters
 from tests.support.simulated_agent import WALL_OFFSET
 from tests.support.simulated_clock import Ticker
 from tests.support.simulated_domain import SimulatedDomain
@@ -37,10 +40,10 @@ class PlainMag:
         mag = domain.domain.mag(mag_id)
         assert mag is not None
         self.domain, self.mag = domain, mag
-        self.heard: list[MldMessage] = []
+        self.heard: list[ListenerMessage] = []
         """What the LMA has asked through the tunnel."""
         self.answers = True
-        self._host = HostLink(lambda limit: limit / 2)
+        self._host = DualStackHost(lambda limit: limit / 2, MldParameters())
         self._sequence = 0
         domain.plain_mags[mag_id] = self._received
         domain.clock.add(
@@ -69,17 +72,16 @@ class PlainMag:
         """What its MNs listen to, all together, from now on."""
         self._send(self._host.listen("its MNs", memberships, self.domain.clock.now))
 
-    def says(self, message: MldMessage) -> None:
+    def says(self, message: ListenerMessage) -> None:
         """Something into the tunnel."""
-        self.domain.packet_to_lma(self.mag.id, encode_mld_packet(message, LINK_LOCAL))
+        self.domain.packet_to_lma(self.mag.id, encode_listener_packet(message, LinkAddresses(ipv6=LINK_LOCAL)))
 
     def _received(self, packet: bytes) -> None:
-        message = decode_mld_packet(packet).message
+        message = decode_listener_packet(packet)
         self.heard.append(message)
         if self.answers:
-            self._send(ask(self._host, message, self.domain.clock.now))
+            self._send(self._host.heard(message, self.domain.clock.now))
 
-    def _send(self, effects: list[HostEffect]) -> None:
-        for effect in effects:
-            for message in report_messages(effect):
-                self.says(message)
+    def _send(self, messages: list[ListenerMessage]) -> None:
+        for message in messages:
+            self.says(message)

@@ -30,11 +30,11 @@ from southbound.agent.events import (
     TunnelQueryReceived,
 )
 from southbound.agent.mag import MagCore
-from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
+from southbound.codec.ethernet import ETHERTYPE_IPV4, EthernetFrame, decode_ethernet, encode_ethernet, ethertype_of
 from southbound.codec.iana import NEXT_HEADER_MOBILITY
+from southbound.codec.ipv4 import decode_ipv4
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
-from southbound.codec.mld import MldMessage
-from southbound.codec.mld_packet import decode_mld_packet, is_query
+from southbound.codec.listener_packet import ListenerMessage, decode_listener_packet, is_query
 from southbound.openflow.intents import SwitchRole
 from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
@@ -42,7 +42,7 @@ from tests.support.simulated_clock import SimulatedClock, Ticker
 from tests.support.simulated_mobile_node import SimulatedMobileNode
 from tests.support.simulated_switch import SimulatedSwitch
 from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
-from tests.support.switch_simulator import CONTROLLER, Packet
+from tests.support.switch_simulator import CONTROLLER, Packet, addressed
 from topology.load import parse_topology
 from topology.model import (
     LMA_MAG_PORT,
@@ -98,7 +98,7 @@ class SimulatedDomain:
         self.rest_answers: list[lma.HandoverAccepted | lma.HandoverRefused] = []
         self.last_delivered: Callable[[str, str], Any] = lambda mag_id, mn_id: {}  # noqa: ARG005
         """(MAG, MN) -> what the MN has been sent last there, when somebody watches."""
-        self.source_network: list[tuple[float, MldMessage]] = []
+        self.source_network: list[tuple[float, ListenerMessage]] = []
         """When the LMA has sent what to the multicast network."""
         self.plain_mags: dict[str, Callable[[bytes], None]] = {}
         """MAG id -> who takes what comes through the tunnel of a MAG that is not ours."""
@@ -266,14 +266,16 @@ class SimulatedDomain:
         """A packet of a MAG's own in its tunnel: the LMA's switch knows what is for the controller."""
         mag, switch = self.domain.mag(mag_id), self.switches[self.domain.lma.id]
         assert mag is not None
-        sent = switch.inject(icmpv6(LMA_MAG_PORT, packet, tunnel_key=self.domain.lma_gre_key, tunnel_source=mag.address))
+        key = self.domain.lma_gre_key
+        sent = switch.inject(listener_fields(LMA_MAG_PORT, packet, tunnel_key=key, tunnel_source=mag.address))
         if [port for port, _ in sent] == [CONTROLLER] and switch.connected:
             self._packet_in(packet, str(mag.address))
 
     def source_network_says(self, packet: bytes) -> None:
         """A packet arrives at the LMA's port towards the multicast network."""
         switch = self.switches[self.domain.lma.id]
-        if [port for port, _ in switch.inject(icmpv6(LMA_SOURCE_PORT, packet))] == [CONTROLLER] and switch.connected:
+        sent = switch.inject(listener_fields(LMA_SOURCE_PORT, packet))
+        if [port for port, _ in sent] == [CONTROLLER] and switch.connected:
             self._packet_in(packet, None)
 
     def _packet_in(self, packet: bytes, tunnel: str | None) -> None:
@@ -284,7 +286,7 @@ class SimulatedDomain:
     def _listener_packet(self, command: lma.SendListenerPacket) -> None:
         packet = decode_ethernet(listener_frame(command)).payload
         if command.tunnel is None:
-            self.source_network.append((self.clock.now, decode_mld_packet(packet).message))
+            self.source_network.append((self.clock.now, decode_listener_packet(packet)))
             return
         mag = self.domain.mag_by_address(command.tunnel)
         assert mag is not None
@@ -294,7 +296,7 @@ class SimulatedDomain:
         if mag_id in self.plain_mags:
             self.plain_mags[mag_id](packet)
             return
-        sent = self.switches[mag_id].inject(icmpv6(MAG_LMA_PORT, packet, tunnel_key=self.domain.lma_gre_key))
+        sent = self.switches[mag_id].inject(listener_fields(MAG_LMA_PORT, packet, tunnel_key=self.domain.lma_gre_key))
         if [port for port, _ in sent] == [MAG_BUFFER_PORT] and is_query(packet):
             self.agents[mag_id].handle(TunnelQueryReceived(packet=packet))
 
@@ -469,10 +471,13 @@ def _over_the_wire(call: Any, methods: dict[str, type[Any]]) -> Any:
     return received
 
 
-def icmpv6(in_port: str, octets: bytes, **tunnel: Any) -> Packet:
-    """The fields of a packet of MLD as a switch sees them."""
+def listener_fields(in_port: str, octets: bytes, **tunnel: Any) -> Packet:
+    """The fields of a packet of MLD or IGMP as a switch sees them."""
+    if ethertype_of(octets) == ETHERTYPE_IPV4:
+        ipv4 = decode_ipv4(octets)
+        return addressed(ipv4.source, ipv4.destination, in_port=in_port, ip_proto=ipv4.protocol, hop_limit=1, **tunnel)
     packet = decode_ipv6(octets)
-    return Packet(
-        in_port=in_port, ipv6_source=packet.source, ipv6_destination=packet.destination, hop_limit=packet.hop_limit,
-        ip_proto=packet.next_header, icmpv6_type=packet.payload[0], **tunnel,
+    return addressed(
+        packet.source, packet.destination, in_port=in_port, hop_limit=packet.hop_limit, ip_proto=packet.next_header,
+        icmpv6_type=packet.payload[0], **tunnel,
     )

@@ -6,15 +6,25 @@ and may ask for its own handover.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from southbound.codec.addresses import IpAddress
 from southbound.codec.castover_options import NewMagIdentifier
-from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet, multicast_mac
+from southbound.codec.ethernet import (
+    ETHERTYPE_IPV6,
+    EthernetFrame,
+    decode_ethernet,
+    encode_ethernet,
+    ethertype_of,
+    multicast_mac,
+)
 from southbound.codec.handover import HandoverIndication
 from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.igmp import Igmpv3Query, Igmpv3Report
 from southbound.codec.ipv6 import decode_ipv6
+from southbound.codec.listener_packet import LinkAddresses, decode_listener_packet, listener_frame
 from southbound.codec.mld import Mldv1Report, Mldv2Query, Mldv2Report
-from southbound.codec.mld_packet import ALL_MLDV2_ROUTERS, ALL_ROUTERS, decode_mld_packet, encode_mld_packet
+from southbound.codec.mld_packet import ALL_ROUTERS
 from southbound.codec.mobility import encode_mobility_packet
 from southbound.codec.neighbor_discovery import (
     NeighborPacket,
@@ -56,7 +66,7 @@ class SimulatedMobileNode:
         self.default_router: IPv6Address | None = None
         self.prefixes: set[IPv6Network] = set()
         """That it forms addresses from."""
-        self.wants: dict[IPv6Address, GroupMembership] = {
+        self.wants: dict[IpAddress, GroupMembership] = {
             subscription.group: GroupMembership(
                 group=subscription.group,
                 filter_mode=FilterMode.INCLUDE if subscription.sources else FilterMode.EXCLUDE,
@@ -71,10 +81,10 @@ class SimulatedMobileNode:
         )
 
     def join(self, group: str, *sources: str, exclude: bool = False) -> None:
-        """IPV6_JOIN_GROUP, or with sources MCAST_JOIN_SOURCE_GROUP (`exclude`: MCAST_BLOCK_SOURCE)."""
+        """IPV6_JOIN_GROUP or IP_ADD_MEMBERSHIP, or with sources MCAST_JOIN_SOURCE_GROUP (`exclude`: MCAST_BLOCK_SOURCE)."""
         mode = FilterMode.INCLUDE if sources and not exclude else FilterMode.EXCLUDE
-        addresses = frozenset(IPv6Address(source) for source in sources)
-        wanted = GroupMembership(group=IPv6Address(group), filter_mode=mode, sources=addresses)
+        addresses = frozenset(ip_address(source) for source in sources)
+        wanted = GroupMembership(group=ip_address(group), filter_mode=mode, sources=addresses)
         self.wants[wanted.group] = wanted
         self._report(_CHANGES, (wanted,))
 
@@ -83,11 +93,12 @@ class SimulatedMobileNode:
         wanted = GroupMembership(group=IPv6Address(group), filter_mode=FilterMode.EXCLUDE)
         self.wants[wanted.group] = wanted
         self.answers_queries = False
-        self._frame(encode_mld_packet(Mldv1Report(group=wanted.group), self.link_local, wanted.group), wanted.group)
+        report = Mldv1Report(group=IPv6Address(group))
+        self._send(self, listener_frame(report, LinkAddresses(ipv6=self.link_local), self.profile.link_layer_id))
 
     def leave(self, group: str) -> None:
         """IPV6_LEAVE_GROUP."""
-        address = IPv6Address(group)
+        address = ip_address(group)
         self.wants.pop(address, None)
         gone = GroupMembership(group=address, filter_mode=FilterMode.INCLUDE)
         self._report(_CHANGES, (gone,))
@@ -95,11 +106,11 @@ class SimulatedMobileNode:
     def receive(self, frame: bytes) -> None:
         """A frame of the MAG: queries are answered with the current state (RFC 3810 section 5.2.11)."""
         packet = decode_ethernet(frame).payload
-        if is_neighbor_discovery(decode_ipv6(packet)):
+        if ethertype_of(packet) == ETHERTYPE_IPV6 and is_neighbor_discovery(decode_ipv6(packet)):
             self._neighbor(decode_neighbor_packet(packet))
             return
-        message = decode_mld_packet(packet).message
-        assert isinstance(message, Mldv2Query)
+        message = decode_listener_packet(packet)
+        assert isinstance(message, Mldv2Query | Igmpv3Query)
         if self.answers_queries:
             mag_id = self.mag_id
             self._clock.after(_ANSWER_AFTER_S, lambda: self._answer(mag_id, message))
@@ -132,25 +143,28 @@ class SimulatedMobileNode:
                 if option.preferred_lifetime_s:
                     self.prefixes.add(option.prefix)
 
-    def _answer(self, mag_id: str | None, query: Mldv2Query) -> None:
+    def _answer(self, mag_id: str | None, query: Mldv2Query | Igmpv3Query) -> None:
         if self.mag_id != mag_id:
             return
-        wanted = [m for m in self.wants.values() if query.group == IPv6Address("::") or m.group == query.group]
+        asked = [m for m in self.wants.values() if m.group.version == query.group.version]
+        wanted = [m for m in asked if query.group.is_unspecified or m.group == query.group]
         self._report(_STATES, tuple(wanted))
 
     def _report(
         self, kinds: dict[FilterMode, Mldv2RecordType], memberships: tuple[GroupMembership, ...]
     ) -> None:
-        records = tuple(
+        records = [
             MulticastAddressRecord(
                 record_type=kinds[membership.filter_mode], group=membership.group,
                 sources=tuple(sorted(membership.sources)),
             )
             for membership in memberships
-        )
-        if records:
-            packet = encode_mld_packet(Mldv2Report(records=records), self.link_local, ALL_MLDV2_ROUTERS)
-            self._frame(packet, ALL_MLDV2_ROUTERS)
+        ]
+        addresses = LinkAddresses(ipv6=self.link_local)
+        for kind, version in ((Mldv2Report, 6), (Igmpv3Report, 4)):
+            told = tuple(record for record in records if record.group.version == version)
+            if told:
+                self._send(self, listener_frame(kind(records=told), addresses, self.profile.link_layer_id))
 
     def _frame(self, packet: bytes, destination: IPv6Address) -> None:
         frame = EthernetFrame(

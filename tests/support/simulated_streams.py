@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
 from southbound.agent.buffer_effects import (
     Deliver,
@@ -36,13 +36,15 @@ from southbound.agent.events import StreamObserved, StreamsJoined
 from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.agent.handover_exchange import token, token_parts
 from southbound.agent.retained_packets import Relayed, RetainedPackets
-from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.codec.addresses import IpAddress
+from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
+from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.path_mark import NATIVE_PATH, path_index
 from southbound.rpc.methods import BufferReport
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
 from tests.support.simulated_domain import SimulatedDomain
-from tests.support.switch_simulator import Packet
+from tests.support.switch_simulator import Packet, addressed
 from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 _UDP = 17
@@ -165,7 +167,7 @@ class SimulatedStreams:
     """One source that sends numbered packets to one group, and what every MN hears of it."""
 
     def __init__(
-        self, domain: SimulatedDomain, group: IPv6Address, source: IPv6Address, links: Links, interval_s: float = 0.002
+        self, domain: SimulatedDomain, group: IpAddress, source: IpAddress, links: Links, interval_s: float = 0.002
     ) -> None:
         self.domain = domain
         self.heard: dict[str, list[int]] = defaultdict(list)
@@ -199,7 +201,7 @@ class SimulatedStreams:
             log.sent(packet, self.domain.clock.now)
         else:
             self._logs.pop((mag_id, port), None)
-        self.heard[mn_id].append(int.from_bytes(decode_ipv6(packet).payload[len(_UDP_HEADER):], "big"))
+        self.heard[mn_id].append(int.from_bytes(packet[-8:], "big"))
 
     def _last_delivered(self, mag_id: str, mn_id: str) -> object:
         port = self.domain.mobile_nodes[mn_id].profile.access_port()
@@ -210,20 +212,23 @@ class SimulatedStreams:
         if not self._running:
             return
         payload = _UDP_HEADER + self.sent.to_bytes(8, "big")
-        octets = encode_ipv6(
-            Ipv6Packet(source=self._source, destination=self._group, next_header=_UDP, payload=payload)
-        )
+        octets = self._packet(payload)
         self.sent += 1
         self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT)
         self.domain.clock.after(self._interval_s, self._emit)
 
+    def _packet(self, payload: bytes) -> bytes:
+        source, group = self._source, self._group
+        if isinstance(source, IPv4Address) and isinstance(group, IPv4Address):
+            return encode_ipv4(Ipv4Packet(source=source, destination=group, protocol=_UDP, payload=payload))
+        assert isinstance(source, IPv6Address)
+        assert isinstance(group, IPv6Address)
+        return encode_ipv6(Ipv6Packet(source=source, destination=group, next_header=_UDP, payload=payload))
+
     def _at_switch(
         self, name: str, octets: bytes, *, in_port: str, key: int | None = None, tunnel_source: IPv6Address | None = None
     ) -> None:
-        packet = Packet(
-            in_port=in_port, ipv6_source=self._source, ipv6_destination=self._group, tunnel_key=key,
-            tunnel_source=tunnel_source,
-        )
+        packet = addressed(self._source, self._group, in_port=in_port, tunnel_key=key, tunnel_source=tunnel_source)
         for port, copy in self.domain.switches[name].inject(packet):
             if copy.tunnel_destination is not None:
                 self._over_a_tunnel(name, copy, octets)
@@ -236,9 +241,9 @@ class SimulatedStreams:
 
     def into_the_tunnel(self, mag_id: str, destination: IPv6Address, key: int | None, octets: bytes) -> None:
         """An agent sends a packet to another MAG itself."""
-        copy = Packet(
-            in_port="", ipv6_source=self._source, ipv6_destination=self._group,
-            tunnel_destination=destination, tunnel_key=self.domain.domain.mag_gre_key if key is None else key,
+        copy = addressed(
+            self._source, self._group, in_port="", tunnel_destination=destination,
+            tunnel_key=self.domain.domain.mag_gre_key if key is None else key,
         )
         self._over_a_tunnel(mag_id, copy, octets)
 

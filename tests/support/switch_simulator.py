@@ -8,7 +8,8 @@ group of type ALL copies (5.10), no packet leaves by its ingress port unless OFP
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
 from southbound.openflow.changes import (
     AddFlow,
@@ -49,8 +50,10 @@ class Packet:
     """The fields of a packet that any rule of ours matches or sets."""
 
     in_port: str
-    ipv6_source: IPv6Address
-    ipv6_destination: IPv6Address
+    ipv6_source: IPv6Address | None = None
+    ipv6_destination: IPv6Address | None = None
+    ipv4_source: IPv4Address | None = None
+    ipv4_destination: IPv4Address | None = None
     hop_limit: int = 64
     ip_proto: int = 17
     icmpv6_type: int | None = None
@@ -184,3 +187,10 @@ def _matches(flow: FlowRule, packet: Packet) -> bool:
     return not match.unknown and all(
         getattr(match, name) == getattr(packet, name) for name in match.fields()
     )
+
+
+def addressed(source: IPv4Address | IPv6Address, group: IPv4Address | IPv6Address, **fields: Any) -> Packet:
+    """A packet of either family."""
+    if isinstance(group, IPv4Address):
+        return Packet(ipv4_source=source, ipv4_destination=group, eth_type=0x0800, **fields)  # type: ignore[arg-type]
+    return Packet(ipv6_source=source, ipv6_destination=group, **fields)  # type: ignore[arg-type]

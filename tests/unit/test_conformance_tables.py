@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = REPOSITORY / "docs" / "conformance"
 TESTS = REPOSITORY / "tests" / "scenario" / "test_failure_table.py"
 PAGE = PAGES / "handover.md"
-TABLES = ("lma.md", "mag.md", "handover-protocol.md")
+TABLES = ("lma.md", "mag.md", "handover-protocol.md", "listeners.md")
 """Pages of five columns: requirement, section, level, state, test."""
 STATES = ("done", "partly", "not done", "not applicable")
 WORD = r"(MUST( NOT)?|SHOULD( NOT)?|MAY|REQUIRED|RECOMMENDED)"

@@ -35,6 +35,8 @@ from topology.model import MAG_ACCESS_MAC, Domain
 
 _MULTICAST_MAC = b"\x33\x33"
 _SOURCE_AND_TYPE = MAG_ACCESS_MAC + b"\x86\xdd"
+_MULTICAST_MAC_IPV4 = b"\x01\x00\x5e"
+_SOURCE_AND_TYPE_IPV4 = MAG_ACCESS_MAC + b"\x08\x00"
 _ETHERNET_HEADER = 14
 _GROUP_TAIL = slice(36, 40)
 """Last four octets of the destination address in an IPv6 header: those of the group's MAC (RFC 2464 section 7)."""
@@ -220,7 +222,7 @@ class BufferOwner:
                         continue
                     self._on_delivery(arrival.mn_id, arrival.handover_id, packet)
                     if not arrival.gone:
-                        arrival.egress.put(_MULTICAST_MAC + packet[_GROUP_TAIL] + _SOURCE_AND_TYPE + packet)
+                        arrival.egress.put(_frame(packet))
                         self.takeovers.delivered(mn_id)
                 case FirstTunnelPacket(mn_id=mn_id):
                     self._handle(StreamObserved(mn_id=mn_id, what="tunnel"))
@@ -249,3 +251,10 @@ class BufferOwner:
             arrival.joined = False
             self._handle(StreamsJoined(mn_id=mn_id))
 
+
+
+def _frame(packet: bytes) -> bytes:
+    """As the switch would deliver it: from the MAG to the group's address (RFC 2464 section 7, RFC 1112 section 6.4)."""
+    if packet[0] >> 4 == 4:
+        return _MULTICAST_MAC_IPV4 + bytes((packet[17] & 0x7F,)) + packet[18:20] + _SOURCE_AND_TYPE_IPV4 + packet
+    return _MULTICAST_MAC + packet[_GROUP_TAIL] + _SOURCE_AND_TYPE + packet

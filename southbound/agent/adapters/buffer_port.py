@@ -19,6 +19,8 @@ from southbound.path_mark import path_index
 _ETHERNET_HEADER = 14
 _IPV6_HEADER = 40
 _ETHERTYPE_IPV6 = b"\x86\xdd"
+_ETHERTYPE_IPV4 = b"\x08\x00"
+_IPV4_HEADER = 20
 _FRAMES_PER_WAKEUP = 64
 FRAMES_DRAINED_MAX = 4_096
 """In one `drain`, so that a flood cannot keep the event loop in it."""
@@ -29,26 +31,32 @@ OnPacket = Callable[[int, bytes, float], None]
 
 
 def parse_buffered_frame(frame: bytes) -> tuple[int, bytes] | str:
-    """(path index, IPv6 packet) of a frame on the buffer port, or the reason why it is discarded:
+    """(path index, IP packet) of a frame on the buffer port, or the reason why it is discarded:
 
-    short, not_ipv6, no_path_mark, cut. Octets behind the IPv6 payload length (Ethernet padding) are taken off: the
+    short, not_ip, no_path_mark, cut. Octets behind the packet's own length (Ethernet padding) are taken off: the
     packet's identity is its content.
     """
-    if len(frame) < _ETHERNET_HEADER + _IPV6_HEADER:
+    if len(frame) < _ETHERNET_HEADER + _IPV4_HEADER:
         return "short"
-    if frame[12:14] != _ETHERTYPE_IPV6 or frame[14] >> 4 != 6:
-        return "not_ipv6"
+    kind, version = frame[12:14], frame[14] >> 4
+    if kind == _ETHERTYPE_IPV6 and version == 6:
+        if len(frame) < _ETHERNET_HEADER + _IPV6_HEADER:
+            return "short"
+        end = _ETHERNET_HEADER + _IPV6_HEADER + int.from_bytes(frame[18:20], "big")
+    elif kind == _ETHERTYPE_IPV4 and version == 4:
+        end = _ETHERNET_HEADER + max(_IPV4_HEADER, int.from_bytes(frame[16:18], "big"))
+    else:
+        return "not_ip"
     index = path_index(frame[6:12])
     if index is None:
         return "no_path_mark"
-    end = _ETHERNET_HEADER + _IPV6_HEADER + int.from_bytes(frame[18:20], "big")
     if len(frame) < end:
         return "cut"
     return index, frame[_ETHERNET_HEADER:end]
 
 
 class BufferPort:
-    """Reads the buffer port; `on_packet(path_index, ipv6_packet, now)` is called in the event loop, in order.
+    """Reads the buffer port; `on_packet(path_index, ip_packet, now)` is called in the event loop, in order.
 
     Counts: received, discarded_<reason of parse_buffered_frame>, receive_overflow, receive_interface_down.
     """

@@ -63,7 +63,7 @@ from southbound.agent.events import (
 )
 from southbound.agent.journal import Journal
 from southbound.agent.mag import MagCore
-from southbound.codec.mld_packet import is_query
+from southbound.codec.listener_packet import is_query
 from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
 from southbound.path_mark import NATIVE_PATH

@@ -36,9 +36,10 @@ def assemble(lines: Sequence[Line]) -> bytes:
     return bytes(program)
 
 
-# Ethernet type at 12; IPv6 next header at 20, destination at 38, payload at 54.
+# Ethernet type at 12; IPv4 protocol at 23, destination at 30; IPv6 next header at 20, destination at 38, payload at 54.
 SIGNALLING_FROM_MOBILE_NODE = assemble([
     ("", "load_half", 12, "", ""),
+    ("", "jump_equal", 0x0800, "ipv4", ""),
     ("", "jump_equal", 0x86DD, "", "drop"),
     ("", "load_byte", 20, "", ""),
     ("", "jump_equal", 135, "take", ""),          # Mobility Header: HO-Initiate
@@ -55,11 +56,13 @@ SIGNALLING_FROM_MOBILE_NODE = assemble([
     ("icmpv6", "load_byte", 54, "", ""),
     ("type", "jump_equal", 143, "take", ""),      # MLDv2 report
     ("", "jump_at_least", 130, "", "drop"),       # 130-132 MLD, 133-137 neighbour discovery
-    ("", "jump_greater", 137, "drop", ""),
+    ("", "jump_greater", 137, "drop", "take"),
+    ("ipv4", "load_byte", 23, "", ""),
+    ("", "jump_equal", 2, "", "drop"),            # IGMP
     ("take", "return", _WHOLE_FRAME, "", ""),
     ("drop", "return", 0, "", ""),
 ])  # fmt: skip
-"""MLD (with or without its Router Alert: the MLD layer refuses and counts the latter), ND, Mobility Header."""
+"""MLD and IGMP (with or without Router Alert: their layer refuses and counts the latter), ND, Mobility Header."""
 
 _PACKET_TYPE = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE
 _PACKET_OUTGOING = 4
@@ -74,15 +77,24 @@ OUTGOING_ONLY = assemble([
 
 SENT_MULTICAST = assemble([
     ("", "load_length", 0, "", ""),
-    ("", "jump_at_least", 54, "", "count"),
+    ("", "jump_at_least", 34, "", "count"),
     ("", "load_half", 12, "", ""),
-    ("", "jump_equal", 0x86DD, "", "count"),
+    ("", "jump_equal", 0x86DD, "ipv6", ""),
+    ("", "jump_equal", 0x0800, "", "count"),
+    ("", "load_byte", 30, "", ""),
+    ("", "and", 0xF0, "", ""),
+    ("", "jump_equal", 0xE0, "", "count"),
+    ("", "load_word", 30, "", ""),
+    ("", "and", 0xFFFFFF00, "", ""),
+    ("", "jump_equal", 0xE0000000, "count", "take"),  # RFC 5771 section 4: of the link
+    ("ipv6", "load_length", 0, "", ""),
+    ("", "jump_at_least", 54, "", "count"),
     ("", "load_byte", 38, "", ""),
     ("", "jump_equal", 0xFF, "", "count"),
     ("", "load_byte", 39, "", ""),
     ("", "and", 0x0F, "", ""),
-    ("", "jump_greater", 2, "", "count"),         # RFC 4291 2.7: 1 interface-local, 2 link-local
-    ("", "return", _WHOLE_FRAME, "", ""),
+    ("", "jump_greater", 2, "take", "count"),     # RFC 4291 2.7: 1 interface-local, 2 link-local
+    ("take", "return", _WHOLE_FRAME, "", ""),
     ("count", "return", COUNTED_ONLY_OCTETS, "", ""),
 ])  # fmt: skip
-"""IPv6 multicast of a scope that is forwarded comes whole, anything else as one octet: see `sent_watch`."""
+"""Multicast of a scope that is forwarded comes whole, anything else as one octet: see `sent_watch`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from ipaddress import IPv6Address
 
 from southbound.agent.delivery_log import DeliveryLog
 from southbound.agent.packet_timeline import PacketTimeline
+from southbound.codec.addresses import IpAddress
 from southbound.rpc.methods import PacketCounts
 
 _ETHERNET_HEADER = 14
@@ -34,7 +34,7 @@ class SentRecord:
         self._log.sent(frame[_ETHERNET_HEADER:], now)
         self._timeline.count(now)
 
-    def left(self, undelivered: int | None) -> Mapping[tuple[IPv6Address, IPv6Address], tuple[bytes, ...]]:
+    def left(self, undelivered: int | None) -> Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]]:
         """The mobile node has gone, and so many of the last frames have not reached it; None: nobody knows, and then
         none is named. As DeliveryLog.last_delivered."""
         if undelivered is None:

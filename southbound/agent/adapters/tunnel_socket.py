@@ -2,7 +2,7 @@
 """Packets into the tunnel to another MAG from the agent itself: keyed GRE over IPv6 (RFC 2890, RFC 5845), as the switch
 makes it. The n-MAG's switch cannot tell the two apart.
 
-    |C| |K|S| Reserved0 | Ver |  Protocol Type = 0x86DD |  Key (32)  |  IPv6 packet
+    |C| |K|S| Reserved0 | Ver |  Protocol Type = 0x86DD or 0x0800 |  Key (32)  |  IPv6 or IPv4 packet
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from southbound.agent.adapters.errors import AdapterError
 
 _IPPROTO_GRE = 47
 _KEY_PRESENT_IPV6 = b"\x20\x00\x86\xdd"
+_KEY_PRESENT_IPV4 = b"\x20\x00\x08\x00"
 _IPV6_DONTFRAG = 62
 """linux/in6.h. The switch at the other end takes no fragments, so a packet that is too long is better refused here."""
 _SEND_BUFFER_BYTES = 4 << 20
 
 
 def gre_packet(key: int, packet: bytes) -> bytes:
-    """The GRE packet that carries an IPv6 packet under this key."""
-    return _KEY_PRESENT_IPV6 + key.to_bytes(4, "big") + packet
+    """The GRE packet that carries an IP packet under this key."""
+    ipv4 = packet[:1] and packet[0] >> 4 == 4
+    return (_KEY_PRESENT_IPV4 if ipv4 else _KEY_PRESENT_IPV6) + key.to_bytes(4, "big") + packet
 
 
 class TunnelSocket:
@@ -54,7 +56,7 @@ class TunnelSocket:
         self._socket = sock
 
     def send(self, packet: bytes, destination: IPv6Address, key: int | None = None) -> bool:
-        """Send one IPv6 packet through the tunnel, under the domain's key if none is given; whether it has gone."""
+        """Send one IP packet through the tunnel, under the domain's key if none is given; whether it has gone."""
         reason = "sent"
         if self._socket is None:
             reason = "failed"

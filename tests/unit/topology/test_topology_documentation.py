@@ -90,7 +90,7 @@ def test_the_other_defaults_are_the_ones_in_use() -> None:
     assert lma["datapath_id"][0] == f"`{derive.LMA_DATAPATH_ID:#x}`"
     assert lma["transport_datapath_id"][0] == f"`{derive.LMA_TRANSPORT_DATAPATH_ID:#x}`"
     assert rows("`mags`")["datapath_id"][0] == f"`{derive.MAG_DATAPATH_ID_BASE:#x}` + index"
-    assert rows("`mobile_nodes`")["allowed_groups"][0] == f"`{derive.ALLOWED_GROUPS[0]}`"
+    assert rows("`mobile_nodes`")["allowed_groups"][0] == ", ".join(f"`{network}`" for network in derive.ALLOWED_GROUPS)
 
 
 def test_the_reserved_names_are_all_there() -> None:

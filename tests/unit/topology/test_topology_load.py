@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_the_default_file_is_the_domain_it_says() -> None:
     assert (first.id, first.name, first.attached_to) == ("mn1@example.net", "mn1", "mag1")
     assert first.link_layer_id == bytes.fromhex("020000000011")
     assert first.mags == ("mag1", "mag2")
-    assert first.allowed_groups == (IPv6Network("ff00::/8"),)
+    assert first.allowed_groups == (IPv6Network("ff00::/8"), IPv4Network("224.0.0.0/4"))
     assert first.subscriptions == (Subscription(group=IPv6Address("ff1e::101")),)
     assert domain.sources[0].prefix_length == 64
     assert (domain.timers, domain.limits, domain.links) == (Timers(), Limits(), ())

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 UNICAST = "an IPv6 unicast address that is not link-local"
+SOURCE_ADDRESS = "an IPv6 or IPv4 unicast address that is not link-local"
 NODE = "a name of 1 to 15 characters a-z, 0-9 and '-', starting with a letter"
-GROUP = "an IPv6 multicast address of scope 3 to e (RFC 7346)"
+GROUP = "an IPv6 multicast address of scope 3 to e (RFC 7346), or an IPv4 one beyond 224.0.0.0/24"
 LLI = "six octets of a unicast MAC address, such as 02:00:00:00:00:11, not 02:ca:57:..."
 NAI = (
     "user@realm (RFC 4283): a user of 1 to 10 characters A-Z, a-z, 0-9, '_', '.' and '-' starting with a letter, "
@@ -213,7 +214,7 @@ ONE_VALUE = [
      "allowed: in ff3e::/32"),
     ("attached_to: mag1\n", "attached_to: mag1\n    allowed_groups: ['::/0', ff1e::/16]\n",
      "32 mobile_nodes[0].allowed_groups[0]: found '::/0', not within ff00::/8; "
-     "allowed: an IPv6 network within ff00::/8"),
+     "allowed: a network within ff00::/8 or 224.0.0.0/4"),
     (SUBSCRIPTION, "      - group: 2001:db8::1\n",
      f"33 mobile_nodes[0].subscriptions[0].group: found '2001:db8::1', not multicast; allowed: {GROUP}"),
     (SUBSCRIPTION, "      - group: ff02::fb\n",
@@ -222,7 +223,23 @@ ONE_VALUE = [
      "33 mobile_nodes[0].subscriptions[0].group: found ff3e::101 without sources; "
      "allowed: in the SSM range ff3x::/32 at least one source"),
     (SUBSCRIPTION, "      - group: ff3e::101\n        sources: [ff1e::101]\n",
-     f"34 mobile_nodes[0].subscriptions[0].sources[0]: found 'ff1e::101', multicast; allowed: {UNICAST}"),
+     f"34 mobile_nodes[0].subscriptions[0].sources[0]: found 'ff1e::101', multicast; allowed: {SOURCE_ADDRESS}"),
+    (SUBSCRIPTION, "      - group: 224.0.0.251\n",
+     f"33 mobile_nodes[0].subscriptions[0].group: found '224.0.0.251', of link scope; allowed: {GROUP}"),
+    (SUBSCRIPTION, "      - group: 232.1.1.1\n",
+     "33 mobile_nodes[0].subscriptions[0].group: found 232.1.1.1 without sources; "
+     "allowed: in the SSM range 232.0.0.0/8 at least one source"),
+    (SUBSCRIPTION, "      - group: 232.1.1.1\n        sources: [2001:db8:c0::10]\n",
+     "34 mobile_nodes[0].subscriptions[0].sources[0]: found 2001:db8:c0::10; allowed: an IPv4 address, as 232.1.1.1"),
+    (SUBSCRIPTION, "      - group: ff3e::101\n        sources: [127.0.0.1]\n",
+     f"34 mobile_nodes[0].subscriptions[0].sources[0]: found '127.0.0.1', the loopback address; "
+     f"allowed: {SOURCE_ADDRESS}"),
+    ("attached_to: mag1\n", "attached_to: mag1\n    allowed_groups: [10.0.0.0/8]\n",
+     "32 mobile_nodes[0].allowed_groups[0]: found '10.0.0.0/8', not within 224.0.0.0/4; "
+     "allowed: a network within ff00::/8 or 224.0.0.0/4"),
+    ("attached_to: mag1\n", "attached_to: mag1\n    ipv4_home_address: 192.0.2.1\n",
+     "32 mobile_nodes[0].ipv4_home_address: found '192.0.2.1', without a prefix length; "
+     "allowed: an IPv4 unicast address with its prefix length, such as 192.0.2.1/24"),
     (SUBSCRIPTION, "      - group: ff3e::101\n        sources: 2001:db8:c0::10\n",
      "34 mobile_nodes[0].subscriptions[0].sources: found '2001:db8:c0::10'; allowed: a list of at most 62 addresses"),
     (SUBSCRIPTION, SUBSCRIPTION * 2,
@@ -302,7 +319,8 @@ def test_every_fault_is_told_at_once_and_in_the_order_of_lines(problems: Any) ->
         "36 mobile_nodes[1].link_layer_id: found 02:00:00:00:00:11, already used by mobile_nodes[0]; "
         "allowed: a link-layer id that no other mobile node has",
         f"43 sources[0].address: found nothing; allowed: (required) {UNICAST}",
-        "44 sources[0].adress: found an unknown key, did you mean address?; allowed: name, address, prefix_length",
+        "44 sources[0].adress: found an unknown key, did you mean address?; allowed: name, address, prefix_length, "
+            "ipv4_address",
     ]
 
 

@@ -37,6 +37,7 @@ from southbound.codec.options import (
     MOBILITY_OPTIONS,
     AccessTechnologyTypeOption,
     ActiveMulticastSubscription,
+    ActiveMulticastSubscriptionIpv4,
     AlternateCareOfAddress,
     ContextRequest,
     GreKey,
@@ -68,12 +69,13 @@ text = st.text(max_size=60).filter(lambda value: value.isprintable() and len(val
 text = text.filter(lambda value: not any("\ud800" <= character <= "\udfff" for character in value))
 
 
-def records(*, sources_max: int) -> st.SearchStrategy[MulticastAddressRecord]:
+def records(*, sources_max: int, version: int = 6) -> st.SearchStrategy[MulticastAddressRecord]:
+    address = st.ip_addresses(v=version)  # type: ignore[arg-type]
     return st.builds(
         MulticastAddressRecord,
         record_type=u8.map(iana.Mldv2RecordType),
-        group=ipv6,
-        sources=st.lists(ipv6, max_size=sources_max).map(tuple),
+        group=address,
+        sources=st.lists(address, max_size=sources_max).map(tuple),
         auxiliary_data=st.sampled_from((b"", b"\1\2\3\4")),
     )
 
@@ -88,6 +90,15 @@ v1_subscription = st.builds(
     record=st.builds(MulticastAddressRecord, record_type=st.just(iana.Mldv2RecordType.MODE_IS_EXCLUDE), group=ipv6),
     mld_type=st.just(iana.MldType.V1_REPORT),
 )
+v3_subscription = st.builds(ActiveMulticastSubscriptionIpv4, record=records(sources_max=60, version=4))
+older_subscription = st.builds(
+    ActiveMulticastSubscriptionIpv4,
+    record=st.builds(
+        MulticastAddressRecord, record_type=st.just(iana.Mldv2RecordType.MODE_IS_EXCLUDE), group=st.ip_addresses(v=4)
+    ),
+    igmp_type=st.just(iana.IgmpType.V2_REPORT),
+)
+of_a_stream = st.ip_addresses(v=4) | ipv6.filter(lambda address: address.ipv4_mapped is None)
 unknown_option = st.builds(
     UnknownOption,
     option_type=u8.filter(lambda kind: kind > 1 and kind not in MOBILITY_OPTIONS).map(iana.OptionType),
@@ -116,11 +127,12 @@ PLAIN_OPTIONS = {
         MobileNodeInterfaceIdentifier, interface_identifier=st.binary(min_size=8, max_size=8)
     ),
     ActiveMulticastSubscription: v2_subscription | v1_subscription,
+    ActiveMulticastSubscriptionIpv4: v3_subscription | older_subscription,
     NewMagIdentifier: st.builds(NewMagIdentifier, identifier=text),
     LastDelivered: st.builds(
         LastDelivered,
-        source=ipv6,
-        group=group,
+        source=of_a_stream,
+        group=of_a_stream,
         digests=st.lists(st.binary(min_size=8, max_size=8), max_size=27).map(tuple),
     ),
     HandoverIdentifier: st.builds(HandoverIdentifier, identifier=text),
@@ -130,19 +142,25 @@ multicast_mobility = st.builds(
     MulticastMobility,
     records=st.lists(records(sources_max=5), max_size=8).map(tuple),
     option_code=st.sampled_from((iana.MulticastPayload.MLDV2, iana.MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE)),
+) | st.builds(
+    MulticastMobility,
+    records=st.lists(records(sources_max=9, version=4), max_size=8).map(tuple),
+    option_code=st.sampled_from((iana.MulticastPayload.IGMPV3, iana.MulticastPayload.IGMPV3_FROM_COMPATIBILITY_MODE)),
 )
 WORD_COUNTED_OPTIONS = {
     MulticastMobility: multicast_mobility,
     UnreadableMulticastMobility: st.builds(
         UnreadableMulticastMobility,
-        option_code=u8.filter(lambda code: code not in (2, 4)).map(iana.MulticastPayload),
+        option_code=u8.filter(lambda code: code not in (1, 2, 3, 4)).map(iana.MulticastPayload),
         payload=st.integers(0, 30).flatmap(lambda words: st.binary(min_size=4 * words, max_size=4 * words)),
         reason=st.just("payload_type_unsupported"),
     ),
     MulticastAcknowledgement: st.builds(
         MulticastAcknowledgement,
         status=u8.filter(lambda status: status != 1).map(iana.MulticastAcknowledgementStatus),
-        records=st.lists(records(sources_max=5), max_size=8).map(tuple),
+        records=st.sampled_from((4, 6)).flatmap(
+            lambda version: st.lists(records(sources_max=5, version=version), max_size=8).map(tuple)
+        ),
     ),
 }
 OPTIONS = {**PLAIN_OPTIONS, **WORD_COUNTED_OPTIONS}

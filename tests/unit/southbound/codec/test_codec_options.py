@@ -133,11 +133,11 @@ def test_sixty_four_options_pass_and_padding_does_not_count() -> None:
 
 
 def test_unreadable_multicast_state_leaves_the_message_alone() -> None:
-    igmp = "3c 01 01 00 0000 0000"
+    neither = "3c 01 05 00 0000 0000"
     short = "3c 01 02 00 0000 0001"
     long = "3c 02 02 00 0000 0000 00000000"
     many = "3c 01 02 00 0000 0033"
-    options = walk(igmp + short + long + many + "08 02 01 61")
+    options = walk(neither + short + long + many + "08 02 01 61")
     assert [option.reason for option in options[:4]] == [
         "payload_type_unsupported",
         "truncated",

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from southbound.codec.ethernet import multicast_mac
 from southbound.openflow import compiler
-from southbound.openflow.compiler import compile_intent, group_mac
+from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
     ForwardingIntent,
     Ingress,
@@ -122,7 +123,7 @@ class TestHandoverAtTheNewMag:
         for packet, path in ((native(), NATIVE_PATH), (tunnelled(), 1)):
             [(port, seen)] = new_mag.inject(packet)
             assert (port, path_index(seen.eth_source)) == ("hob0", path)
-            assert seen.eth_destination == group_mac(GROUP)
+            assert seen.eth_destination == multicast_mac(GROUP)
 
     def test_after_the_join_the_switch_alone_delivers(self) -> None:
         new_mag = switch("mag", copy(NATIVE, ToAccess("mn1")))

@@ -37,8 +37,8 @@ WHOLE = frame("02:ca:57:00:00:03", b"abcd")
         (b"", "short"),
         (WHOLE[:53], "short"),
         (WHOLE[:-1], "cut"),
-        (WHOLE[:12] + b"\x08\x00" + WHOLE[14:], "not_ipv6"),
-        (WHOLE[:14] + b"\x45" + WHOLE[15:], "not_ipv6"),
+        (WHOLE[:12] + b"\x08\x00" + WHOLE[14:], "not_ip"),
+        (WHOLE[:14] + b"\x45" + WHOLE[15:], "not_ip"),
         (WHOLE[:6] + bytes.fromhex("020000000001") + WHOLE[12:], "no_path_mark"),
     ],
 )

@@ -69,6 +69,30 @@ def test_sent_multicast_of_each_scope(scope: int, flags: int) -> None:
     assert passed(SENT_MULTICAST, frame) == (frame if scope > 2 else frame[:COUNTED_ONLY_OCTETS])
 
 
+def ipv4(protocol: int, destination: str, payload: bytes = bytes(8)) -> bytes:
+    addresses = bytes(4) + socket.inet_aton(destination)
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 1, protocol, 0) + addresses
+    return bytes(12) + b"\x08\x00" + header + payload
+
+
+@pytest.mark.parametrize(("protocol", "expected"), [(2, True), (17, False), (1, False)])
+def test_of_ipv4_only_igmp_is_signalling(protocol: int, expected: bool) -> None:
+    frame = ipv4(protocol, "224.0.0.22")
+    assert passed(SIGNALLING_FROM_MOBILE_NODE, frame) == (frame if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("destination", "whole"),
+    [
+        ("224.0.0.251", False), ("224.0.1.0", True), ("232.1.2.3", True), ("239.255.255.255", True),
+        ("223.255.255.255", False), ("240.0.0.1", False),
+    ],
+)
+def test_sent_ipv4_multicast(destination: str, whole: bool) -> None:
+    frame = ipv4(17, destination)
+    assert passed(SENT_MULTICAST, frame) == (frame if whole else frame[:COUNTED_ONLY_OCTETS])
+
+
 @pytest.mark.parametrize(
     "frame",
     [
