@@ -22,13 +22,14 @@ STAGES = ("before", "cloned", "moved", "direct", "after", "mld")
 
 def of_data(flow: dict[str, Any]) -> bool:
     """The part of the tables that the stages show: what multicast data meets, and the one rule of the transport switch."""
-    signalling = "icmpv6_type" in flow["match"]
+    signalling = of_mld(flow)
     taken = "goto_table:1" in flow["actions"] or "CONTROLLER:65535" in flow["actions"]
     return not signalling and (flow["table"] == 1 or not flow["match"] or taken)
 
 
 def of_mld(flow: dict[str, Any]) -> bool:
-    return "icmpv6_type" in flow["match"]
+    """MLD, or IGMP."""
+    return "icmpv6_type" in flow["match"] or flow["match"].get("nw_proto") == 2
 
 
 @pytest.fixture(scope="module")
