@@ -104,7 +104,7 @@ class ActiveMulticastSubscriptionIpv4:
     """The same for an IPv4 group: RFC 7161's option 56. An unknown IGMP type stays unknown.
 
     | 56 | Length | IGMP type = 0x22 | one group record |
-    | 56 | 5      | IGMP type = 0x16 | group (4 octets) |
+    | 56 | 8      | IGMP type = 0x16 | Reserved (24) | group (4 octets) |
     """
 
     TYPE: ClassVar[OptionType] = OptionType.ACTIVE_MULTICAST_SUBSCRIPTION_IPV4
@@ -118,6 +118,7 @@ class ActiveMulticastSubscriptionIpv4:
         if igmp_type == IgmpType.V3_REPORT:
             record = decode_record(cursor, sources_max=SUBSCRIPTION_SOURCES_MAX_IPV4, version=4)
         elif igmp_type == IgmpType.V2_REPORT:
+            cursor.take(3, "active_multicast_subscription_ipv4.reserved")
             group = cursor.ipv4("active_multicast_subscription_ipv4.group")
             record = MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=group)
         else:
@@ -131,7 +132,7 @@ class ActiveMulticastSubscriptionIpv4:
         elif self.igmp_type == IgmpType.V2_REPORT:
             if self.record.record_type != Mldv2RecordType.MODE_IS_EXCLUDE or self.record.sources:
                 raise EncodeError("active_multicast_subscription_ipv4", "version 2 says EXCLUDE without sources only")
-            octets = self.record.group.packed
+            octets = bytes(3) + self.record.group.packed
         else:
             raise EncodeError("active_multicast_subscription_ipv4.igmp_type", f"{self.igmp_type!r}, allowed: 0x16, 0x22")
         return bytes((self.igmp_type,)) + octets
