@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contexts that do not fit one HandoverInitiate: sent and gathered part by part (RFC 7411 section 5.5). Pure.
 
-Each part is a HandoverInitiate with one option 60 (of a dual-stack MN one of each family), and acknowledged. That more follows is Code 0 where the last one has
-Code 3 (RFC 5949 section 6.1.1); the draft dialect has no such Code, so a Castover agent says it in its mode option, too.
-The last part is the context; what came before it is added to it.
+Each part is a HandoverInitiate with one option 60 (of a dual-stack MN with one of each family, where both fit), and
+acknowledged. That more follows is Code 0 where the last one has Code 3 (RFC 5949 section 6.1.1); the draft dialect has
+no such Code, so a Castover agent says it in its mode option, too. The last part is the context; what came before it is
+added to it.
 """
 
 from __future__ import annotations
