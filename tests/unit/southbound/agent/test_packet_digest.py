@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from ipaddress import IPv4Address
 
 import pytest
 
-from southbound.agent.packet_digest import addresses_of, key_of, packet_digest, stream_key
+from southbound.agent.packet_digest import addresses_of, group_of, key_of, packet_digest, source_of, stream_key
+from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
 from tests.unit.southbound.agent.buffer_streams import GROUP, OTHER_SOURCE, SOURCE, packet
 
 
@@ -36,6 +38,35 @@ def test_digest_tells_source_group_and_payload_apart() -> None:
 def test_stream_key_is_source_and_group() -> None:
     assert stream_key(packet("x")) == key_of(SOURCE, GROUP)
     assert addresses_of(key_of(SOURCE, GROUP)) == (SOURCE, GROUP)
+
+
+def ipv4(payload: bytes = b"x", group: str = "239.1.1.1", **fields: int) -> bytes:
+    return encode_ipv4(
+        Ipv4Packet(source=IPv4Address("192.0.2.10"), destination=IPv4Address(group), protocol=17, payload=payload, **fields)
+    )
+
+
+def test_of_ipv4_time_to_live_type_of_service_and_checksum_do_not_count() -> None:
+    changed = ipv4(time_to_live=3, type_of_service=0xB8)
+    assert changed[8:12] != ipv4()[8:12]
+    assert packet_digest(changed) == packet_digest(ipv4())
+    assert packet_digest(ipv4() + b"\0" * 18) == packet_digest(ipv4())
+    assert packet_digest(ipv4(b"y")) != packet_digest(ipv4())
+
+
+def test_of_ipv4_the_identification_tells_fragments_apart() -> None:
+    one, other = ipv4(), ipv4()
+    other = other[:4] + b"\0\1" + other[6:]
+    assert packet_digest(one) != packet_digest(other)
+
+
+def test_the_stream_of_an_ipv4_packet() -> None:
+    source, group = IPv4Address("192.0.2.10"), IPv4Address("239.1.1.1")
+    key = stream_key(ipv4())
+    assert key == key_of(source, group)
+    assert addresses_of(key) == (source, group)
+    assert (source_of(key), group_of(key)) == (source.packed, group.packed)
+    assert stream_key(ipv4(group="192.0.2.1")) is None
 
 
 @pytest.mark.parametrize(

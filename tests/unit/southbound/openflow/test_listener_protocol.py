@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import ForwardingIntent, SwitchRole
 from southbound.path_mark import NATIVE_PATH, path_mac
-from tests.support.switch_simulator import CONTROLLER, Packet, SwitchSimulator
+from tests.support.switch_simulator import CONTROLLER, Packet, SwitchSimulator, addressed
 
 QUERY, V1_REPORT, V1_DONE, V2_REPORT, ECHO = 130, 131, 132, 143, 128
 LINK_LOCAL, ALL_NODES, ALL_ROUTERS = (IPv6Address(text) for text in ("fe80::1", "ff02::1", "ff02::16"))
@@ -61,3 +61,16 @@ def test_the_agent_can_tell_it_from_what_is_buffered() -> None:
     ))
     # Hop limit 1 is kept: MLD is spoken on one link (RFC 3810 section 5), and this is its other end.
     assert (frame.eth_source, frame.hop_limit) == (path_mac(NATIVE_PATH), 1)
+
+
+@pytest.mark.parametrize(("kind", "port", "key", "goes_to"), [
+    ("lma", "src0", None, [CONTROLLER]), ("lma", "mag0", 100, [CONTROLLER]), ("lma", "mag0", 200, []),
+    ("mag", "lma0", 100, ["hob0"]), ("mag", "mn1", None, []),
+])
+def test_igmp_goes_where_mld_goes(kind: str, port: str, key: int | None, goes_to: list[str]) -> None:
+    role = SwitchRole(name=kind, kind=kind, lma_gre_key=100, mag_gre_key=200, access_mac=bytes(6))
+    switch = SwitchSimulator.of(compile_intent(ForwardingIntent(takes_mld=True), role))
+    packet = addressed(
+        IPv4Address("192.0.2.1"), IPv4Address("224.0.0.1"), in_port=port, ip_proto=2, hop_limit=1, tunnel_key=key
+    )
+    assert [sent_to for sent_to, _ in switch.inject(packet)] == goes_to

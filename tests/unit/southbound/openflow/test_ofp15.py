@@ -7,7 +7,7 @@ import json
 import shutil
 import struct
 import subprocess
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,14 @@ FLOW = FlowRule(
     match=Match(metadata=1, eth_type=0x86DD, ipv6_source=IPv6Address("2001:db8::1"), ipv6_destination=GROUP),
     actions=(DecrementHopLimit(), ToGroup(group_id=0x80000001)),
 )
+FLOW_IPV4 = FlowRule(
+    table_id=1,
+    priority=200,
+    match=Match(
+        metadata=1, eth_type=0x0800, ipv4_source=IPv4Address("192.0.2.10"), ipv4_destination=IPv4Address("239.1.1.1")
+    ),
+    actions=FLOW.actions,
+)
 CLASSIFY = FlowRule(
     table_id=0,
     priority=100,
@@ -107,6 +115,7 @@ class TestEncoding:
             "OFPT_FLOW_MOD (OF1.5)", "ADD table:1 priority=200", "cookie:0xca570000000001",
             "metadata=0x1,ipv6_src=2001:db8::1,ipv6_dst=ff1e::101", "actions=dec_ttl,group:2147483649",
         ]),
+        (AddFlow(flow=FLOW_IPV4), ["ip,metadata=0x1,nw_src=192.0.2.10,nw_dst=239.1.1.1", "actions=dec_ttl"]),
         (AddFlow(flow=CLASSIFY), [
             "ADD priority=100", "tun_id=0x2,tun_ipv6_src=2001:db8:ff::12,in_port=2",
             "actions=write_metadata:0x3,goto_table:1",
