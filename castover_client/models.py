@@ -186,6 +186,7 @@ class Mag:
     mobile_nodes: tuple[str, ...]
     counters: dict[str, int]
     messages: dict[str, int]
+    tunnel_groups: tuple[Membership, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

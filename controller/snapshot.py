@@ -54,6 +54,9 @@ def take_snapshot(state: LmaState) -> Snapshot:
                 ),
                 "counters": dict(state.agent_counters.get(mag.id, {})),
                 "messages": dict(state.agent_messages.get(mag.id, {})),
+                "tunnel_groups": [
+                    membership_view(membership) for membership in state.tunnels.memberships(mag.id, state.cache)
+                ],
             }
             for mag in state.domain.mags
         ),

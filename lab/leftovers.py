@@ -21,7 +21,7 @@ _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+)")
 _GROUP = re.compile(r"group_id=(\d+)")
 _OUTPUT = re.compile(r"output:\"?([A-Za-z0-9_.@+-]+)")
 _TUNNEL_DESTINATION = re.compile(r"set_field:([0-9a-f:]+)->tun_ipv6_dst")
-_SIGNALLING = re.compile(r"\b(icmp6|igmp)\b")
+_SIGNALLING = re.compile(r"\b(icmp6|igmp|nw_proto=2)\b")
 _INGRESS = re.compile(r"in_port=\"?([A-Za-z0-9_.@+-]+)")
 
 

@@ -168,6 +168,8 @@ def test_a_mag_without_the_extensions_is_asked_and_joins_by_mld() -> None:
     mag.joins(exclude(GROUP))
     domain.run_for(0.1)
     assert receivers(domain) == ["mag3"]
+    told = {view["id"]: view["tunnel_groups"] for view in domain.lma.snapshot().mags}
+    assert told == {"mag1": [], "mag2": [], "mag3": [{"group": str(GROUP), "filter_mode": "exclude", "sources": []}]}
     assert reports(domain) == [(record(TO_EX, GROUP),)]
     mag.joins()
     domain.run_for(0.5)

@@ -43,6 +43,8 @@ class Mag(Answer):
     counters: Annotated[dict[str, int], Field(description="What its agent has dropped since its start, by reason")]
     messages: Annotated[dict[str, int], Field(description="Mobility Header messages since its agent's start: "
                                                           "'<sent|received>_<message>_<code or kind>'")]
+    tunnel_groups: Annotated[list[Membership], Field(description="What it has joined by MLD or IGMP in its tunnel: a MAG "
+                                                                 "without multicast options, as far as its nodes may")]
 
 
 class MagList(Answer):

@@ -184,10 +184,14 @@ def test_a_port_whose_packets_are_dropped_is_no_ingress() -> None:
     assert read_contents(dropping, "").ingress == frozenset()
 
 
-def test_mld_on_its_way_to_the_agent_is_no_leftover() -> None:
+@pytest.mark.parametrize("match", [
+    "icmp6,tun_id=0x64,in_port=lma0,icmp_type=130", "ip,tun_id=0x64,in_port=lma0,nw_proto=2",
+    "igmp,tun_id=0x64,in_port=lma0",
+])
+def test_mld_and_igmp_on_their_way_to_the_agent_are_no_leftover(match: str) -> None:
     query = (
-        " cookie=0xca570000000001, duration=1s, table=0, n_packets=0, n_bytes=0, priority=200,icmp6,tun_id=0x64,"
-        "in_port=lma0,icmp_type=130 actions=set_field:02:ca:57:00:00:00->eth_src,output:hob0\n"
+        f" cookie=0xca570000000001, duration=1s, table=0, n_packets=0, n_bytes=0, priority=200,{match} "
+        "actions=set_field:02:ca:57:00:00:00->eth_src,output:hob0\n"
     )
     assert read_contents(query + FLOWS, GROUPS) == dataclasses.replace(read_contents(FLOWS, GROUPS), flows=3)
 
