@@ -2,7 +2,8 @@
 """What can fail and what can race, on real switches with three MAGs (examples/three-mags.yaml): one lab for all of it.
 
 The same is shown in simulation, moment by moment, in tests/scenario; here real packets are counted, and afterwards every
-switch holds what bindings and listeners ask for, and nothing of any handover.
+switch holds what bindings and listeners ask for, and nothing of any handover. The domain differs from that of other labs in
+all that a MAG may do in two ways: order of PBUs, GRE Key option, prefix from the pool, dialect and unit of one of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ pytestmark = [
 
 MN1, MN2 = "mn1@example.net", "mn2@example.net"
 NODES = ("mn1", "mn2")
+POOL = IPv6Network("2001:db8:200::/56")
 OTHER_GROUP = "ff1e::202"
 """mag3's agent takes no context of mn2 with it."""
 WAIT_S = 20.0
@@ -162,11 +165,22 @@ class World:
         }
 
 
-def write_topology(folder: Path, name: str, **changes: Any) -> Path:
-    """examples/three-mags.yaml as the lab wants it, with `changes` to its sections."""
+def write_topology(folder: Path, name: str, **mn2: Any) -> Path:
+    """examples/three-mags.yaml with all that other labs have as their default set otherwise; `mn2`: in its profile."""
     path = write_demo_topology(REPOSITORY / "examples" / "three-mags.yaml", folder, "draft")
     document = json.loads(path.read_text())
-    document |= changes
+    document |= {
+        "timers": TIMERS,
+        "limits": {"contexts_per_peer": 1},
+        # The LMA's answer to mag2 takes so long that a handover to there is still under way when the node goes on.
+        "links": [{"between": ["lma", "mag2"], "delay_ms": 150}],
+    }
+    document["domain"] |= {"binding_order": "sequence-numbers", "gre_key_option": "required"}
+    document["lma"]["home_network_prefix_pool"] = [str(POOL)]
+    document["mags"][1] |= {"dialect": "rfc", "option_length_unit": "octets"}
+    mover, other = document["mobile_nodes"]
+    del mover["home_network_prefix"]
+    other |= mn2
     written = folder / f"{name}.yaml"
     written.write_text(json.dumps(document))
     return written
@@ -175,16 +189,8 @@ def write_topology(folder: Path, name: str, **changes: Any) -> Path:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("three-mags")
-    common: dict[str, Any] = {
-        "timers": TIMERS,
-        "limits": {"contexts_per_peer": 1},
-        # The LMA's answer to mag2 takes so long that a handover to there is still under way when the node goes on.
-        "links": [{"between": ["lma", "mag2"], "delay_ms": 150}],
-    }
-    topology = write_topology(folder, "topology", **common)
-    nodes = json.loads(topology.read_text())["mobile_nodes"]
-    nodes[1]["allowed_groups"] = ["ff1e::101/128"]
-    stricter = write_topology(folder, "stricter", **common, mobile_nodes=nodes)
+    topology = write_topology(folder, "topology")
+    stricter = write_topology(folder, "stricter", allowed_groups=["ff1e::101/128"])
     with running_lab(load_topology(topology), topology=topology, attach=False) as lab:
         controller = start_controller(lab, topology)
         programs = [controller, *(
@@ -215,7 +221,10 @@ def test_chain_on_to_the_third_mag_while_the_first_handover_runs(world: World) -
         assert world.ended(second) == ("completed", None)
         assert world.ended(first) == ("completed", None)
     assert heard.faults() == {}
-    assert world.castover.binding("mn1").mag == "mag3"
+    binding = world.castover.binding("mn1")
+    assert binding.mag == "mag3"
+    (prefix,) = binding.home_network_prefixes
+    assert IPv6Network(prefix).subnet_of(POOL)
     assert world.leftovers() == []
 
 
@@ -335,3 +344,27 @@ def test_mobile_node_powers_off(world: World) -> None:
     assert heard.faults("mn2") == {}
     assert world.castover.binding("mn1").mag == "mag2"
     assert world.leftovers() == []
+
+
+UNKNOWN_TYPE = """
+import socket, sys
+with socket.socket(socket.AF_INET6, socket.SOCK_RAW, 135) as raw:
+    raw.bind((sys.argv[1], 0))
+    raw.settimeout(5)
+    raw.sendto(bytes((59, 1, 99, 0)) + bytes(12), (sys.argv[2], 0))
+    while True:
+        octets, (source, *_) = raw.recvfrom(2048)
+        if octets[2] == 7:
+            print(source, octets[6])
+            break
+"""
+"""Sends a Mobility Header of type 99 and says who answers with which Binding Error; the kernel fills the checksum."""
+
+
+def test_mobility_header_of_unknown_type_gets_a_binding_error(world: World) -> None:
+    """Of the LMA's controller by way of its switch, and of an agent."""
+    domain = world.lab.domain
+    own = domain.mags[0].address
+    for other in (domain.lma.address, domain.mags[2].address):
+        said = world.lab.run_on("mag1", [sys.executable, "-c", UNKNOWN_TYPE, str(own), str(other)])
+        assert said.split() == [str(other), "2"]
