@@ -56,8 +56,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, moved: list[Moved]) -> Ite
     topology = write_demo_topology(REPOSITORY / "topology.yaml", tmp_path_factory.mktemp("view"), "draft")
     if PICTURES:
         # As readers see it. The pictures are not taken beside a lab of theirs.
-        text = re.sub(r"(?m)^( +name:) castover-demo-\d+", r"\1 castover", topology.read_text(encoding="utf-8"))
-        topology.write_text(text, encoding="utf-8")
+        text = topology.read_text(encoding="utf-8")
+        topology.write_text(text.replace(f"castover-demo-{os.getpid()}", "castover"), encoding="utf-8")
     settings = ViewSettings(topology=topology, rate_pps=RATE_PPS, size=200, gap_ms=50.0)
     with scene(load_topology(topology), settings, lambda _: None, moved.append) as found:
         yield found
@@ -148,7 +148,7 @@ def test_on_a_phone(browser: Browser, running: Scene) -> None:
 
 @pytest.mark.skipif(not PICTURES, reason="pictures are taken with CASTOVER_PICTURES=FOLDER")
 def test_pictures(browser: Browser, running: Scene) -> None:
-    view = LiveView(browser, running.url, size=PICTURE, device_scale_factor=1.5)
+    view = LiveView(browser, running.url, size=PICTURE, device_scale_factor=1.3)
     view.await_status("Live · 2 agents, 4 switches")
     here, there = other(running, view, "mn1")
     for mag in (there, here):

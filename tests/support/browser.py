@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 CHROMIUM = shutil.which("chromium")
 MISSING = "chromium is not installed (tools/install.sh dev)"
 WIDE, PHONE = (1440, 900), (360, 740)
-PICTURE = (1200, 900)
-"""Two columns, and letters that can still be read at the width of a README."""
+PICTURE = (1340, 900)
+"""Two columns that have room, and letters that can still be read at the width of a README."""
 WAIT_MS = 15_000
 _FLAGS = (
     # As root there is no sandbox to be had, and nobody else's pages are opened.

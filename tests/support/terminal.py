@@ -47,10 +47,8 @@ def private_ground() -> Iterator[list[str]]:
 
     What is up on this machine does not meet it: no port is taken, and no lab has the name.
     """
-    script = (
-        "ip link set lo up && mkdir -p /run/netns /run/castover && mount -t tmpfs tmpfs /run/netns "
-        "&& mount -t tmpfs tmpfs /run/castover && echo ready && exec cat"
-    )
+    # The whole of /run: a mount on a folder in it is gone as soon as somebody outside removes that folder.
+    script = "ip link set lo up && mount -t tmpfs tmpfs /run && mkdir /run/netns && echo ready && exec cat"
     # cat ends with us, whatever happens to us, and takes the namespaces with it.
     ground = subprocess.Popen(
         ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script],
