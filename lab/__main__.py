@@ -29,9 +29,11 @@ try:
     from lab.trace_cli import trace
     from lab.typed import castover_command
     from lab.view_cli import view
+    from node.process_cli import agent, controller
+    from node.switch_cli import switch
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
-    ours = ("apps", "bench", "castover_client", "containers", "controller", "lab", "southbound", "topology")
+    ours = ("apps", "bench", "castover_client", "containers", "controller", "lab", "node", "southbound", "topology")
     if (error.name or "").partition(".")[0] in ours:
         raise
     sys.exit(f"castover is not installed yet ({error.name} is missing): run make install")
@@ -42,13 +44,16 @@ def castover() -> None:
     """Castover: lossless predictive handover of multicast listeners for Proxy Mobile IPv6."""
 
 
+castover.add_command(agent)
 castover.add_command(bench)
 castover.add_command(config)
 castover.add_command(containers)
+castover.add_command(controller)
 castover.add_command(demo)
 castover.add_command(lab)
 lab.add_command(radio)
 castover.add_command(handover)
+castover.add_command(switch)
 castover.add_command(token)
 castover.add_command(trace)
 castover.add_command(view)
