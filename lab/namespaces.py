@@ -94,7 +94,7 @@ def run_inside(name: str, job: Callable[[], Result]) -> Result:
     return results[0]
 
 
-def write_setting(path: str, value: int) -> None:
+def write_setting(path: str, value: int | str) -> None:
     """Write one setting under /proc/sys/net of the calling thread's namespace, e.g. 'ipv6/conf/default/accept_dad'."""
     (Path("/proc/sys/net") / path).write_text(f"{value}\n", encoding="ascii")
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from lab.hosts import (
     prepare_switch_node,
 )
 from lab.interruption import Interruption, deferred_signals
+from lab.links import keep_frames_in_order
 from lab.mobile_node import MobileNodeHost, build_mobile_node
 from lab.namespaces import create_namespace, namespace_exists, run_inside
 from lab.neighbours import KEEPER, fill, write_neighbours
@@ -216,9 +218,10 @@ def _build(
 ) -> Lab:
     lab = Lab(domain=domain, nodes={node.name: node for node in nodes})
     say(f"creating {len(nodes)} network namespaces")
-    for node in nodes:
+    for number, node in enumerate(nodes):
         interruption.check()
         create_namespace(node.namespace)
+        run_inside(node.namespace, partial(keep_frames_in_order, number))
         if node.kind in ("lma", "mag"):
             prepare_switch_node(node)
     say("linking them")
