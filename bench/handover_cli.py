@@ -57,7 +57,7 @@ _USUAL_HANDOVER_S = 2.0
 @click.option("--deaf-handovers", type=click.IntRange(1, 1000), default=2, show_default=True, metavar="N",
               help="End a cell after so many deaf handovers.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where the results go (default: bench/results/DATE-COMMIT).")
+              help="Where the results go (default: bench/results/DATE-TIME-COMMIT).")
 @click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Keep every cell's captures here.")
 @click.option("--quick", is_flag=True, help="Only for a look: 3 handovers, the longest gap, deaf after 5 s.")
@@ -102,6 +102,8 @@ def handover(
         "lanes": [{"name": lane.name, "title": lane.title, "available": True, "reason": None} for lane in chosen],
         "cells": [], "failures": [],
     }
+    if (out / "results.json").exists():
+        raise LabError(f"{out} has the results of an earlier run", "name another folder: a run is never mixed with another")
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_results(out, document)

@@ -73,10 +73,12 @@ def measurement_faults(stream: StreamRecords, capture_drops: int, *, steady: boo
     for name, report in stream.sink_reports.items():
         keys = ("socket_overflow", "too_short", "not_recorded")
         faults += [f"{name}: {report[key]} {key}" for key in keys if report.get(key)]
-    faults += [
-        f"source: {stream.source_report[key]} {key}" for key in ("not_sent", *(("schedule_moved",) if steady else ()))
-        if stream.source_report.get(key)
-    ]
+    if stream.source_report.get("not_sent"):
+        faults.append(f"the source could not send {stream.source_report['not_sent']} packets")
+    if steady and stream.source_report.get("schedule_moved"):
+        faults.append(
+            f"the machine held the source up {stream.source_report['schedule_moved']} times: silence that is no lane's"
+        )
     return faults
 
 
@@ -90,7 +92,7 @@ def late_reports(records: CellRecords, reports_at_s: Sequence[float]) -> list[st
         first = next((time for time in reports_at_s if time >= up_s), None)
         late += first is None or first - up_s > HOST_REPORTS_WITHIN_S
     return [
-        f"{records.cell.name}: the mobile node's kernel sent its first report later than "
+        f"the mobile node's kernel sent its first report later than "
         f"{HOST_REPORTS_WITHIN_S * 1000:.0f} ms after the link was up, after {late} of {len(records.handovers)} moves"
     ] if late else []
 

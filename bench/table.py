@@ -25,7 +25,10 @@ def render_tables(document: Mapping[str, Any]) -> str:
     away = [lane for lane in document["lanes"] if not lane["available"]]
     if away:
         parts += ["## Not measured", "", *[f"- {lane['title']}: {lane['reason']}" for lane in away], ""]
-    faults = sorted({fault for cell in document["cells"] for fault in cell["measurement_faults"]})
+    faults = [
+        f"{_TITLES.get(cell['lane'], cell['lane'])}, {condition(cell)}: {fault}"
+        for cell in document["cells"] for fault in cell["measurement_faults"]
+    ]
     if faults:
         parts += ["## Doubts about this measurement", "", *[f"- {fault}" for fault in faults], ""]
     parts += _legend(document)
@@ -90,10 +93,12 @@ def _environment(document: Mapping[str, Any]) -> list[str]:
 def _legend(document: Mapping[str, Any]) -> list[str]:
     used = sorted({cell["reports"] for cell in document["cells"]})
     return [
-        "Interruption: the longest time between two packets at the mobile node; percentiles by nearest rank. Deaf: "
+        "Interruption: the time between two packets at the mobile node that takes the most of the handover's time; "
+        "percentiles by nearest rank. Deaf: "
         f"nothing heard within {document['settings']['deaf_cap_s']:g} s after the move; a cell ends after "
         f"{document['settings']['deaf_handovers']} of them. Signalling: Mobility Header messages between LMA and MAGs, "
-        "and MLD on both sides of the MAGs, measured over the whole cell and divided by its handovers.",
+        "and MLD on both sides of the MAGs, measured over the whole cell and divided by its handovers. Copies: of what "
+        "the source sent in the whole cell; under 1 where a lane's tunnels carry nothing for a time.",
         "",
         *[f"- {name}: {REPORTS[name]}" for name in used if name in REPORTS],
     ]

@@ -7,7 +7,8 @@ Definitions:
 - reordered: RFC 4737 section 3.3 (Type-P-Reordered), over first arrivals only: the packet's number is smaller than the
   greatest that arrived before it.
 - foreign: arrivals of numbers that the source says it never sent. Not zero means that the measurement is broken.
-- interruption: the longest time between two consecutive arrivals in, or overlapping, a window, in ms. Nothing is
+- interruption: the time between two consecutive arrivals of which the most lies in a window, whole, in ms. So a move
+  whose silence begins with the last packet before its request is not also counted for the handover before. Nothing is
   subtracted: an undisturbed stream of 1,000 packets/s has an interruption of about 1 ms.
 - window of a handover: from its request to the next handover's request, the last one to the end of the measurement. A
   packet belongs to the window in which it was sent, whenever it arrives.
@@ -116,7 +117,7 @@ def account(
 
 
 def longest_gap_ms(times_ns: Sequence[int], begin_ns: int, end_ns: int) -> float | None:
-    """The longest time between neighbours of the ascending `times_ns` whose span meets [begin_ns, end_ns).
+    """The time between neighbours of the ascending `times_ns` that takes the most of [begin_ns, end_ns), whole.
 
     Where no arrival follows, the gap lasts until `end_ns`: silence at the end is an interruption, too. None when there
     is no arrival before `end_ns`.
@@ -128,8 +129,13 @@ def longest_gap_ms(times_ns: Sequence[int], begin_ns: int, end_ns: int) -> float
     until = [*times_ns[first : before_end + 1]]
     if before_end == len(times_ns):
         until.append(end_ns)
-    longest = max((later - earlier for earlier, later in pairwise(until)), default=0)
-    return longest / 1e6
+
+    def inside_and_whole(gap: tuple[int, int]) -> tuple[int, int]:
+        earlier, later = gap
+        return min(later, end_ns) - max(earlier, begin_ns), later - earlier
+
+    earlier, later = max(pairwise(until), key=inside_and_whole, default=(0, 0))
+    return (later - earlier) / 1e6
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -99,10 +99,16 @@ def test_an_undisturbed_stream_is_interrupted_by_its_own_interval() -> None:
     assert of(arrived(*range(10))).total.interruption_ms == pytest.approx(1.0)
 
 
-def test_a_gap_counts_in_each_window_that_it_touches() -> None:
+def test_a_gap_counts_in_each_window_that_it_takes_most_of() -> None:
     received = arrived(0, 1, 2, 9, at_ms=[0, 1, 2, 9])
     found = of(received, requests_ms=(1, 5))
     assert [window.interruption_ms for window in found.windows] == [pytest.approx(7.0), pytest.approx(7.0)]
+
+
+def test_a_gap_that_begins_just_before_its_request_is_not_counted_for_the_handover_before() -> None:
+    received = arrived(0, 1, 2, 5, 6, 9, at_ms=[0, 1, 2, 4, 5, 9])
+    found = of(received, requests_ms=(2, 6))
+    assert [window.interruption_ms for window in found.windows] == [pytest.approx(2.0), pytest.approx(4.0)]
 
 
 def test_a_gap_before_the_request_does_not_count() -> None:
@@ -155,16 +161,19 @@ def test_only_the_order_of_sending_has_no_reordering(order: list[int]) -> None:
 
 
 @given(st.lists(st.integers(0, 1000), max_size=30).map(sorted), st.integers(0, 1000), st.integers(1, 500))
-def test_the_longest_gap_is_that_of_a_search_over_all_pairs(times: list[int], begin: int, length: int) -> None:
+def test_the_gap_is_that_of_a_search_over_all_pairs(times: list[int], begin: int, length: int) -> None:
     end = begin + length
     # The end closes the last gap only where no arrival does.
     points = times if times and times[-1] >= end else [*times, end]
-    gaps = [later - earlier for earlier, later in pairwise(points) if earlier < end and later > begin]
+    gaps = [(earlier, later) for earlier, later in pairwise(points) if earlier < end and later > begin]
+    inside = {(earlier, later): min(later, end) - max(earlier, begin) for earlier, later in gaps}
     found = longest_gap_ms(times, begin, end)
     if not any(time < end for time in times):
         assert found is None
     else:
-        assert found == pytest.approx(max(gaps, default=0) / 1e6)
+        most = max(inside.values(), default=0)
+        whole = [later - earlier for (earlier, later), part in inside.items() if part == most]
+        assert found == pytest.approx(max(whole, default=0) / 1e6)
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
