@@ -26,6 +26,7 @@ from lab.capture import check_capture_tools
 from lab.capture_reader import read_fields
 from lab.cli import load_domain, progress, said_plainly, topology_option
 from lab.network import running_lab
+from lab.number_range import NumberRange
 from lab.requirements import check_requirements
 from lab.state import write_json
 from topology.model import Domain
@@ -40,7 +41,7 @@ _FIELDS = ("frame.time_epoch", "ipv6.src", "ipv6.dst", "mip6.mhtype")
 @click.command("control-plane")
 @topology_option
 @click.option("--handovers", type=click.IntRange(1, 1000), default=100, show_default=True, metavar="N")
-@click.option("--rate-pps", type=click.FloatRange(50, 20_000), default=1000.0, show_default=True, metavar="R",
+@click.option("--rate-pps", type=NumberRange(50, 20_000), default=1000.0, show_default=True, metavar="R",
               help="Packets/s: the first copy on the wire is seen no more exactly than one packet.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write everything here.")

@@ -26,6 +26,7 @@ from lab.capture import check_capture_tools
 from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
+from lab.number_range import NumberRange
 from lab.requirements import check_requirements
 from lab.state import write_json
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
@@ -41,7 +42,7 @@ _USUAL_HANDOVER_S = 2.0
               help="In each cell.")
 @click.option("--gap-ms", "gaps_ms", type=NumberList(0, 3000), default="13,64", show_default=True, metavar="LIST",
               help="How long the mobile node is without a link.")
-@click.option("--rate-pps", type=click.FloatRange(50, 20_000), default=1000.0, show_default=True, metavar="R",
+@click.option("--rate-pps", type=NumberRange(50, 20_000), default=1000.0, show_default=True, metavar="R",
               help="Packets/s of the stream.")
 @click.option("--size", type=click.IntRange(PAYLOAD_HEADER.size, PAYLOAD_OCTETS_MAX), default=200, show_default=True,
               metavar="OCTETS", help="UDP payload of each packet.")
@@ -52,7 +53,7 @@ _USUAL_HANDOVER_S = 2.0
               help="; ".join(f"{name}: {meaning}" for name, meaning in REPORTS.items()) + ".")
 @click.option("--lma-delay-ms", "lma_delays_ms", type=NumberList(0, 1000), default="0", show_default=True,
               metavar="LIST", help="One-way delay between the LMA and each MAG.")
-@click.option("--deaf-cap-s", type=click.FloatRange(0.5, 600), default=30.0, show_default=True, metavar="S",
+@click.option("--deaf-cap-s", type=NumberRange(0.5, 600), default=30.0, show_default=True, metavar="S",
               help="A mobile node that hears nothing for so long after a move is deaf.")
 @click.option("--deaf-handovers", type=click.IntRange(1, 1000), default=2, show_default=True, metavar="N",
               help="End a cell after so many deaf handovers.")

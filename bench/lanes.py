@@ -67,6 +67,6 @@ def lanes_named(names: str | None) -> tuple[Lane, ...]:
     wanted = {name.strip() for name in names.split(",") if name.strip()}
     known = {lane.name for lane in LANES}
     if not wanted or wanted - known:
-        unknown = ", ".join(sorted(wanted - known)) or "nothing"
-        raise ValueError(f"{unknown} is no lane; allowed: {', '.join(lane.name for lane in LANES)}")
+        fault = f"{', '.join(sorted(wanted - known))} is no lane" if wanted else "no lane is named"
+        raise ValueError(f"{fault}; allowed: {', '.join(lane.name for lane in LANES)}")
     return tuple(lane for lane in LANES if lane.name in wanted)

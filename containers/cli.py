@@ -18,6 +18,7 @@ from lab.demo_modes import MODES, PLAIN, PREDICTIVE
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult
 from lab.demo_settings import Cast, DemoSettings, choose_cast
+from lab.number_range import NumberRange
 from lab.rest_client import RestClient
 from topology.model import Domain
 
@@ -47,11 +48,11 @@ def node(topology: Path, name: str) -> None:
 @topology_option
 @click.option("--handovers", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="In each run.")
 @click.option(
-    "--rate-pps", type=click.FloatRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
+    "--rate-pps", type=NumberRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
     help="Packets/s of the stream.",
 )
 @click.option(
-    "--gap-ms", type=click.FloatRange(0, 3000), default=50.0, show_default=True, metavar="G",
+    "--gap-ms", type=NumberRange(0, 3000), default=50.0, show_default=True, metavar="G",
     help="How long the mobile node is without a link at each move.",
 )
 @click.option(

@@ -22,6 +22,7 @@ from lab.inventory import labs_on_record
 from lab.mobile_node import Move
 from lab.namespaces import enter_namespace
 from lab.network import Lab, build_lab
+from lab.number_range import NumberRange
 from lab.plan import Node, plan_nodes
 from lab.programs import start_programs
 from lab.requirements import check_requirements, tool_search_path
@@ -196,7 +197,7 @@ def status(topology: Path, as_json: bool) -> None:
 @click.argument("mobile_node", metavar="MN")
 @click.argument("mag", metavar="MAG")
 @click.option(
-    "--gap-ms", type=click.FloatRange(0, 3_600_000), default=0.0, show_default=True,
+    "--gap-ms", type=NumberRange(0, 3_600_000), default=0.0, show_default=True,
     help="How long the mobile node is without a link.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The times of both link changes as one JSON object.")

@@ -19,6 +19,7 @@ from lab.demo_settings import DemoSettings, choose_cast
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
 from lab.machine import describe_machine
+from lab.number_range import NumberRange
 from lab.requirements import check_requirements
 from lab.state import write_json
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
@@ -37,11 +38,11 @@ _LONGEST_HANDOVER_S = 60
     "--handovers", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="In each run.",
 )
 @click.option(
-    "--rate-pps", type=click.FloatRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
+    "--rate-pps", type=NumberRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
     help="Packets/s of the stream.",
 )
 @click.option(
-    "--gap-ms", type=click.FloatRange(0, 3000), default=50.0, show_default=True, metavar="G",
+    "--gap-ms", type=NumberRange(0, 3000), default=50.0, show_default=True, metavar="G",
     help="How long the mobile node is without a link at each move.",
 )
 @click.option(

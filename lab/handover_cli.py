@@ -13,6 +13,7 @@ from rich.console import Console
 from castover_client import Castover, Handover, HandoverTimeout, Step
 from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
+from lab.number_range import NumberRange
 from lab.rest_client import lab_errors
 from lab.state import load_state
 from lab.typed import typed
@@ -28,7 +29,7 @@ EXIT_NOT_COMPLETED = 3
 @click.argument("mag", metavar="MAG")
 @click.option("--wait", is_flag=True, help="Watch until it has ended; the mobile node must be moved meanwhile.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+    "--timeout", "timeout_s", type=NumberRange(0, 86_400, min_open=True), default=30.0, show_default=True,
     metavar="SECONDS", help="How long --wait waits.",
 )
 @click.option(

@@ -12,13 +12,14 @@ from castover_client import Castover
 from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.network import Lab
+from lab.number_range import NumberRange
 from lab.radio import Moved, Radio
 from lab.requirements import check_requirements
 from lab.rest_client import lab_errors
 from lab.typed import typed
 
 gap_option = click.option(
-    "--gap-ms", type=click.FloatRange(0, 3000), default=50.0, show_default=True, metavar="G",
+    "--gap-ms", type=NumberRange(0, 3000), default=50.0, show_default=True, metavar="G",
     help="How long a mobile node is without a link when it moves.",
 )
 

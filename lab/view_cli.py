@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lab.cli import load_domain, progress, said_plainly, topology_option
 from lab.demo_settings import choose_cast
+from lab.number_range import NumberRange
 from lab.radio import Moved
 from lab.radio_cli import gap_option, moved_line
 from lab.requirements import check_requirements
@@ -30,7 +31,7 @@ _LINES_S = 60.0
 @click.command("view")
 @topology_option
 @click.option(
-    "--rate-pps", type=click.FloatRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
+    "--rate-pps", type=NumberRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
     help="Packets/s of the stream.",
 )
 @click.option(

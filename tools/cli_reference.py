@@ -86,8 +86,9 @@ def _program(parser: argparse.ArgumentParser) -> str:
 
 def _row(names: str, meaning: str) -> str:
     code = names.replace("|", "\\|")
-    # Bounds as click says them: 1<=x<=1000, x>0.
-    words = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", meaning).replace("x>0", "more than 0").replace("  [", " [")
+    # Bounds as click says them: 1<=x<=1000, 0<x<=86400.
+    words = re.sub(r"([\d.]+)<=x<=([\d.]+)", r"\1 to \2", meaning).replace("  [", " [")
+    words = re.sub(r"0<x<=([\d.]+)", r"more than 0, at most \1", words)
     return f"| `{code}` | {_escaped(words)} |"
 
 

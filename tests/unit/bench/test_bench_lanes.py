@@ -81,6 +81,7 @@ def test_static_routes_are_what_smcroute_reads() -> None:
     ("--listeners", "asm,any", "allowed: asm, ssm"),
     ("--reports", "loud", "allowed: flap, silent, mute"),
     ("--lanes", "fast", "fast is no lane"),
+    ("--lanes", ",", "no lane is named; allowed: smcroute, predictive,"),
 ])
 def test_a_wrong_option_is_told_with_what_is_allowed(option: str, value: str, said: str) -> None:
     result = CliRunner().invoke(bench, ["handover", "--topology", str(TOPOLOGY), option, value])
