@@ -27,7 +27,7 @@ from lab.plan import Node, plan_nodes
 from lab.programs import start_programs
 from lab.requirements import check_requirements, tool_search_path
 from lab.status import collect_status, print_status
-from lab.teardown import take_down
+from lab.teardown import refuse_anothers_lab, take_down
 from lab.typed import typed
 from topology.load import load_topology
 from topology.model import Domain
@@ -114,11 +114,15 @@ def up(topology: Path, network_only: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="Take down every lab that no running demo or measurement uses.")
 @click.option(
     "--force", is_flag=True,
-    help="Also remove namespaces of the lab's names that no lab on record owns; with --all also labs in use.",
+    help="Also a lab that was built from another file, and namespaces of the lab's names that no lab on record owns; "
+    "with --all also labs in use.",
 )
 @said_plainly
 def down(topology: Path, name: str | None, every: bool, force: bool) -> None:
-    """Stop every process of the lab and remove its namespaces and files. Safe to repeat, and after a crash."""
+    """Stop every process of the lab and remove its namespaces and files. Safe to repeat, and after a crash.
+
+    A lab of the same name that was built from another topology file, in another checkout for example, is left alone.
+    """
     if every:
         if name is not None:
             raise click.UsageError("--name and --all exclude each other")
@@ -128,6 +132,8 @@ def down(topology: Path, name: str | None, every: bool, force: bool) -> None:
     if name is None:
         domain = load_domain(topology)
         name, nodes = domain.name, plan_nodes(domain)
+        if not force:
+            refuse_anothers_lab(name, topology)
     elif "/" in name or name in ("", ".", ".."):
         raise LabError(f"{name!r} is not the name of a lab", f"see them: {typed('lab', 'list', with_topology=False)}")
     _take_down(name, nodes, force)

@@ -64,7 +64,7 @@ class Lab:
         if set(state.nodes) != set(plan_nodes(domain)):
             raise LabError(
                 f"lab {domain.name!r} was built from another topology ({state.topology or 'in memory'})",
-                f"take it down first: {typed('lab', 'down')}",
+                f"take it down first: {typed('lab', 'down', '--name', domain.name, with_topology=False)}",
             )
         return cls(domain=domain, nodes={node.name: node for node in state.nodes})
 

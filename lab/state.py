@@ -57,7 +57,9 @@ def claim_lab_folder(name: str) -> Path:
     try:
         folder.mkdir(mode=0o755)
     except FileExistsError:
-        raise LabError(f"lab {name!r} is up already", f"take it down first: {typed('lab', 'down')}") from None
+        state = load_state(name)
+        source = f", built from {state.topology}" if state is not None and state.topology else ""
+        raise LabError(f"lab {name!r} is up already{source}", f"take it down first: {typed('lab', 'down')}") from None
     return folder
 
 

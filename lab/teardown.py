@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from lab.errors import LabError
 from lab.namespaces import namespace_exists, processes_inside, remove_namespace
 from lab.plan import Node
 from lab.processes import end_processes, recorded_processes, stop_processes
 from lab.state import lab_folder, load_state, remove_lab_folder
+from lab.typed import typed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,24 @@ class Teardown:
     def anything(self) -> bool:
         """Whether there was anything to remove."""
         return bool(self.processes or self.namespaces or self.folder)
+
+
+def refuse_anothers_lab(name: str, topology: Path) -> None:
+    """LabError when the lab on record was built from another file than this one, and that file is still there.
+
+    Domains in two checkouts have one name as long as nobody gives them another. A file that is gone keeps nothing: its
+    lab is what somebody has left. A lab of a model in memory, and one whose record cannot be read, have no file.
+    """
+    state = load_state(name)
+    if state is None or not state.topology:
+        return
+    built_from = Path(state.topology)
+    if built_from.exists() and not built_from.samefile(topology):
+        that = typed("lab", "down", "--topology", state.topology, with_topology=False)
+        raise LabError(
+            f"lab {name!r} was built from another file, {state.topology}, not from {topology.resolve()}",
+            f"if it is to go: {that}, or --force; see all labs: {typed('lab', 'list', with_topology=False)}",
+        )
 
 
 def take_down(name: str, *, nodes: Iterable[Node] = (), force: bool = False) -> Teardown:

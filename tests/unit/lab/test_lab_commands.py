@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from lab import demo, inventory, state
 from lab.__main__ import castover
+from lab.errors import LabError
 from lab.inventory import labs_on_record
 from lab.plan import Node
 from lab.processes import process_start_time
@@ -36,10 +37,18 @@ def labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "labs"
 
 
-def record(name: str, **owner: int) -> None:
+def record(name: str, *, topology: str = "/a/topology.yaml", **owner: int) -> None:
     claim_lab_folder(name)
     nodes = (Node(name="lma", kind="lma", namespace=f"{name}-no-such-namespace"),)
-    save_state(LabState(name=name, topology="/a/topology.yaml", nodes=nodes, **owner))
+    save_state(LabState(name=name, topology=topology, nodes=nodes, **owner))
+
+
+def checkout(folder: Path) -> Path:
+    """A topology file in a folder of its own, of a domain of the same name as all others."""
+    folder.mkdir()
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    (folder / "topology.yaml").write_text(text.replace("name: castover", "name: twice"), encoding="utf-8")
+    return folder / "topology.yaml"
 
 
 def run(*words: str) -> Any:
@@ -78,6 +87,41 @@ def test_all_labs_are_taken_down_but_those_in_use(labs: Path) -> None:
     assert [lab.name for lab in labs_on_record()] == ["used"]
     assert run("lab", "down", "--all", "--name", "used").exit_code == 2
     run("lab", "down", "--all", "--force")
+    assert labs_on_record() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="taking a lab down needs root")
+@pytest.mark.parametrize("words", [
+    ("--topology", "theirs/topology.yaml"), ("--topology", "link.yaml"), ("--force",), ("--name", "twice"), ("--all",),
+])
+def test_a_lab_of_another_file_is_taken_down_only_when_it_is_meant(
+    labs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    ours, theirs = checkout(tmp_path / "ours"), checkout(tmp_path / "theirs")
+    (tmp_path / "link.yaml").symlink_to(theirs)
+    record("twice", topology=str(theirs))
+    monkeypatch.chdir(ours.parent)
+    refused = run("lab", "down")
+    assert refused.exit_code == 1
+    assert f"lab 'twice' was built from another file, {theirs}, not from {ours}; if it is to go: " in refused.output
+    assert f"castover lab down --topology {theirs}, or --force" in refused.output
+    assert [lab.name for lab in labs_on_record()] == ["twice"]
+    with pytest.raises(LabError, match=f"is up already, built from {theirs}; take it down first"):
+        claim_lab_folder("twice")
+    meant = [str(tmp_path / word) if word.endswith(".yaml") else word for word in words]
+    assert "lab twice is down" in run("lab", "down", *meant).output
+    assert labs_on_record() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="taking a lab down needs root")
+@pytest.mark.parametrize("left", ["", "gone", "torn"])
+def test_a_lab_whose_file_is_not_there_can_be_taken_down(labs: Path, tmp_path: Path, left: str) -> None:
+    ours = checkout(tmp_path / "ours")
+    if left == "torn":
+        claim_lab_folder("twice")
+    else:
+        record("twice", topology=str(tmp_path / left / "topology.yaml") if left else "")
+    assert "lab twice is down" in run("lab", "down", "--topology", str(ours)).output
     assert labs_on_record() == []
 
 
