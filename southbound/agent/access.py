@@ -13,17 +13,17 @@ from southbound.agent.context import MagContext
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, decode_ethernet
 from southbound.codec.handover import Dialect, HandoverIndication
-from southbound.codec.iana import NEXT_HEADER_MOBILITY, MulticastPayload
+from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6
 from southbound.codec.listener_packet import LinkAddresses, decode_listener_packet, listener_frame
 from southbound.codec.mobility import decode_mobility
 from southbound.codec.neighbor_discovery import NeighborPacket, decode_neighbor_packet, is_neighbor_discovery
+from southbound.codec.records import Version
 from southbound.mld.dual_stack import DualStackRouter, Effects
 from southbound.mld.effects import MembershipChanged, RecordIgnored, SendGeneralQuery, SendGroupQuery
 from southbound.mld.membership import GroupMembership
 from southbound.mld.messages import is_igmp, is_mld, query_message
 from southbound.mld.parameters import MldParameters
-from southbound.mld.router import CompatibilityMode
 from southbound.rpc.methods import MembershipReported
 from topology.model import MAG_ACCESS_MAC, MAG_IPV4_ADDRESS, MAG_LINK_LOCAL_ADDRESS, MobileNode
 
@@ -50,8 +50,8 @@ class _Link:
     attached: bool = False
     router: DualStackRouter | None = None
     """While what the MN listens to is tracked."""
-    compatibility: CompatibilityMode = CompatibilityMode.MLDV2
-    """When it left, or as its context says that is on the way here."""
+    older: frozenset[Version] = frozenset()
+    """Families in an older mode when it left, or as its context says that is on the way here."""
 
 
 class AccessLinks:
@@ -96,23 +96,20 @@ class AccessLinks:
         if link is None or not link.attached:
             return None
         if link.router is not None:
-            link.compatibility = link.router.compatibility_mode()
+            link.older = link.router.older()
         link.attached, link.router = False, None
         return link.profile
 
-    def payload(self, mn_id: str) -> MulticastPayload:
-        """What kind of state the MN's memberships are: of an MLDv1 listener, or not (RFC 7411 section 5.6)."""
+    def older(self, mn_id: str) -> frozenset[Version]:
+        """The families whose listener on the MN speaks an older version (RFC 7411 section 5.6)."""
         link = self._by_mn.get(mn_id)
         if link is None:
-            return MulticastPayload.MLDV2
-        mode = link.router.compatibility_mode() if link.router is not None else link.compatibility
-        mldv1 = mode is CompatibilityMode.MLDV1
-        return MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE if mldv1 else MulticastPayload.MLDV2
+            return frozenset()
+        return link.router.older() if link.router is not None else link.older
 
-    def expect(self, mn_id: str, payload: MulticastPayload) -> None:
+    def expect(self, mn_id: str, older: frozenset[Version]) -> None:
         """A context of the MN has come: what is installed next is that kind of state."""
-        mldv1 = payload == MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE
-        self._by_mn[mn_id].compatibility = CompatibilityMode.MLDV1 if mldv1 else CompatibilityMode.MLDV2
+        self._by_mn[mn_id].older = older
 
     def install(self, profile: MobileNode, memberships: tuple[GroupMembership, ...], now: float) -> list[Command]:
         """Start tracking with a context that came ahead, or with the policy store's word."""
@@ -125,7 +122,7 @@ class AccessLinks:
         link = self._by_mn[profile.id]
         if link.router is None:
             return []
-        return self._commands(link, link.router.install(memberships, now, compatibility_mode=link.compatibility))
+        return self._commands(link, link.router.install(memberships, now, older=link.older))
 
     def query(self, profile: MobileNode, now: float) -> list[Command]:
         """General Query at attachment (RFC 6224 section 4.2, RFC 7411 section 4.2.3)."""

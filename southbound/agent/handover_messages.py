@@ -43,6 +43,7 @@ from southbound.codec.options import (
     MulticastMobility,
     UnreadableMulticastMobility,
 )
+from southbound.codec.records import Version
 from southbound.mld.context import context_messages, memberships_from_records
 from southbound.mld.membership import GroupMembership
 
@@ -51,6 +52,12 @@ _STREAM_OCTETS = 40
 """Of one LastDelivered without its digests: option and vendor header, source, group, count."""
 _DIGEST_OCTETS = 8
 _DIGESTS_MAX = 16
+
+
+_PAYLOADS: dict[Version, tuple[MulticastPayload, MulticastPayload]] = {
+    4: (MulticastPayload.IGMPV3, MulticastPayload.IGMPV3_FROM_COMPATIBILITY_MODE),
+    6: (MulticastPayload.MLDV2, MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE),
+}
 
 
 class Purpose(Enum):
@@ -99,7 +106,7 @@ def context_message(
     mode: HandoverModeCode = HandoverModeCode.PREDICTIVE,
     buffer: bool = True,
     multicast: bool = True,
-    payload: MulticastPayload = MulticastPayload.MLDV2,
+    older: frozenset[Version] = frozenset(),
     part: int = 0,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
@@ -108,7 +115,7 @@ def context_message(
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
-    parts = _states(memberships, payload)
+    parts = _states(memberships, older)
     more = multicast and part + 1 < len(parts)
     mode = HandoverModeCode.MORE_FOLLOWS if more else mode
     return HandoverInitiate(
@@ -134,21 +141,23 @@ def context_message(
 State = tuple[MulticastMobility, ...]
 
 
-def _states(memberships: tuple[GroupMembership, ...], payload: MulticastPayload) -> tuple[State, ...]:
-    """The options 60 of each message, and one without records for an MN that listens to nothing; `payload`: of MLD."""
+def _states(memberships: tuple[GroupMembership, ...], older: frozenset[Version]) -> tuple[State, ...]:
+    """The options 60 of each message, and one without records for an MN that listens to nothing.
 
-    def told(option: MulticastMobility) -> MulticastMobility:
-        return replace(option, option_code=payload) if option.option_code == MulticastPayload.MLDV2 else option
-
+    `older`: families whose listener speaks an older version; their Option-Code says so (RFC 7411 section 5.6).
+    """
+    codes = {current: old for version, (current, old) in _PAYLOADS.items() if version in older}
     messages = context_messages(memberships) or ((MulticastMobility(records=()),),)
-    return tuple(tuple(told(option) for option in message) for message in messages)
+    return tuple(
+        tuple(replace(option, option_code=codes.get(option.option_code, option.option_code)) for option in message)
+        for message in messages
+    )
 
 
-def payload_of(message: HandoverInitiate | HandoverAcknowledge) -> MulticastPayload:
-    """Of which kind its MLD state is."""
-    older = MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE
-    codes = [option.option_code for option in find_options(message, MulticastMobility)]
-    return older if older in codes else MulticastPayload.MLDV2
+def older_of(message: HandoverInitiate | HandoverAcknowledge) -> frozenset[Version]:
+    """The families whose multicast state in it is of an older listener."""
+    codes = {option.option_code for option in find_options(message, MulticastMobility)}
+    return frozenset(version for version, (_, old) in _PAYLOADS.items() if old in codes)
 
 
 def mode_of(message: HandoverInitiate) -> HandoverModeCode:
@@ -179,11 +188,11 @@ def context_acknowledgement(
     link_layer_id: bytes,
     memberships: tuple[GroupMembership, ...],
     multicast: bool = True,
-    payload: MulticastPayload = MulticastPayload.MLDV2,
+    older: frozenset[Version] = frozenset(),
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
     # What does not fit comes with the MN's own report.
-    state = _states(memberships, payload)[0]
+    state = _states(memberships, older)[0]
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,

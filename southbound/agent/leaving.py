@@ -9,7 +9,7 @@ from enum import Enum
 from southbound.agent import handover_messages
 from southbound.codec.addresses import IpAddress
 from southbound.codec.handover import HandoverInitiate
-from southbound.codec.iana import MulticastPayload
+from southbound.codec.records import Version
 from southbound.mld.membership import GroupMembership
 from topology.model import Mag, MobileNode
 
@@ -55,8 +55,8 @@ class Leaving:
     port: str
     peer: Mag
     memberships: tuple[GroupMembership, ...]
-    payload: MulticastPayload = MulticastPayload.MLDV2
-    """Of which kind they are."""
+    older: frozenset[Version] = frozenset()
+    """Families of them whose listener speaks an older version."""
     state: PreviousState
     deadline: float
     """Forwarding lifetime: whatever happens, it ends then."""

@@ -316,9 +316,9 @@ class MagCore:
         if self._handovers.previous.awaits_departure(profile.id, peer):
             return f"mn_id: a handover of {profile.id} to {new_mag} is under way", []
         memberships = self._links.memberships(profile.id) if context.speaks_multicast(peer) else ()
-        payload = self._links.payload(profile.id)
+        older = self._links.older(profile.id)
         commands = self._handovers.previous.start(
-            profile, peer, memberships, handover_id, now, trigger, join=join, payload=payload
+            profile, peer, memberships, handover_id, now, trigger, join=join, older=older
         )
         return None, commands
 

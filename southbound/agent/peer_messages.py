@@ -21,7 +21,7 @@ from southbound.agent.handover_messages import (
     acknowledgement,
     handover_id_of,
     memberships_of,
-    payload_of,
+    older_of,
     purpose,
 )
 from southbound.agent.handovers import Handovers
@@ -144,7 +144,7 @@ class PeerMessages:
         message = self._parts.complete(profile, peer, message)
         if prefixes and not attached:
             context.home_networks.assign(profile.id, prefixes)
-        self._links.expect(profile.id, payload_of(message))
+        self._links.expect(profile.id, older_of(message))
         commands = self._handovers.intake.context_received(profile, peer, message, handover_id, attached, now)
         if attached:
             wanted, _ = memberships_of(message)

@@ -25,7 +25,8 @@ from southbound.agent.leaving import Leaving, PreviousState, Source, is_of
 from southbound.agent.leaving_table import LeavingTable
 from southbound.agent.new_mag import NewMag
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
-from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode, MulticastPayload
+from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
+from southbound.codec.records import Version
 from southbound.mld.membership import GroupMembership
 from southbound.rpc.methods import CloneGroups, HandoverRunning, MobileNodeRetained
 from topology.model import Mag, MobileNode
@@ -62,7 +63,7 @@ class PreviousMag:
         trigger: str,
         *,
         join: bool = False,
-        payload: MulticastPayload = MulticastPayload.MLDV2,
+        older: frozenset[Version] = frozenset(),
     ) -> list[Command]:
         """Step 1 has happened: send the context ahead (step 2)."""
         former = self.table.to(profile.id, peer)
@@ -76,7 +77,7 @@ class PreviousMag:
             port=profile.access_port(),
             peer=peer,
             memberships=memberships,
-            payload=payload,
+            older=older,
             state=PreviousState.INITIATED,
             deadline=now + self._context.domain.timers.forwarding_lifetime_s,
             source=Source.DELIVERIES if fed_by else Source.SWITCH,
@@ -120,7 +121,7 @@ class PreviousMag:
                 mode=mode,
                 buffer=leaving.buffered_there,
                 multicast=self._context.speaks_multicast(leaving.peer),
-                payload=leaving.payload,
+                older=leaving.older,
                 part=leaving.part,
             ),
             token("context", profile.id, leaving.handover_id),

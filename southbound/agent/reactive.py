@@ -79,7 +79,7 @@ class Reactive:
         memberships, passed_over = handover_messages.memberships_of(message)
         if passed_over:
             self._context.counters["context_records_ignored"] += passed_over
-        self._links.expect(mn_id, handover_messages.payload_of(message))
+        self._links.expect(mn_id, handover_messages.older_of(message))
         return ReactiveAnswer(
             profile=profile, peer=asked[1], handover_id=handover_id, memberships=memberships if found else (),
             found=found, forwards=message.accepted and bool(memberships), asked_at=asked[2],
@@ -145,6 +145,6 @@ class Reactive:
         answer = handover_messages.context_acknowledgement(
             request, code, prefixes=self._context.home_networks.of(profile),
             lma_address=self._context.domain.lma.address, link_layer_id=profile.link_layer_id, memberships=memberships,
-            multicast=self._context.speaks_multicast(peer), payload=self._links.payload(profile.id),
+            multicast=self._context.speaks_multicast(peer), older=self._links.older(profile.id),
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)

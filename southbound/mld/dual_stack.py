@@ -32,21 +32,22 @@ class DualStackRouter:
         memberships: Iterable[GroupMembership],
         now: float,
         *,
-        compatibility_mode: CompatibilityMode = CompatibilityMode.MLDV2,
+        older: frozenset[Version] = frozenset(),
     ) -> Effects:
-        """Take over a context; the mode is that of its MLD state."""
+        """Take over a context; `older`: families whose listener speaks an older version (RFC 7411 section 5.6)."""
         wanted = tuple(memberships)
 
         def install(router: RouterLink, version: Version) -> list[Effect]:
-            mode = compatibility_mode if version == 6 else CompatibilityMode.MLDV2
+            mode = CompatibilityMode.MLDV1 if version in older else CompatibilityMode.MLDV2
             own = (one for one in wanted if one.group.version == version)
             return router.install(own, now, compatibility_mode=mode)
 
         return self._of_each(install)
 
-    def compatibility_mode(self) -> CompatibilityMode:
-        """Which MLD the listener speaks."""
-        return self._routers[6].compatibility_mode()
+    def older(self) -> frozenset[Version]:
+        """The families whose listener speaks an older version than MLDv2 or IGMPv3."""
+        modes = {version: router.compatibility_mode() for version, router in self._routers.items()}
+        return frozenset(version for version, mode in modes.items() if mode is CompatibilityMode.MLDV1)
 
     def start(self, now: float) -> Effects:
         """There is somebody on the link now."""

@@ -218,7 +218,7 @@ def codes_of_state(domain: SimulatedDomain, name: str, source: str) -> list[int]
 def test_compatibility_mode_of_an_mldv1_listener_travels_with_its_context(dialect: str) -> None:
     """RFC 7411 section 5.6: Option-Code 4, and the next MAG is in that mode from the beginning."""
     domain = running(three_mags(dialect, "query"))
-    domain.mobile_nodes[MN1].join_by_mldv1("ff1e::777")
+    domain.mobile_nodes[MN1].join_by_older_version("ff1e::777")
     domain.run_for(0.2)
     for target in ("mag2", "mag3"):
         handover_id = trigger(domain, target)
@@ -235,7 +235,7 @@ def test_compatibility_mode_of_an_mldv1_listener_travels_with_its_context(dialec
 
 def test_compatibility_mode_is_in_the_reactive_answer() -> None:
     domain = running(three_mags("rfc", "reactive"))
-    domain.mobile_nodes[MN1].join_by_mldv1("ff1e::777")
+    domain.mobile_nodes[MN1].join_by_older_version("ff1e::777")
     domain.run_for(0.2)
     move(domain)
     domain.run_for(0.2)
@@ -244,6 +244,29 @@ def test_compatibility_mode_is_in_the_reactive_answer() -> None:
     trigger(domain, "mag3")
     domain.run_for(0.2)
     assert codes_of_state(domain, "HI context", "mag2") == [4]
+
+
+@pytest.mark.parametrize(
+    ("mld", "igmp", "expected"), [("old", "new", [4, 1]), ("new", "old", [2, 3]), ("old", "old", [4, 3])]
+)
+def test_each_family_has_its_own_compatibility_mode(mld: str, igmp: str, expected: list[int]) -> None:
+    """Option-Code 3: an IGMPv2 listener; its IPv6 groups are what they are."""
+    domain = running(three_mags("rfc", "query"))
+    node = domain.mobile_nodes[MN1]
+    for version, group in ((mld, "ff1e::777"), (igmp, "239.1.1.7")):
+        join = node.join_by_older_version if version == "old" else node.join
+        join(group)
+    node.answers_queries = False
+    domain.run_for(0.2)
+    for target in ("mag2", "mag3"):
+        trigger(domain, target)
+        domain.run_for(0.2)
+        move(domain, target)
+        domain.run_for(3.0)
+    for context in contexts(domain):
+        assert [int(one.option_code) for one in context.options if isinstance(one, MulticastMobility)] == expected
+    assert len(contexts(domain)) == 2
+    assert_at_rest(domain, {MN1: "mag3", MN2: "mag1"})
 
 
 # --- contexts that do not fit one message -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from southbound.codec.ethernet import (
 )
 from southbound.codec.handover import HandoverIndication
 from southbound.codec.iana import Mldv2RecordType
-from southbound.codec.igmp import Igmpv3Query, Igmpv3Report
+from southbound.codec.igmp import Igmpv2Report, Igmpv3Query, Igmpv3Report
 from southbound.codec.ipv6 import decode_ipv6
 from southbound.codec.listener_packet import LinkAddresses, decode_listener_packet, listener_frame
 from southbound.codec.mld import Mldv1Report, Mldv2Query, Mldv2Report
@@ -88,13 +88,14 @@ class SimulatedMobileNode:
         self.wants[wanted.group] = wanted
         self._report(_CHANGES, (wanted,))
 
-    def join_by_mldv1(self, group: str) -> None:
-        """What a host of RFC 2710 sends; it leaves MLDv2 queries unanswered here."""
-        wanted = GroupMembership(group=IPv6Address(group), filter_mode=FilterMode.EXCLUDE)
+    def join_by_older_version(self, group: str) -> None:
+        """What a host of MLDv1 or IGMPv2 sends; it leaves queries unanswered here."""
+        wanted = GroupMembership(group=ip_address(group), filter_mode=FilterMode.EXCLUDE)
         self.wants[wanted.group] = wanted
         self.answers_queries = False
-        report = Mldv1Report(group=IPv6Address(group))
-        self._send(self, listener_frame(report, LinkAddresses(ipv6=self.link_local), self.profile.link_layer_id))
+        older = Mldv1Report if isinstance(wanted.group, IPv6Address) else Igmpv2Report
+        addresses = LinkAddresses(ipv6=self.link_local)
+        self._send(self, listener_frame(older(group=wanted.group), addresses, self.profile.link_layer_id))
 
     def leave(self, group: str) -> None:
         """IPV6_LEAVE_GROUP."""
