@@ -12,6 +12,9 @@ const AFTER = 26;
 const LABEL_GAP = 19;
 const NARROW = 520;
 const ROLES = ["MN", "p-MAG", "n-MAG", "LMA"];
+/** Where the lifelines are closer than the words are wide. */
+const SHORT_ROLES = ["MN", "p", "n", "LMA"];
+const CLOSE = 44;
 
 /**
  * {narrow, height, lifelines, steps, scale, away, traffic, labelRight}: everything in pixels of a drawing that is `width` wide
@@ -28,7 +31,9 @@ export function ladderLayout(handover, topology, width, height) {
   const left = labelRight + (narrow ? 18 : 34);
   const right = trafficLeft - (narrow ? 22 : 44);
   const nodes = [handover.mn_id, handover.previous_mag, handover.new_mag, topology.lma.id];
-  const lifelines = nodes.map((id, index) => ({ id, role: ROLES[index], x: left + ((right - left) * index) / 3 }));
+  const apart = (right - left) / 3;
+  const roles = apart < CLOSE ? SHORT_ROLES : ROLES;
+  const lifelines = nodes.map((id, index) => ({ id, role: roles[index], x: left + apart * index }));
 
   const y = (moment) => HEAD + scale.y(moment);
   const steps = handover.steps.map((step) => stepOf(step, step.at - begin, y, lifelines, left));
