@@ -73,8 +73,9 @@ def acceptance(
     lifetime_s: int,
     gre: GreAnswer,
     link_local: IPv6Address | None,
+    multicast: bool,
 ) -> ProxyBindingAcknowledgement:
-    """The PBA of a PBU that was accepted."""
+    """The PBA of a PBU that was accepted; `multicast`: its S flag."""
     options = _options(update, prefixes)
     if find_option(update, LinkLocalAddress) is not None and link_local is not None:
         options.append(LinkLocalAddress(address=link_local))
@@ -86,7 +87,7 @@ def acceptance(
         sequence=update.sequence,
         lifetime_s=lifetime_s,
         proxy=True,
-        multicast=update.multicast,
+        multicast=multicast,
         options=tuple(options),
     )
 

@@ -51,7 +51,8 @@ def lma_wants(
         wanted: list[Memberships] = [
             listener.memberships
             for listener in listeners.at(mag.id)
-            if cache.is_bound(listener.mn_id, mag.id) or listener.retained
+            # Else its MAG has to say by MLD what its MNs listen to.
+            if domain.lma.multicast_signalling and (cache.is_bound(listener.mn_id, mag.id) or listener.retained)
         ]
         # The clone needs its feed although the MN is bound elsewhere by now (RFC 7411 section 4.2.2).
         wanted += [handover.cloning for handover in handovers.leaving(mag.id) if handover.cloning is not None]

@@ -187,8 +187,9 @@ class Registrar:
         deregistration = update.lifetime_s == 0
         lifetime_s = min(update.lifetime_s, timers.binding_lifetime_s)
         link_local = link_local_address(update, present.link_local_address if present is not None else None)
+        multicast = update.multicast and self.domain.lma.multicast_signalling
         acknowledgement = acceptance(
-            update, prefixes=prefixes, lifetime_s=lifetime_s, gre=gre, link_local=link_local
+            update, prefixes=prefixes, lifetime_s=lifetime_s, gre=gre, link_local=link_local, multicast=multicast
         )
         stamp = find_option(update, Timestamp)
         entry = BindingCacheEntry(
@@ -203,19 +204,20 @@ class Registrar:
             lifetime_s=lifetime_s,
             expires_at=now + (timers.min_delay_before_bce_delete_ms / 1000 if deregistration else lifetime_s),
             state=BindingState.PENDING_DELETE if deregistration else BindingState.ACTIVE,
-            multicast=update.multicast,
+            multicast=multicast,
             own_interface=request.link_layer_id in (None, profile.link_layer_id),
             link_local_address=link_local,
             gre_key=gre.key,
             acknowledgement=acknowledgement,
         )
         groups_max = self.domain.limits.groups_per_mobile_node
+        carries = multicast and not deregistration
         return Verdict(
             status=acknowledgement.status,
             acknowledgement=acknowledgement,
             mn_id=profile.id,
             entry=entry,
-            memberships=None if deregistration else _memberships(update, profile.id, self.policy, groups_max),
+            memberships=_memberships(update, profile.id, self.policy, groups_max) if carries else None,
         )
 
 
@@ -270,9 +272,7 @@ def _ignored_deregistration(lookup: Lookup, mag: Mag) -> str:
 
 def _memberships(
     update: ProxyBindingUpdate, mn_id: str, policy: PolicyStore, groups_max: int
-) -> tuple[GroupMembership, ...] | None:
+) -> tuple[GroupMembership, ...]:
     """Multicast state of a PBU-M: one option 57 (of IPv4 56) a group; groups that the MN may not have are left out."""
-    if not update.multicast:
-        return None
     memberships, _ignored = memberships_from_records(multicast_records(update))
     return tuple(m for m in memberships if policy.may_join(mn_id, m.group))[:groups_max]

@@ -117,6 +117,7 @@ def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> L
         datapath_id=datapath_id,
         transport_datapath_id=transport_datapath_id,
         home_network_prefix_pool=tuple(_there(network) for network in section.home_network_prefix_pool or ()),
+        multicast_signalling=section.multicast_signalling is not False,
         switch=derive.switch_names(section.switch),
     )
 

@@ -187,6 +187,9 @@ class Lma:
     """Transport bridge (br-phy), where Mobility Header packets for `address` are taken."""
     home_network_prefix_pool: tuple[IPv6Network, ...] = ()
     """Networks that home network prefixes (/64) of MNs without one of their own are taken from."""
+    multicast_signalling: bool = True
+    """Whether it takes multicast state in PBUs and answers with the S flag (RFC 7161); without, MAGs join by MLD and IGMP
+    in their tunnels alone (RFC 6224)."""
     switch: SwitchNames = field(default_factory=SwitchNames)
 
 

@@ -183,6 +183,7 @@ class LmaSection(Section):
         Field(max_length=POOL_NETWORKS_MAX),
         Shape(f"a list of at most {POOL_NETWORKS_MAX} IPv6 unicast networks of /16 to /64"),
     ] = None
+    multicast_signalling: Annotated[bool | None, values.TRUTH] = None
     switch: Annotated[LmaSwitchSection | None, Shape("a mapping")] = None
 
 

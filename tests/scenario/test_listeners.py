@@ -8,6 +8,8 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any
 
+import pytest
+
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.mld import Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query, Mldv2Report
@@ -19,6 +21,7 @@ from southbound.rpc.methods import MembershipReported
 from tests.support.domain_script import GROUP, MN1, MN2
 from tests.support.plain_mag import LINK_LOCAL, PlainMag
 from tests.support.simulated_domain import SimulatedDomain
+from tests.support.simulated_streams import SimulatedStreams
 from tests.support.switch_simulator import Packet
 from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT
 
@@ -465,6 +468,51 @@ def test_without_the_s_flag_a_handover_goes_on_by_mld() -> None:
     domain.run_for(15.0)
     assert [handover["state"] for handover in domain.handovers().values()] == ["completed"]
     assert (domain.bound_at(MN1), receivers(domain)) == ("mag2", ["mag2"])
+
+
+@pytest.fixture
+def rfc_6224() -> SimulatedDomain:
+    """A domain whose LMA is told to take no multicast signalling."""
+    base = SimulatedDomain().domain
+    domain = SimulatedDomain(replace(base, lma=replace(base.lma, multicast_signalling=False)))
+    domain.start()
+    return domain
+
+
+def test_an_lma_without_multicast_signalling_hears_listeners_by_mld_alone(rfc_6224: SimulatedDomain) -> None:
+    domain = rfc_6224
+    domain.attach(MN1, "mag1")
+    domain.run_for(3.0)
+    (answer, *_) = domain.transport.sent("PBA")
+    assert isinstance(answer.message, ProxyBindingAcknowledgement)
+    assert not answer.message.multicast
+    assert receivers(domain) == ["mag1"]
+    groups = {view["id"]: [entry["group"] for entry in view["tunnel_groups"]] for view in domain.lma.snapshot().mags}
+    assert groups == {"mag1": [str(GROUP)], "mag2": [], "mag3": []}
+    domain.mobile_nodes[MN1].leave(str(GROUP))
+    domain.run_for(10.0)
+    assert receivers(domain) == []
+
+
+def test_nothing_is_lost_by_a_handover_without_multicast_signalling(rfc_6224: SimulatedDomain) -> None:
+    domain = rfc_6224
+    domain.attach(MN1, "mag1")
+    domain.run_for(3.0)
+    running = SimulatedStreams(domain, GROUP, S1, {})
+    running.start()
+    domain.run_for(0.2)
+    domain.request_handover(MN1, "mag2")
+    domain.run_for(0.2)
+    domain.detach(MN1)
+    domain.run_for(0.05)
+    domain.attach(MN1, "mag2")
+    domain.run_for(15.0)
+    running.stop()
+    domain.run_for(1.0)
+    heard = running.heard[MN1]
+    assert heard == list(range(heard[0], running.sent))
+    assert [handover["state"] for handover in domain.handovers().values()] == ["completed"]
+    assert receivers(domain) == ["mag2"]
 
 
 def test_pba_with_s_needs_no_mld_in_the_tunnel() -> None:
