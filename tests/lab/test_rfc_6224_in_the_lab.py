@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole domain by RFC 6224 alone: an LMA that takes no multicast signalling, our agents as MLD proxies in their tunnels."""
+"""A whole domain by RFC 6224 alone: an LMA without multicast signalling, our agents as MLD proxies in their tunnels."""
 
 from __future__ import annotations
 
