@@ -243,6 +243,20 @@ def test_both_ends_of_a_link_have_different_interface_indexes(lab: Lab) -> None:
         assert here != there
 
 
+@pytest.mark.skipif(
+    not Path("/proc/sys/net/core/rps_default_mask").exists(), reason="this kernel cannot choose who receives (before 6.4)"
+)
+def test_one_processor_receives_for_all_links_of_a_node(lab: Lab) -> None:
+    for node in lab.nodes.values():
+        masks = subprocess.run(
+            ["ip", "netns", "exec", node.namespace, "sh", "-c", "cat /sys/class/net/[!l]*/queues/rx-0/rps_cpus"],
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        assert masks
+        assert len(set(masks)) == 1
+        assert int(masks[0].replace(",", ""), 16).bit_count() == 1
+
+
 def test_the_kernel_does_not_speak_ipv6_on_switch_ports(lab: Lab) -> None:
     for name in ("mag1", "mag2"):
         for port in ("mn1", "mn2", "hob0", "phy0", "br-int"):
