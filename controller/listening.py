@@ -27,11 +27,6 @@ def followed(state: LmaState, now: float) -> list[Command]:
     return state.tunnels.follow(state.cache, now)
 
 
-def wanted(state: LmaState, now: float) -> list[Command]:
-    """The LMA's switch is told what to copy; the multicast network, what to send."""
-    return state.source_network.wanted(by_mag(state), now)
-
-
 def heard(state: LmaState, message: ListenerMessage, tunnel: IPv6Address | None, now: float) -> Reaction:
     """An MLD message from the multicast network, or through the tunnel of this Proxy-CoA."""
     if tunnel is None:

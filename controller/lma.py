@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from controller import admission, binding_updates, coordination, forwarding, listening, resynchronisation
 from controller.commands import Command, RecordEvent, RejectAgent
@@ -28,6 +28,7 @@ from controller.events import (
     SwitchDisconnected,
 )
 from controller.handover import HandoverInput
+from controller.multicast import Memberships
 from controller.reaction import Reaction
 from controller.snapshot import Snapshot, take_snapshot
 from controller.state import LmaState
@@ -195,24 +196,26 @@ class LmaCore:
         for name in sorted(set(dirty)):
             if not self._may_tell(name):
                 continue
-            if name == self._state.domain.lma.id:
-                yield from listening.wanted(self._state, now)
-            command = self._state.switches.want(name, self._intent(name))
+            wants = listening.by_mag(self._state) if name == self._state.domain.lma.id else {}
+            command = self._state.switches.want(name, self._intent(name, wants))
             if command is not None:
                 yield command
+            if wants:
+                yield from self._state.source_network.wanted(wants, now)
 
     def _may_tell(self, name: str) -> bool:
         if self._settle_at is None or name == self._state.transport_switch:
             return True
         return self._anchored and name == self._state.domain.lma.id
 
-    def _intent(self, name: str) -> Intent:
+    def _intent(self, name: str, wants: Mapping[str, Iterable[Memberships]]) -> Intent:
+        """`wants`: of the LMA's own switch, what each MAG is to be sent."""
         state = self._state
         domain = state.domain
         if name == state.transport_switch:
             return SignallingIntent(lma_address=domain.lma.address)
         if name == domain.lma.id:
-            return forwarding.lma_intent(domain, listening.by_mag(state))
+            return forwarding.lma_intent(domain, wants)
         mag = domain.mag(name)
         if mag is None:
             raise KeyError(name)

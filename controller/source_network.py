@@ -25,13 +25,18 @@ class SourceNetwork:
 
     def __init__(self, domain: Domain, random_delay: Callable[[float], float]) -> None:
         self._host = DualStackHost(random_delay, MldParameters.of_host(domain))
+        self._wanted: dict[str, tuple[Memberships, ...]] = {}
+        """As it was said last: most changes concern few MAGs, and merging costs more than comparing."""
 
     def wanted(self, by_mag: Mapping[str, Iterable[Memberships]], now: float) -> list[Command]:
         """What each MAG is to be sent from now on; all MAGs are named."""
         before = self._host.memberships()
         messages: list[ListenerMessage] = []
-        for mag_id, memberships in by_mag.items():
-            messages += self._host.listen(mag_id, merge(memberships), now)
+        for mag_id, several in by_mag.items():
+            memberships = tuple(several)
+            if memberships != self._wanted.get(mag_id, ()):
+                self._wanted[mag_id] = memberships
+                messages += self._host.listen(mag_id, merge(memberships), now)
         commands = _sent(messages)
         after = self._host.memberships()
         if before != after:
