@@ -5,6 +5,7 @@
 .PHONY: help install demo view bench test check docs pictures lab-up lab-down compose-demo compose-down clean
 
 HANDOVERS ?= 20
+DIALECT ?= both
 DEMO_OUTPUT ?= demo-output
 BIN := .venv/bin
 
@@ -15,7 +16,7 @@ install: ## Debian packages and .venv, whatever of them is missing
 	@tools/install.sh runtime
 
 demo: install ## build a lab, stream, hand over in both dialects, predictive and plain, report, clean up
-	./castover demo --dialect both --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json --logs $(DEMO_OUTPUT)/logs
+	./castover demo --dialect $(DIALECT) --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json --logs $(DEMO_OUTPUT)/logs
 
 view: install ## keep a lab with a live stream for the live view in a browser: drag a mobile node, Ctrl-C ends
 	./castover view

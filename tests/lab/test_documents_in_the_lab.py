@@ -29,7 +29,7 @@ WITHOUT_A_LAB = (
     "docs/how-to/read-a-capture.md", "docs/reference/demo.md",
 )
 """They build their own, beside one that may be up, or read files."""
-ENVIRONMENT = {"HANDOVERS": "1"}
+ENVIRONMENT = {"HANDOVERS": "1", "DIALECT": "draft"}
 """`make demo` as it is, only shorter."""
 
 
