@@ -187,10 +187,13 @@ def stream(net: Mininet, folder: Path) -> list[subprocess.Popen]:
         ("mn1", ["lab.traffic_sink", GROUP, PORT, "--report", str(folder / "received")]),
         ("source", ["lab.traffic_source", GROUP, PORT, "--interface", "source-eth0", "--report", str(folder / "sent")]),
     ]
-    started = []
-    for name, arguments in programs:
-        started.append(net[name].popen([PYTHON, "-m", *arguments], cwd=str(REPOSITORY)))
-        time.sleep(2)
+    sink, source = ((net[name], [PYTHON, "-m", *arguments]) for name, arguments in programs)
+    started = [sink[0].popen(sink[1], cwd=str(REPOSITORY))]
+    until = time.monotonic() + READY_WITHIN_S
+    while GROUP not in net["mn1"].cmd("ip -6 maddress show dev wlan0") and time.monotonic() < until:
+        time.sleep(0.1)
+    started.append(source[0].popen(source[1], cwd=str(REPOSITORY)))
+    time.sleep(1)
     return started
 
 

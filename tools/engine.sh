@@ -38,6 +38,10 @@ install_packages() {
 
 start_engine() {
     mkdir -p "$run" "$data"
+    # What a former one that was killed has left: its number may be somebody else's by now.
+    if [ -f "$run/dockerd.pid" ] && [ "$(cat "/proc/$(cat "$run/dockerd.pid")/comm" 2>/dev/null)" != dockerd ]; then
+        rm -f "$run/dockerd.pid"
+    fi
     say "starting dockerd, log in $data/dockerd.log"
     # Nothing is handed down: a lock that the caller holds would be held for as long as the engine runs.
     nohup dockerd --data-root "$data/data" --exec-root "$run/exec" --host "$socket" --pidfile "$run/dockerd.pid" \
