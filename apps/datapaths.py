@@ -110,16 +110,23 @@ class Datapaths:
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:
         """Packet-out of MLD; lost while the switch is away, as on a link that is down."""
+        self._send_by_lma(listener_frame(command), command.tunnel)
+
+    def send_to_source_network(self, frame: bytes) -> None:
+        """Packet-out of a frame on the LMA's port to the sources; lost likewise."""
+        self._send_by_lma(frame, None)
+
+    def _send_by_lma(self, frame: bytes, tunnel: IPv6Address | None) -> None:
         switch = self._by_name[self._domain.lma.id]
-        port = switch.reconciler.ports.get(LMA_SOURCE_PORT if command.tunnel is None else LMA_MAG_PORT)
+        port = switch.reconciler.ports.get(LMA_SOURCE_PORT if tunnel is None else LMA_MAG_PORT)
         if switch.datapath is None or port is None:
             return
         parser = switch.datapath.ofproto_parser
         actions = [parser.OFPActionOutput(port)]
-        if command.tunnel is not None:
+        if tunnel is not None:
             key = parser.OFPActionSetField(tunnel_id=self._domain.lma_gre_key)
-            actions = [key, parser.OFPActionSetField(tun_ipv6_dst=str(command.tunnel)), *actions]
-        _packet_out(switch.datapath, listener_frame(command), actions)
+            actions = [key, parser.OFPActionSetField(tun_ipv6_dst=str(tunnel)), *actions]
+        _packet_out(switch.datapath, frame, actions)
 
     def rules(self, name: str) -> Any:
         """What the switch is known to have (southbound.openflow.rules.SwitchRules)."""

@@ -25,6 +25,7 @@ from controller.commands import (
     SendBindingError,
     SendListenerPacket,
     SendProxyBindingAcknowledgement,
+    SendToSourceNetwork,
     SetForwarding,
 )
 from controller.events import Event
@@ -55,6 +56,9 @@ class Switches(Protocol):
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:
         """Packet-out of MLD."""
+
+    def send_to_source_network(self, frame: bytes) -> None:
+        """Packet-out on the LMA's port to the sources."""
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
@@ -162,6 +166,8 @@ class Executor:
                 switches.send_binding_error(command)
             case SendListenerPacket() if switches is not None:
                 switches.send_listener_packet(command)
+            case SendToSourceNetwork(frame=frame) if switches is not None:
+                switches.send_to_source_network(frame)
             case RespondToAgent() if agents is not None:
                 agents.respond(command.mag_id, command.token, command.result)
             case RejectAgent() if agents is not None:

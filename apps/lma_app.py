@@ -31,6 +31,7 @@ from apps.datapaths import Datapaths
 from apps.executor import Executor
 from apps.listener_packets import listener_event
 from apps.mobility_packets import frame_event
+from apps.neighbor_packets import is_neighbor_frame, neighbor_event
 from controller import events
 from topology.model import Domain
 
@@ -110,7 +111,8 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
         frame = bytes(message.data)
         if message.datapath.id == self.domain.lma.datapath_id:
             tunnel = message.match.get("tun_ipv6_src")
-            self.executor.post(listener_event(frame, tunnel))
+            heard = tunnel is None and is_neighbor_frame(frame)
+            self.executor.post(neighbor_event(frame) if heard else listener_event(frame, tunnel))
             return
         self.executor.post(frame_event(frame, self.domain.lma.address, message.datapath, port, time.time()))
 

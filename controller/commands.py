@@ -49,6 +49,13 @@ class SetForwarding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendToSourceNetwork:
+    """Send a whole Ethernet frame out of the LMA's port to the sources."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RespondToAgent:
     """Answer an AgentRequested with success."""
 
@@ -102,6 +109,6 @@ class RecordEvent:
 
 
 Command = (
-    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SetForwarding
+    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SendToSourceNetwork | SetForwarding
     | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused | RecordEvent
 )

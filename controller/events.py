@@ -9,6 +9,7 @@ from typing import Any
 
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.listener_packet import ListenerMessage
+from southbound.codec.neighbor_discovery import NeighborPacket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,22 @@ class ListenerMessageReceived:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerPacketDropped:
     """The codec, or the edge, refused a packet of MLD or IGMP."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighborHeard:
+    """Somebody on the network of the sources has something to say to the LMA as a router there."""
+
+    link_layer_id: bytes
+    """Who sent the frame."""
+    packet: NeighborPacket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighborPacketDropped:
+    """The codec refused a packet of Neighbor Discovery."""
 
     reason: str
 
@@ -148,7 +165,7 @@ class HandoverCancelRequested:
 
 Event = (
     ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped
-    | ListenerMessageReceived | ListenerPacketDropped
+    | ListenerMessageReceived | ListenerPacketDropped | NeighborHeard | NeighborPacketDropped
     | AgentConnected | AgentDisconnected | AgentNotified
     | AgentRequested | AgentAnswered | SwitchConnected | SwitchDisconnected | ForwardingConfirmed | ForwardingFailed
     | HandoverRequested | HandoverCancelRequested

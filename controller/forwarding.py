@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 from controller.binding_cache import BindingCache
 from controller.handover import Handover, HandoverTable
 from controller.multicast import Listeners, Memberships
+from controller.unicast_forwarding import NO_UNICAST, UnicastIntent, mag_unicast
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from southbound.openflow.intents import (
@@ -27,7 +28,7 @@ from southbound.openflow.intents import (
     ToMag,
 )
 from southbound.path_mark import relay_path
-from topology.model import Domain, Mag
+from topology.model import LMA_LINK_LOCAL_ADDRESS, Domain, Mag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +66,22 @@ def lma_wants(
     return wants
 
 
-def lma_intent(domain: Domain, wants: Mapping[str, Iterable[Memberships]]) -> ForwardingIntent:
-    """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG)."""
+def lma_intent(
+    domain: Domain, wants: Mapping[str, Iterable[Memberships]], own: UnicastIntent = NO_UNICAST
+) -> ForwardingIntent:
+    """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG).
+
+    `own`: what it does besides with the MNs' unicast (controller.unicast_forwarding).
+    """
     demands = [
         Demand(memberships=memberships, output=ToMag(mag.address))
         for mag in domain.mags
         for memberships in wants.get(mag.id, ())
     ]
-    return ForwardingIntent(replications=_replications(SourceNetwork(), demands), takes_mld=True)
+    return ForwardingIntent(
+        replications=_replications(SourceNetwork(), demands), unicast=own.unicast, uplinks=own.uplinks, takes_mld=True,
+        router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
+    )
 
 
 def fed_now(intent: Intent | None, mag: IPv6Address, memberships: Memberships) -> Memberships:
@@ -89,6 +98,7 @@ def mag_intent(
     """A MAG copies the native stream to its listeners, buffer and clones, and tunnelled streams to its buffer."""
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
+    ingress_of: dict[str, PeerTunnel] = {}
     buffered = _buffered_natively(mag.id, listeners, handovers)
     # Mode join: the stream is here, so it is delivered from the attachment on, whatever the PBU still takes.
     ahead = {handover.mn_id for handover in handovers.arriving(mag.id) if handover.joining is not None}
@@ -97,7 +107,7 @@ def mag_intent(
             continue
         previous = domain.mag(handover.previous_mag)
         if previous is not None:
-            ingress = _ingress(handover, previous, domain)
+            ingress = ingress_of[handover.handover_id] = _ingress(handover, previous, domain)
             tunnelled[ingress].append(Demand(memberships=handover.receiving, output=ToHandoverBuffer()))
         if handover.mn_id in buffered:
             memberships = _current(listeners, mag.id, handover)
@@ -118,7 +128,12 @@ def mag_intent(
     replications = _replications(LmaTunnel(domain.lma.address), native)
     for tunnel, demands in tunnelled.items():
         replications |= _replications(tunnel, demands)
-    return ForwardingIntent(replications=replications, takes_mld=True)
+    own = mag_unicast(
+        mag, domain, cache, listeners, handovers, buffered=buffered, ahead=ahead, tunnel=ingress_of
+    )
+    return ForwardingIntent(
+        replications=replications, unicast=own.unicast, uplinks=own.uplinks, takes_mld=True
+    )
 
 
 def _ingress(handover: Handover, previous: Mag, domain: Domain) -> PeerTunnel:

@@ -6,7 +6,7 @@ Each is answered when the switch has confirmed, or refused; only `controller.for
 
 from __future__ import annotations
 
-from controller import agent_calls, forwarding
+from controller import agent_calls, forwarding, unicast_forwarding
 from controller.admission import allowed_memberships, handover_of_call
 from controller.commands import (
     Command,
@@ -34,6 +34,9 @@ def prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForwa
     if new_mag is not None:
         intent = state.switches.intent(state.domain.lma.id)
         handover.fed = forwarding.fed_now(intent, new_mag.address, handover.receiving)
+        handover.prefixes_fed = unicast_forwarding.prefixes_fed(
+            intent, new_mag.address, state.cache, state.domain, call.mn_id
+        )
     return answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
 
 
@@ -97,7 +100,7 @@ def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwa
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:
-            handover.receiving, handover.joining, handover.fed = None, None, ()
+            handover.receiving, handover.joining, handover.fed, handover.prefixes_fed = None, None, (), ()
         else:
             handover.cloning = None
         if handover.released_by >= {handover.previous_mag, handover.new_mag}:

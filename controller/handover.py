@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv6Network
 from typing import Any
 
 from controller.multicast import Memberships
@@ -138,6 +139,8 @@ class Handover:
     fed: Memberships = ()
     """Of `receiving`, what the LMA was sending to the n-MAG at that moment. It goes on: the buffer could not tell a gap of
     the native stream from a loss, and would not wait for what the tunnel brings of it."""
+    prefixes_fed: tuple[IPv6Network, ...] = ()
+    """The same of the MN's home network prefixes."""
     cloning: Memberships | None = None
     """Groups that the p-MAG's switch clones; None: nothing is cloned."""
     relayed: bool = False
@@ -189,7 +192,8 @@ class Handover:
 
     def release(self) -> None:
         """Want nothing of any switch any more."""
-        self.receiving, self.joining, self.cloning, self.fed, self.direct = None, None, None, (), False
+        self.receiving, self.joining, self.cloning, self.direct = None, None, None, False
+        self.fed, self.prefixes_fed = (), ()
 
 
 CLONE_SHOWS_WITHIN_S = 0.05

@@ -5,8 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from controller import admission, binding_updates, coordination, forwarding, listening, resynchronisation
-from controller.commands import Command, RecordEvent, RejectAgent
+from controller import (
+    admission,
+    binding_updates,
+    coordination,
+    forwarding,
+    listening,
+    resynchronisation,
+    unicast_forwarding,
+)
+from controller.commands import Command, RecordEvent, RejectAgent, SendToSourceNetwork
 from controller.confirmation import Wait
 from controller.events import (
     AgentAnswered,
@@ -23,6 +31,8 @@ from controller.events import (
     ListenerPacketDropped,
     MobilityPacketDropped,
     MobilityTypeUnknown,
+    NeighborHeard,
+    NeighborPacketDropped,
     ProxyBindingUpdateReceived,
     SwitchConnected,
     SwitchDisconnected,
@@ -31,6 +41,7 @@ from controller.handover import HandoverInput
 from controller.multicast import Memberships
 from controller.reaction import Reaction
 from controller.snapshot import Snapshot, take_snapshot
+from controller.source_neighbours import SourceNeighbours
 from controller.state import LmaState
 from southbound.openflow.intents import Intent, SignallingIntent
 from southbound.rpc import methods
@@ -95,6 +106,7 @@ class LmaCore:
             self._state.handovers.next_deadline(),
             self._state.switches.next_deadline(),
             listening.next_deadline(self._state),
+            self._state.neighbours.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -118,6 +130,7 @@ class LmaCore:
             handover.quiet_at = None
             handover.advance(HandoverInput.STREAM)
             reaction.commands.append(coordination.forwarding_fact(handover))
+        reaction.add(self._to_neighbours(lambda neighbours: neighbours.tick(now)))
         for wait in state.switches.expire(now):
             reaction.commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
         return self._carried_out(reaction, now)
@@ -162,9 +175,14 @@ class LmaCore:
                     # Only from now on can PBUs be heard.
                     self._settle_at = now + SETTLE_S
                 again = state.switches.repeat(switch)
-                return Reaction([again] if again else [])
+                reaction = Reaction([again] if again else [])
+                if switch == state.domain.lma.id:
+                    reaction.add(self._to_neighbours(lambda neighbours: neighbours.connected(now)))
+                return reaction
             case SwitchDisconnected(switch=switch):
                 state.switches.set_connected(switch, False)
+                if switch == state.domain.lma.id:
+                    state.neighbours.disconnected()
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
             case MobilityTypeUnknown():
                 return binding_updates.unknown_type(state, event, now)
@@ -174,6 +192,21 @@ class LmaCore:
                 return listening.heard(state, message, tunnel, now)
             case ListenerPacketDropped(reason=reason):
                 return listening.dropped(state, reason)
+            case NeighborHeard(link_layer_id=link_layer_id, packet=packet):
+                return self._to_neighbours(lambda neighbours: neighbours.heard(link_layer_id, packet, now))
+            case NeighborPacketDropped(reason=reason):
+                state.count(f"neighbour_dropped.{reason}")
+                return Reaction()
+
+    def _to_neighbours(self, what: Callable[[SourceNeighbours], list[bytes]]) -> Reaction:
+        """Let them act; when somebody else is known then, the LMA's switch is told."""
+        neighbours = self._state.neighbours
+        before = neighbours.link_layer_ids()
+        frames = what(neighbours)
+        changed = neighbours.link_layer_ids() != before
+        return Reaction(
+            [SendToSourceNetwork(frame=frame) for frame in frames], {self._state.domain.lma.id} if changed else set()
+        )
 
     def _anchor(self, now: float) -> set[str]:
         """Make before break: the LMA feeds every MAG that needs it before any MAG stops what a dead controller began."""
@@ -215,7 +248,10 @@ class LmaCore:
         if name == state.transport_switch:
             return SignallingIntent(lma_address=domain.lma.address)
         if name == domain.lma.id:
-            return forwarding.lma_intent(domain, wants)
+            own = unicast_forwarding.lma_unicast(
+                domain, state.cache, state.listeners, state.handovers, state.neighbours.link_layer_ids()
+            )
+            return forwarding.lma_intent(domain, wants, own)
         mag = domain.mag(name)
         if mag is None:
             raise KeyError(name)

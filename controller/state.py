@@ -13,6 +13,7 @@ from controller.confirmation import Confirmations
 from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
 from controller.multicast import Listeners
+from controller.source_neighbours import SourceNeighbours
 from controller.source_network import SourceNetwork
 from controller.tunnel_listeners import TunnelListeners
 from southbound.codec.binding_error import BindingErrorRate
@@ -41,6 +42,7 @@ class LmaState:
     switches: Confirmations
     source_network: SourceNetwork
     tunnels: TunnelListeners
+    neighbours: SourceNeighbours
     errors: BindingErrorRate = field(default_factory=BindingErrorRate)
     agents: set[str] = field(default_factory=set)
     """MAG ids whose agent is connected."""
@@ -69,6 +71,7 @@ class LmaState:
             switches=Confirmations(),
             source_network=SourceNetwork(domain, random_delay),
             tunnels=TunnelListeners(domain, policy, counters),
+            neighbours=SourceNeighbours(domain, counters),
             counters=counters,
         )
         for name in (domain.lma.id, state.transport_switch, *(mag.id for mag in domain.mags)):

@@ -60,6 +60,7 @@ _LONGEST_HANDOVER_S = 60
     "--trigger", type=click.Choice(["rest", "mobile-node"]), default="rest", show_default=True,
     help="Who asks for a handover: POST /v1/handovers, or the mobile node's own HO-Initiate.",
 )
+@click.option("--unicast", is_flag=True, help="A stream to the moving node alone besides, at the same rate.")
 @click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep captures here.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write the report here as JSON.")
@@ -70,7 +71,7 @@ _LONGEST_HANDOVER_S = 60
 @said_plainly
 def demo(
     topology: Path, handovers: int, rate_pps: float, gap_ms: float, size: int, mode: str, dialect: str | None,
-    trigger: str, pcap: Path | None, json_file: Path | None, logs: Path,
+    trigger: str, unicast: bool, pcap: Path | None, json_file: Path | None, logs: Path,
 ) -> None:
     """Move a mobile node back and forth under a multicast stream, and count every packet.
 
@@ -85,6 +86,7 @@ def demo(
     settings = DemoSettings(
         topology=topology, handovers=handovers, rate_pps=rate_pps, gap_ms=gap_ms, size=size, modes=_MODES[mode],
         dialects=_DIALECTS[dialect or domain.dialect], trigger=trigger, pcap=pcap, logs=logs,
+        unicast=unicast,
     )
     if rate_pps * handovers * _LONGEST_HANDOVER_S > RECORDS_MAX * 10:
         raise LabError(f"{handovers} handovers at {rate_pps:g} packets/s are too many to record", "lower one of them")

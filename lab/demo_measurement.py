@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from lab.demo_result import RunResult, accounts_of
 from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
-from lab.demo_settings import PORT, Cast, DemoSettings
+from lab.demo_settings import PORT, UNICAST_PORT, Cast, DemoSettings
+from lab.errors import LabError
 from lab.ground import Ground
 from lab.leftovers import look_for_leftovers
+from lab.plan import RADIO_BRIDGE, home_addresses
 from lab.rest_client import RestClient
 from lab.stream import MeasuredStream, StreamSettings
 
@@ -42,8 +44,14 @@ def measure_mode(
         source=cast.source, group=cast.group, port=PORT, rate_pps=settings.rate_pps, size=settings.size,
     ), names)
     stream.start()
+    own = _unicast_stream(ground, cast, settings)
+    packets = max(2, round(settings.rate_pps * SETTLE_S))
     for name in names:
-        stream.await_reception(name, max(2, round(settings.rate_pps * SETTLE_S)), _RECEPTION_TIMEOUT_S)
+        stream.await_reception(name, packets, _RECEPTION_TIMEOUT_S)
+    if own is not None:
+        _await_address(ground, cast.mover.name, str(own.settings.group))
+        own.start()
+        own.await_reception(cast.mover.name, packets, _RECEPTION_TIMEOUT_S)
     stage = Stage(lab=ground, client=client, stream=stream, cast=cast, settings=settings)
     start_ns = time.time_ns()
     runs = run_handovers(stage, mode, lambda number, of: say(f"{mode}: handover {number} of {of}"))
@@ -52,10 +60,37 @@ def measure_mode(
     end_ns = time.time_ns()
     say(f"{mode}: counting")
     records = stream.stop()
+    unicast = None if own is None else accounts_of(own.stop(), runs, start_ns, end_ns)[cast.mover.name]
     return RunResult(
         dialect=dialect, mode=mode, rate_pps=settings.rate_pps, gap_ms=settings.gap_ms, mover=cast.mover.id,
         runs=runs, accounts=accounts_of(records, runs, start_ns, end_ns), records=records, leftovers=leftovers,
+        unicast=unicast,
     )
+
+
+def _unicast_stream(ground: Ground, cast: Cast, settings: DemoSettings) -> MeasuredStream | None:
+    """To the address that the mover forms itself. Raises LabError when it has no prefix of its own."""
+    if not settings.unicast:
+        return None
+    addresses = home_addresses(cast.mover)
+    if not addresses:
+        raise LabError(f"{cast.mover.id} has no home_network_prefix, so nobody knows its address", "give it one")
+    own = StreamSettings(
+        source=cast.source, group=addresses[0].ip, port=UNICAST_PORT, rate_pps=settings.rate_pps, size=settings.size
+    )
+    return MeasuredStream(ground, own, [cast.mover.name], name="unicast")
+
+
+def _await_address(ground: Ground, node: str, address: str) -> None:
+    """The mover has formed it, and found that nobody else has it (RFC 4862 section 5.4). Raises LabError."""
+    deadline = time.monotonic() + _RECEPTION_TIMEOUT_S
+    while True:
+        lines = ground.run_on(node, ["ip", "-6", "-o", "addr", "show", "dev", RADIO_BRIDGE]).splitlines()
+        if any(f" {address}/" in line and "tentative" not in line for line in lines):
+            return
+        if time.monotonic() > deadline:
+            raise LabError(f"{node} has no address {address} after {_RECEPTION_TIMEOUT_S:g} s")
+        time.sleep(_POLL_S)
 
 
 def _settled_leftovers(ground: Ground, client: RestClient) -> list[str]:

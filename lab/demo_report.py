@@ -62,6 +62,8 @@ def print_summary(results: Sequence[RunResult], console: Console) -> None:
         ("lost by those who stayed", [_count(_others_lost(result)) for result in results]),
         ("leftovers", [_count(len(result.leftovers)) for result in results]),
     ]
+    if any(result.unicast is not None for result in results):
+        rows.append(("unicast lost, twice, out of order", [_unicast(result) for result in results]))
     for name, values in rows:
         table.add_row(name, *values)
     console.print(table)
@@ -144,6 +146,8 @@ def _nodes(result: RunResult) -> Table:
         table.add_column(name, justify="right")
     for number, (name, found) in enumerate(result.accounts.items()):
         table.add_row(f"{name} {'moved' if number == 0 else 'stayed'}", *_cells(found.total))
+    if result.unicast is not None:
+        table.add_row(f"{next(iter(result.accounts))} unicast", *_cells(result.unicast.total))
     return table
 
 
@@ -160,6 +164,13 @@ def _count(count: int) -> str:
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
+
+
+def _unicast(result: RunResult) -> str:
+    if result.unicast is None:
+        return "-"
+    tally = result.unicast.total
+    return ", ".join(_count(count) for count in (tally.lost, tally.duplicated, tally.reordered))
 
 
 def _per_handover(result: RunResult) -> str:

@@ -30,6 +30,8 @@ class RunResult:
     """By mobile node, the mover first."""
     records: StreamRecords
     leftovers: Sequence[str]
+    unicast: Account | None = None
+    """Of what was sent to the mover alone, where it was."""
 
     @property
     def moved(self) -> Account:
@@ -122,6 +124,7 @@ def run_report(result: RunResult) -> dict[str, Any]:
             "interruption_p50_ms": percentile(gaps, 0.5), "interruption_p99_ms": percentile(gaps, 0.99),
             "prepared_p50_ms": percentile(prepared, 0.5), "prepared_p99_ms": percentile(prepared, 0.99),
             "mobile_nodes": {name: _tally(found.total) for name, found in result.accounts.items()},
+            **({} if result.unicast is None else {"unicast": _tally(result.unicast.total)}),
             "leftovers": len(result.leftovers), "measurement_faults": result.measurement_faults,
             "source": dict(result.records.source_report),
         },

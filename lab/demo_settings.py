@@ -17,6 +17,7 @@ from topology.model import Domain, MobileNode
 
 DEFAULT_GROUP = IPv6Address("ff1e::101")
 PORT = 5001
+UNICAST_PORT = 5002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class DemoSettings:
     pcap: Path | None
     logs: Path
     """Where the logs go when something fails."""
+    unicast: bool = False
+    """The mover gets a stream of its own besides, at the same rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from lab import links
 from lab.namespaces import run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, Node, on_network
 from lab.switch import Switch
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain, Source
+from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain, Source
 
 
 def prepare_switch_node(node: Node) -> None:
@@ -76,15 +76,15 @@ def build_controller_host(node: Node, domain: Domain) -> None:
     run_inside(node.namespace, configure)
 
 
-def build_source_host(node: Node, source: Source) -> None:
-    """A source: an ordinary host whose multicast and everything else goes out of its one interface."""
+def build_source_host(node: Node, source: Source, domain: Domain) -> None:
+    """A source: an ordinary host whose router is the LMA. It knows what fits into the LMA's tunnels."""
 
     def configure() -> None:
         with links.control_socket() as control, IPRoute() as netlink:
             links.disable_transmit_checksum_offload(control, SOURCE_PORT)
             links.bring_up(netlink, "lo", SOURCE_PORT)
             links.add_address(netlink, SOURCE_PORT, IPv6Interface((source.address, source.prefix_length)))
-            links.add_default_route(netlink, SOURCE_PORT)
+            links.add_default_route(netlink, SOURCE_PORT, gateway=LMA_LINK_LOCAL_ADDRESS, mtu=domain.access_mtu)
             if source.ipv4_address is not None:
                 links.add_address(netlink, SOURCE_PORT, source.ipv4_address)
                 links.add_ipv4_default_route(netlink, SOURCE_PORT)

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -105,9 +105,12 @@ def add_ipv4_default_route(netlink: IPRoute, name: str) -> None:
     )
 
 
-def add_default_route(netlink: IPRoute, name: str) -> None:
-    """Everything that has no other route goes out of this interface (on-link)."""
-    netlink.route("add", family=socket.AF_INET6, dst="::/0", oif=interface_index(name))
+def add_default_route(netlink: IPRoute, name: str, *, gateway: IPv6Address, mtu: int) -> None:
+    """Everything that has no other route goes to this router, in packets of at most this size."""
+    netlink.route(
+        "add", family=socket.AF_INET6, dst="::/0", oif=interface_index(name), gateway=str(gateway),
+        metrics={"attrs": [("RTAX_MTU", mtu)]},
+    )
 
 
 def disable_ipv6(name: str) -> None:

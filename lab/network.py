@@ -229,7 +229,7 @@ def _build(
     _delay_paths(lab, say, interruption)
     build_controller_host(lab.nodes[CONTROLLER_NODE], domain)
     for source in domain.sources:
-        build_source_host(lab.nodes[source.name], source)
+        build_source_host(lab.nodes[source.name], source, domain)
     mags = [lab.nodes[mag.id] for mag in domain.mags]
     for mobile_node in domain.mobile_nodes:
         interruption.check()

@@ -32,6 +32,7 @@ class StreamSettings:
     source: str
     """Node of the source."""
     group: IPv4Address | IPv6Address
+    """A multicast group, or the address of the one mobile node that it is for."""
     port: int
     rate_pps: float
     size: int
@@ -51,10 +52,16 @@ class StreamRecords:
 
 
 class MeasuredStream:
-    """Source and sinks of one stream, started by `start`, ended by `stop`. The lab's own teardown ends them, too."""
+    """Source and sinks of one stream, started by `start`, ended by `stop`. The lab's own teardown ends them, too.
 
-    def __init__(self, lab: Ground, settings: StreamSettings, mobile_nodes: Iterable[str]) -> None:
+    `name`: another one for each stream that runs at the same time.
+    """
+
+    def __init__(
+        self, lab: Ground, settings: StreamSettings, mobile_nodes: Iterable[str], *, name: str = "traffic"
+    ) -> None:
         self.settings = settings
+        self._name = name
         self._lab = lab
         self._sinks: dict[str, Program] = {}
         self._source: Program | None = None
@@ -67,13 +74,13 @@ class MeasuredStream:
         for name in self._mobile_nodes:
             control = str(self._path(name, "control"))
             command = [sys.executable, "-m", "lab.traffic_sink", *where, *only, "--control", control]
-            self._sinks[name] = self._program(name, "traffic-sink", command)
+            self._sinks[name] = self._program(name, f"{self._name}-sink", command)
         self._wait(lambda: all(self._answers(name) for name in self._mobile_nodes), "the sinks to start", check)
         command = [
             sys.executable, "-m", "lab.traffic_source", *where,
             "--rate-pps", str(self.settings.rate_pps), "--size", str(self.settings.size),
         ]
-        self._source = self._program(self.settings.source, "traffic-source", command)
+        self._source = self._program(self.settings.source, f"{self._name}-source", command)
 
     def status(self, mobile_node: str) -> SinkStatus:
         """What this sink has got so far. Raises LabError when it has ended."""
@@ -126,7 +133,7 @@ class MeasuredStream:
         return self._lab.start_process(node, command, name=name)
 
     def _path(self, node: str, kind: str) -> Path:
-        return self._lab.folder / node / "stream" / kind
+        return self._lab.folder / node / "stream" / self._name / kind
 
     def _answers(self, mobile_node: str) -> bool:
         if not self._sinks[mobile_node].alive:

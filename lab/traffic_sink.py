@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ordinary multicast receiver that keeps what arrives and when: `python -m lab.traffic_sink GROUP PORT`.
+"""An ordinary receiver that keeps what arrives and when: `python -m lab.traffic_sink GROUP PORT`.
 
-It joins (*,G), or (S,G) with --source, and leaves the rest to the kernel, as any player does. Receive times are the
-kernel's. Whoever connects to its Unix socket gets the present count as one JSON object.
+It joins (*,G), or (S,G) with --source, and leaves the rest to the kernel, as any player does; GROUP may also be an address
+of the host itself. Receive times are the kernel's. Whoever connects to its Unix socket gets the present count as one
+JSON object.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ class TrafficSink:
 
 
 def open_receiver(group: Address, port: int, interface: str, source: Address | None = None) -> socket.socket:
-    """A non-blocking UDP socket that has joined, with receive timestamps. Raises OSError."""
+    """A non-blocking UDP socket that has joined, with receive timestamps; nothing is joined where `group` is the host's own
+    address. Raises OSError."""
     ipv4 = isinstance(group, IPv4Address)
     level = socket.IPPROTO_IP if ipv4 else socket.IPPROTO_IPV6
     receiver = socket.socket(socket.AF_INET if ipv4 else socket.AF_INET6, socket.SOCK_DGRAM)
@@ -150,7 +152,9 @@ def open_receiver(group: Address, port: int, interface: str, source: Address | N
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         receiver.bind((str(group), port))
         index = socket.if_nametoindex(interface)
-        if source is not None:
+        if not group.is_multicast:
+            pass
+        elif source is not None:
             receiver.setsockopt(level, _MCAST_JOIN_SOURCE_GROUP, group_source_request(index, group, source))
         elif ipv4:
             request = struct.pack("@4s4si", group.packed, bytes(4), index)
@@ -200,8 +204,8 @@ def ask_status(path: Path, timeout_s: float = 5.0) -> SinkStatus:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lab.traffic_sink", description="A multicast receiver.")
-    parser.add_argument("group", type=ip_address)
+    parser = argparse.ArgumentParser(prog="python -m lab.traffic_sink", description="A receiver of one stream.")
+    parser.add_argument("group", type=ip_address, help="multicast group, or an address of this host")
     parser.add_argument("port", type=int)
     parser.add_argument("--interface", default="wlan0")
     parser.add_argument("--source", type=ip_address, help="join (S,G) with this source instead of (*,G)")
@@ -209,8 +213,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=Path, help="write (sequence, receive time) of every packet here at the end")
     parser.add_argument("--report", type=Path, help="write the JSON report here instead of to standard output")
     known = parser.parse_args()
-    if not known.group.is_multicast:
-        parser.error(f"{known.group} is no multicast address")
+    if known.source is not None and not known.group.is_multicast:
+        parser.error(f"--source: {known.group} is no multicast address")
     return known
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A multicast source of numbered datagrams at a steady rate: `python -m lab.traffic_source GROUP PORT`.
+"""A source of numbered datagrams at a steady rate, to a group or to one host: `python -m lab.traffic_source GROUP PORT`.
 
 The schedule is absolute: packet n is due at start + n / rate. A packet that is late goes out at once; when the machine
 stalled for longer than a few packets the schedule is moved instead of sending a burst that no real source sends.
@@ -132,14 +132,15 @@ def _open(stream: Stream) -> socket.socket:
     else:
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, stream.hop_limit)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, stream.hop_limit)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
     sock.connect((str(stream.group), stream.port))
     return sock
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m lab.traffic_source", description="A steady multicast source.")
-    parser.add_argument("group", type=ip_address)
+    parser = argparse.ArgumentParser(prog="python -m lab.traffic_source", description="A steady source.")
+    parser.add_argument("group", type=ip_address, help="multicast group, or the address of one host")
     parser.add_argument("port", type=int)
     parser.add_argument("--interface", default="eth0")
     parser.add_argument("--rate-pps", type=float, default=1000.0)
@@ -148,8 +149,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=Path, help="write (sequence, send time) of every packet here at the end")
     parser.add_argument("--report", type=Path, help="write the JSON report here instead of to standard output")
     known = parser.parse_args()
-    if not known.group.is_multicast:
-        parser.error(f"{known.group} is no multicast address")
     if not PAYLOAD_HEADER.size <= known.size <= PAYLOAD_OCTETS_MAX:
         parser.error(f"--size {known.size}: allowed: {PAYLOAD_HEADER.size}..{PAYLOAD_OCTETS_MAX}")
     if not 0 < known.rate_pps <= 100_000:

@@ -42,7 +42,7 @@ MAG_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff01")
 MAG_IPV4_ADDRESS = IPv4Address("192.0.0.8")
 """What every MAG asks by IGMP from: the dummy address of nodes that have no IPv4 address (RFC 7600 section 4.8)."""
 LMA_SOURCE_MAC = bytes.fromhex("02ca57ffff02")
-"""Link-layer address of the LMA on the multicast network, where it is an MLD host."""
+"""Link-layer address of the LMA on the network of the sources, where it is an MLD host, and router to the home networks."""
 LMA_LINK_LOCAL_ADDRESS = IPv6Address("fe80::ca:57ff:feff:ff02")
 """Its link-local address there, formed from LMA_SOURCE_MAC, and in its tunnels."""
 

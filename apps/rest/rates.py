@@ -10,10 +10,12 @@ from typing import Any
 from southbound.openflow.counters import NOTHING, Rate, SwitchCounters, rate_between
 from southbound.openflow.pipeline import INGRESS, REPLICATION
 from southbound.openflow.rules import Bucket, FlowRule, OutputIngressPort, OutputPort, SetTunnelDestination, SwitchRules
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, Domain
+from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, Domain
 
 SOURCES = "sources"
 """The network of the sources, as an end of a stream."""
+MOBILE_NODES = "mobile-nodes"
+"""What the LMA gets of mobile nodes through the tunnels from all MAGs, as an end of a stream."""
 HANDOVER_BUFFER = "handover-buffer"
 """The agent beside a MAG's switch, which delivers from there."""
 
@@ -53,14 +55,16 @@ def rates_view(
                     for bucket in sorted(buckets, key=lambda bucket: bucket.bucket_id)
                 ],
             }
-            for sender, flow, group_id, buckets in _streams(domain, rules)
+            for sender, flow, group_id, buckets in _streams(domain, name, rules)
         ],
     }
 
 
-def _streams(domain: Domain, rules: SwitchRules) -> Iterator[tuple[str, FlowRule, int, frozenset[Bucket]]]:
+def _streams(
+    domain: Domain, name: str, rules: SwitchRules
+) -> Iterator[tuple[str, FlowRule, int, frozenset[Bucket]]]:
     senders: Mapping[int, str] = {
-        flow.write_metadata: _sender(domain, flow)
+        flow.write_metadata: _sender(domain, name, flow)
         for flow in rules.flows if flow.table_id == INGRESS and flow.write_metadata is not None
     }
     flows = [flow for flow in rules.flows if flow.table_id == REPLICATION and flow.match.metadata is not None]
@@ -71,9 +75,11 @@ def _streams(domain: Domain, rules: SwitchRules) -> Iterator[tuple[str, FlowRule
                 yield senders[flow.match.metadata], flow, group_id, group.buckets
 
 
-def _sender(domain: Domain, flow: FlowRule) -> str:
+def _sender(domain: Domain, name: str, flow: FlowRule) -> str:
     if flow.match.in_port == LMA_SOURCE_PORT:
         return SOURCES
+    if name == domain.lma.id and flow.match.in_port == LMA_MAG_PORT:
+        return MOBILE_NODES
     if flow.match.in_port == MAG_LMA_PORT:
         return domain.lma.id
     return _mag(domain, flow.match.tunnel_source)
@@ -86,6 +92,8 @@ def _receiver(domain: Domain, bucket: Bucket, sender: str) -> str:
         if isinstance(action, OutputPort):
             if action.port == MAG_BUFFER_PORT:
                 return HANDOVER_BUFFER
+            if action.port == LMA_SOURCE_PORT:
+                return SOURCES
             return next((node.id for node in domain.mobile_nodes if node.access_port() == action.port), action.port)
         if isinstance(action, OutputIngressPort):
             return sender

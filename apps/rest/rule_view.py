@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from southbound.openflow.rules import (
@@ -69,6 +69,8 @@ def _match_view(match: Match) -> dict[str, Any]:
         "tun_id": _hexadecimal(match.tunnel_key),
         "tun_ipv6_src": _address(match.tunnel_source),
         "metadata": _hexadecimal(match.metadata),
+        "eth_src": _link_layer(match.eth_source),
+        "eth_dst": _link_layer(match.eth_destination),
         "eth_type": _hexadecimal(match.eth_type),
         "nw_proto": match.ip_proto,
         "icmpv6_type": match.icmpv6_type,
@@ -85,7 +87,11 @@ def _hexadecimal(value: int | None) -> str | None:
     return None if value is None else f"{value:#x}"
 
 
-def _address(value: IPv6Address | None) -> str | None:
+def _link_layer(value: bytes | None) -> str | None:
+    return None if value is None else value.hex(":")
+
+
+def _address(value: IPv6Address | IPv6Network | None) -> str | None:
     return None if value is None else str(value)
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The groups that the switches replicate, and who gets a copy of what from whom.
+// The groups that the switches replicate, and unicast that flows: who gets a copy of what from whom.
 
 import { html, keyed, setText } from "./dom.js";
 import { rate, shortName } from "./format.js";
@@ -10,12 +10,15 @@ export function streamsView(parent) {
   const empty = html("p", { class: "empty-line" });
   parent.append(list, empty);
   return (state) => {
-    const groups = (state.rates?.groups ?? []).filter((group) => group.copies.length > 0);
+    const groups = (state.rates?.groups ?? []).filter((group) => group.copies.length > 0 && isShown(group));
     empty.hidden = groups.length > 0;
     setText(empty, emptyText(state));
     keyed(list, groups, (group) => group.key, makeGroup, (element, group) => updateGroup(element, group, state));
   };
 }
+
+/** The prefix of every mobile node has its rules, whether anybody sends there or not: it is shown when somebody does. */
+const isShown = (group) => group.group.startsWith("ff") || group.copies.some((copy) => copy.packets >= 0.5);
 
 function emptyText(state) {
   if (state.rates === null || !state.rates.measured) return "Reading the switches…";

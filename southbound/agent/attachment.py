@@ -177,7 +177,8 @@ class Attachments:
         attached = methods.MobileNodeAttached(mn_id=profile.id, access_port=profile.access_port())
         memberships = self._links.memberships(profile.id)
         report = methods.MembershipReported(mn_id=profile.id, memberships=memberships)
-        return [NotifyController(call=attached), NotifyController(call=report)]
+        # In this order one change of the switch has all that the MN gets.
+        return [NotifyController(call=report), NotifyController(call=attached)]
 
     def _step(self, profile: MobileNode, now: float) -> list[Command]:
         arriving = self._handovers.new.get(profile.id)
@@ -225,7 +226,8 @@ class Attachments:
         mode, table = self._context.domain.attach_mode, self._handovers.leaving
         announced = bool(table.of(profile.id))
         commands = self._handovers.departures.detached(profile.id, last_delivered, now)
-        kept = mode == REACTIVE and bool(memberships) and not waited and not table.feeds(profile.id)
+        served = bool(memberships) or bool(self._context.home_networks.of(profile))
+        kept = mode == REACTIVE and served and not waited and not table.feeds(profile.id)
         if kept:
             # Also of one that has been announced: it may go where nobody expects it.
             commands += self._keep(profile, memberships, now)
@@ -248,7 +250,8 @@ class Attachments:
         """Its packets, until it has been asked for: what comes natively, or what our buffer would deliver."""
         fed_by = self._handovers.new.hold_back(profile.id)
         self._departed.keep(profile, memberships, now, retained=True, fed_by=fed_by)
-        return [RetainPackets(mn_id=profile.id, memberships=memberships, fed_by=fed_by)]
+        prefixes = self._context.home_networks.of(profile)
+        return [RetainPackets(mn_id=profile.id, memberships=memberships, prefixes=prefixes, fed_by=fed_by)]
 
     # --- time -----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from southbound.agent.events import LastDeliveredDigests
@@ -74,6 +74,10 @@ class ExpectMobileNode:
     memberships: tuple[GroupMembership, ...]
     tunnel_path: int
     port: str
+    prefixes: tuple[IPv6Network, ...] = ()
+    """Home networks of the MN."""
+    link_layer_id: bytes = bytes(6)
+    """Of the MN: unicast goes to this Ethernet address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,8 @@ class RetainPackets:
 
     mn_id: str
     memberships: tuple[GroupMembership, ...]
+    prefixes: tuple[IPv6Network, ...] = ()
+    """Home networks of the MN."""
     fed_by: str = ""
     """Id of the handover to here whose deliveries these are; '' for what comes natively."""
 

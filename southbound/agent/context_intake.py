@@ -129,6 +129,7 @@ class ContextIntake:
         expect = ExpectMobileNode(
             mn_id=arriving.profile.id, handover_id=arriving.handover_id, memberships=arriving.memberships,
             tunnel_path=relay_path(path, place) if arriving.relayed else path, port=arriving.profile.access_port(),
+            prefixes=self._context.home_networks.of(arriving.profile), link_layer_id=arriving.profile.link_layer_id,
         )
         return [expect, ask]
 

@@ -26,9 +26,9 @@ class DeliveryLog:
         return len(self._sent)
 
     def sent(self, packet: bytes, now: float) -> None:
-        """One multicast frame's IPv6 packet has left the port.
+        """One frame's IPv6 packet has left the port.
 
-        What is no multicast packet is remembered as a place only: the dropped tail is counted in frames.
+        What is of no stream is remembered as a place only: the dropped tail is counted in frames.
         """
         key = stream_key(packet)
         self._sent.append(None if key is None else (key, packet_digest(packet), now))

@@ -61,7 +61,10 @@ class Departures:
         if not leaving.buffered_there and leaving.source is Source.SWITCH and not forwarded:
             leaving.source = Source.STORE
             self._retained.add(leaving.profile.id)
-            keep = RetainPackets(mn_id=leaving.profile.id, memberships=leaving.accepted)
+            keep = RetainPackets(
+                mn_id=leaving.profile.id, memberships=leaving.accepted,
+                prefixes=self._context.home_networks.of(leaving.profile),
+            )
             return [keep, *self._unwatch(leaving), self.step(leaving, 6, "MN left", now, "its packets are kept here")]
         if leaving.join and leaving.state in (PreviousState.INITIATED, PreviousState.CONTEXT_TRANSFERRED):
             return [self.step(leaving, 6, "MN left", now)]

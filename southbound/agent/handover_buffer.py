@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Network
 from math import inf
 
 from southbound.agent.buffer_effects import Effect
 from southbound.agent.held_packets import HeldAccount, HeldLedger
 from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.mobile_node_buffer import MobileNodeBuffer
-from southbound.agent.packet_digest import IPV4_HEADER_OCTETS, IPV6_HEADER_OCTETS, stream_key
+from southbound.agent.packet_digest import stream_key
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
 from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
@@ -59,8 +60,10 @@ class HandoverBuffer:
         now: float,
         *,
         cut_expected: bool = True,
+        prefixes: Iterable[IPv6Network] = (),
     ) -> list[Effect]:
-        """Keep from now on what comes for this MN by the native path or by the tunnel `tunnel_path`.
+        """Keep from now on what comes for this MN by the native path or by the tunnel `tunnel_path`: of the groups, and for
+        its home network prefixes.
 
         Repeated for an MN that has not arrived and comes from the same MAG it changes the memberships and keeps what is
         there; otherwise it begins a new life, and what was kept is dropped (released_undelivered).
@@ -71,7 +74,7 @@ class HandoverBuffer:
         for mobile_node in self._mobile_nodes.values():
             mobile_node.leave_native = False
         if known is not None and known.tunnel_path == tunnel_path and not known.is_here:
-            known.expect_only(memberships)
+            known.expect_only(memberships, prefixes)
             known.cut_expected = cut_expected
             return []
         if known is not None:
@@ -79,6 +82,7 @@ class HandoverBuffer:
         self._mobile_nodes[mn_id] = MobileNodeBuffer(
             mn_id,
             memberships,
+            prefixes,
             tunnel_path=tunnel_path,
             cut_expected=cut_expected,
             cut_wait_s=self._cut_wait_s,
@@ -98,7 +102,8 @@ class HandoverBuffer:
     def cut(
         self, mn_id: str, last_delivered: Mapping[tuple[IpAddress, IpAddress], tuple[bytes, ...]], now: float
     ) -> list[Effect]:
-        """The p-MAG's word: (source, group) -> digests of the last packets sent to the MN, oldest first."""
+        """The p-MAG's word: (source, group) -> digests of the last packets sent to the MN, oldest first; of unicast
+        (ANY_SOURCE, address of the prefix) -> digests."""
         effects: list[Effect] = []
         if (mobile_node := self._known(mn_id)) is not None:
             mobile_node.cut(last_delivered, now, effects)
@@ -193,12 +198,14 @@ class HandoverBuffer:
     def on_packet(self, path_index: int, packet: bytes, now: float) -> list[Effect]:
         """A bare IP packet has come by the path with this index (southbound.path_mark)."""
         effects: list[Effect] = []
+        key = stream_key(packet)
+        if key is None:
+            self.totals["malformed"] += 1
+            return effects
         routes = self._routes.get(path_index)
-        # The stream's key, without asking whether it is one: only those that are have a route.
-        key = packet[8:IPV6_HEADER_OCTETS] if packet[0] >> 4 != 4 else packet[12:IPV4_HEADER_OCTETS]
         route = None if routes is None else routes.get(key)
         if route is None:
-            route = self._find_route(path_index, packet)
+            route = self._find_route(path_index, key)
         if not route:
             return effects
         self._arrivals += 1
@@ -234,11 +241,7 @@ class HandoverBuffer:
             self.totals["unknown_mobile_node"] += 1
         return mobile_node
 
-    def _find_route(self, path_index: int, packet: bytes) -> Route:
-        key = stream_key(packet)
-        if key is None:
-            self.totals["malformed"] += 1
-            return ()
+    def _find_route(self, path_index: int, key: bytes) -> Route:
         route: list[tuple[MobileNodeBuffer, StreamJoin]] = []
         unused: list[str] = []
         for mobile_node in self._mobile_nodes.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from heapq import merge
+from ipaddress import IPv6Network
 from math import inf
 
 from southbound.agent.buffer_effects import (
@@ -18,7 +19,7 @@ from southbound.agent.buffer_effects import (
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
 from southbound.agent.merged_stream import JoinLimits
-from southbound.agent.packet_digest import addresses_of, group_of, key_of, source_of
+from southbound.agent.packet_digest import addresses_of, group_of, key_of, prefix_key, source_of
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
 from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
@@ -33,6 +34,7 @@ class MobileNodeBuffer:
         self,
         mn_id: str,
         memberships: Iterable[GroupMembership],
+        prefixes: Iterable[IPv6Network],
         *,
         tunnel_path: int,
         cut_expected: bool,
@@ -55,6 +57,8 @@ class MobileNodeBuffer:
         self._cut_wait_s = cut_wait_s
         self._limits = limits
         self._memberships: dict[bytes, GroupMembership] = {}
+        self._prefixes: frozenset[bytes] = frozenset()
+        """Stream keys of its home networks."""
         self._streams: dict[bytes, StreamJoin] = {}
         self._words: dict[bytes, DeliveredWord] = {}
         self._cut_known = False
@@ -62,7 +66,7 @@ class MobileNodeBuffer:
         self._confirmed_at: float | None = None
         self._seen = {TUNNEL: False, NATIVE: False}
         self._tunnel_open = True
-        self.expect_only(memberships)
+        self.expect_only(memberships, prefixes)
 
     @property
     def is_here(self) -> bool:
@@ -71,8 +75,9 @@ class MobileNodeBuffer:
 
     # --- what it wants ---------------------------------------------------------------------------------------------
 
-    def expect_only(self, memberships: Iterable[GroupMembership]) -> None:
-        """These memberships from now on; what is kept of other groups goes."""
+    def expect_only(self, memberships: Iterable[GroupMembership], prefixes: Iterable[IPv6Network]) -> None:
+        """These memberships and home networks from now on; what is kept of others goes."""
+        self._prefixes = frozenset(map(prefix_key, prefixes))
         self._memberships = {membership.group.packed: membership for membership in memberships}
         for key in [key for key in self._streams if not self.wants(key)]:
             stream = self._streams.pop(key)
@@ -84,7 +89,9 @@ class MobileNodeBuffer:
         return group_of(key) in self._memberships
 
     def wants(self, key: bytes) -> bool:
-        """Whether packets of this stream are for it (RFC 3810 section 4.2)."""
+        """Whether packets of this stream are for it: of a group (RFC 3810 section 4.2), or of its home network."""
+        if key in self._prefixes:
+            return True
         membership = self._memberships.get(group_of(key))
         return membership is not None and membership.wants(addresses_of(key)[0])
 
@@ -241,7 +248,7 @@ class MobileNodeBuffer:
                     if now < idle_at:
                         self.account.arm(idle_at)
                     return
-            if now < confirmed + limits.idle_s and not self._all_heard():
+            if now < confirmed + limits.idle_s and not self._all_heard(now):
                 self.account.arm(confirmed + min(limits.idle_s, limits.total_s))
                 return
         self.joined = True
@@ -254,8 +261,15 @@ class MobileNodeBuffer:
         self._deliver(out, effects)
         effects.append(Joined(mn_id=self.mn_id))
 
-    def _all_heard(self) -> bool:
-        """Whether every membership has a stream, every source asked for by name one of its own."""
+    def _all_heard(self, now: float) -> bool:
+        """Whether every membership has a stream, every source asked for by name one of its own; and no prefix is awaited.
+
+        A home network for which nothing has come is not waited for when another stream is in step: all streams take the
+        same two ways in order, so what was sent before the native path began has come.
+        """
+        in_step = any(stream.joined(now) for stream in self._streams.values())
+        if not in_step and not self._prefixes <= self._streams.keys():
+            return False
         heard: dict[bytes, set[bytes]] = {}
         for key in self._streams:
             heard.setdefault(group_of(key), set()).add(source_of(key))

@@ -82,7 +82,8 @@ class Reactive:
         self._links.expect(mn_id, handover_messages.older_of(message))
         return ReactiveAnswer(
             profile=profile, peer=asked[1], handover_id=handover_id, memberships=memberships if found else (),
-            found=found, forwards=message.accepted and bool(memberships), asked_at=asked[2],
+            found=found, forwards=message.accepted and bool(memberships or self._context.home_networks.of(profile)),
+            asked_at=asked[2],
         )
 
     def gave_up(self, mn_id: str, handover_id: str) -> bool:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
-from southbound.agent.packet_digest import LONGEST_HEADER_OCTETS, addresses_of, stream_key
+from southbound.agent.packet_digest import LONGEST_HEADER_OCTETS, addresses_of, prefix_key, stream_key
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from topology.model import Limits
@@ -35,6 +35,8 @@ class _Kept:
 class _Away:
     memberships: dict[IpAddress, GroupMembership] | None
     """None: it is given what the handover buffer delivers, and nothing natively."""
+    prefixes: frozenset[bytes] = frozenset()
+    """Stream keys of its home networks, of which it is given what comes natively."""
     kept: deque[_Kept] = field(default_factory=deque)
     octets: int = 0
     tunnels: dict[IPv6Address, int | None] = field(default_factory=dict)
@@ -65,10 +67,14 @@ class RetainedPackets:
         """Octets of the packets that are kept."""
         return self._octets
 
-    def retain(self, mn_id: str, memberships: Iterable[GroupMembership]) -> None:
-        """Keep what comes natively for this MN."""
+    def retain(
+        self, mn_id: str, memberships: Iterable[GroupMembership], prefixes: Iterable[IPv6Network] = ()
+    ) -> None:
+        """Keep what comes natively for this MN: of its groups, and for its home networks."""
         self.drop(mn_id)
-        self._away[mn_id, ""] = _Away({membership.group: membership for membership in memberships})
+        self._away[mn_id, ""] = _Away(
+            {membership.group: membership for membership in memberships}, frozenset(map(prefix_key, prefixes))
+        )
 
     def retain_deliveries(self, mn_id: str, fed_by: str) -> None:
         """Keep what `on_delivery` shows of this MN under this handover."""
@@ -109,7 +115,7 @@ class RetainedPackets:
         relayed: Relayed = []
         for away in self._away.values():
             membership = away.memberships.get(group) if away.memberships is not None else None
-            if membership is not None and membership.wants(source):
+            if key in away.prefixes or (membership is not None and membership.wants(source)):
                 relayed += self._pass_on(away, packet, now)
         return relayed
 

@@ -50,6 +50,8 @@ class LastDelivered:
     """The end of what the p-MAG has sent to the MN of one stream: the n-MAG continues behind it. One option a stream.
 
     | 19 | Length | 32473 (32) | 2 | source (16 octets) | group (16 octets) | count | digests (8 octets each) |
+
+    Of unicast the source is '::' and the group the address of the home network prefix.
     """
 
     TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC

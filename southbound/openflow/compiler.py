@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intent -> rules: pure and deterministic. The same intent and role give the same rules, ids included, on any machine.
 
-One group per (ingress, source, group); its id comes from that triple and not from who listens, so that a listener who
-comes or goes changes a bucket and leaves the group, its flow and the other listeners' copies alone.
+One group per (ingress, source, group), and per (ingress, prefix); its id comes from that and not from who listens, so that
+a listener who comes or goes changes a bucket and leaves the group, its flow and the other listeners' copies alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from southbound.codec.addresses import IpAddress
 from southbound.codec.ethernet import ETHERTYPE_IPV4, multicast_mac
@@ -17,6 +19,7 @@ from southbound.openflow.intents import (
     Ingress,
     Intent,
     LmaTunnel,
+    MagTunnels,
     Output,
     PeerTunnel,
     Replication,
@@ -26,12 +29,15 @@ from southbound.openflow.intents import (
     ToAccess,
     ToHandoverBuffer,
     ToMag,
+    ToSourceNetwork,
+    Unicast,
 )
 from southbound.openflow.listener_protocol import listener_protocol_flows
 from southbound.openflow.pipeline import (
     INGRESS,
     PIPELINES,
     PRIORITY_ANY_SOURCE,
+    PRIORITY_HOST,
     PRIORITY_INGRESS,
     PRIORITY_MISS,
     PRIORITY_OWN_PORT_MISS,
@@ -60,16 +66,19 @@ from southbound.openflow.rules import (
     SwitchRules,
     ToGroup,
 )
+from southbound.openflow.uplink import ETH_TYPE_IPV6, MAG_TUNNELS_PATH, router_flows, uplink_flows
 from southbound.path_mark import NATIVE_PATH, path_mac
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
-ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_MOBILITY_HEADER = 135
 """RFC 6275 section 6.1."""
 
 OWN_PORTS = {"lma": (LMA_MAG_PORT, LMA_SOURCE_PORT), "mag": (MAG_LMA_PORT, MAG_MAG_PORT, MAG_BUFFER_PORT)}
 """Ports that nobody else has any business with, by kind of switch."""
 
+HOST_PREFIX_LENGTH = 128
+_RULES_REMEMBERED = 1 << 14
+"""Unicast rules that are looked up and not made again: an intent that changes for one MN is the same for all others."""
 _GROUP_ID_SPAN = 0x7FFF_FF01
 """How many ids have OWNED_GROUP_BIT set and are at most GROUP_ID_MAX."""
 
@@ -78,7 +87,8 @@ def compile_intent(intent: Intent, role: SwitchRole) -> SwitchRules:
     """The rules of one switch, checked against its pipeline.
 
     Raises OpenFlowInvariantError for an intent that no such switch can carry out: an ingress or output of another kind
-    of switch, two replications for one ingress, source and group, a destination that is not multicast, equal ids.
+    of switch, two replications for one ingress, source and group or prefix, a group that is not multicast, a prefix that
+    is, equal ids.
     """
     pipeline = PIPELINES.get(role.kind)
     if pipeline is None:
@@ -88,8 +98,8 @@ def compile_intent(intent: Intent, role: SwitchRole) -> SwitchRules:
     return rules
 
 
-def group_id(ingress: Ingress, source: IpAddress | None, group: IpAddress) -> int:
-    """The id of the group that copies this stream; OWNED_GROUP_BIT is set in it."""
+def group_id(ingress: Ingress, source: IpAddress | None, group: IpAddress | IPv6Network) -> int:
+    """The id of the group that copies this stream; OWNED_GROUP_BIT is set in it. For unicast `group` is the prefix."""
     return OWNED_GROUP_BIT + _hash(f"{ingress!r} {source} {group}") % _GROUP_ID_SPAN
 
 
@@ -116,27 +126,75 @@ def _signalling(intent: SignallingIntent) -> SwitchRules:
 def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
     flows = [*_ingress_misses(role), FlowRule(table_id=REPLICATION, priority=PRIORITY_MISS, match=Match())]
     groups: dict[int, Group] = {}
-    streams: set[tuple[Ingress, IpAddress | None, IpAddress]] = set()
-    for replication in intent.replications:
-        stream = (replication.ingress, replication.source, replication.group)
+    streams: set[tuple[Ingress, IpAddress | None, IpAddress | IPv6Network]] = set()
+    copies: list[Replication | Unicast] = [*intent.replications, *intent.unicast]
+    for copied in copies:
+        stream = _stream(copied)
         if stream in streams:
             raise OpenFlowInvariantError(f"{role.name}: two replications for {stream}")
-        if not replication.group.is_multicast:
-            raise OpenFlowInvariantError(f"{role.name}: {replication.group} is not a multicast group")
         streams.add(stream)
-        buckets = _buckets(replication, role)
-        actions: tuple[Action, ...] = ()
-        if buckets:
-            group = Group(group_id=group_id(*stream), buckets=buckets)
+        flow, group = _multicast_rules(copied, role) if isinstance(copied, Replication) else _unicast_rules(copied, role)
+        if group is not None:
             if group.group_id in groups:
                 raise OpenFlowInvariantError(f"{role.name}: group id {group.group_id:#x} of {stream} is taken")
             groups[group.group_id] = group
-            actions = (DecrementHopLimit(), ToGroup(group_id=group.group_id))
-        flows.append(_replication_flow(replication, actions))
-    flows.extend(_ingress_flows({replication.ingress for replication in intent.replications}, role))
+        flows.append(flow)
+    flows.extend(_ingress_flows({copied.ingress for copied in copies}, role))
+    flows.extend(uplink_flows(intent.uplinks, role))
     if intent.takes_mld:
         flows.extend(listener_protocol_flows(role))
+    if intent.router is not None:
+        flows.extend(router_flows(intent.router, role))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
+
+
+def _stream(copied: Replication | Unicast) -> tuple[Ingress, IpAddress | None, IpAddress | IPv6Network]:
+    if isinstance(copied, Replication):
+        return copied.ingress, copied.source, copied.group
+    return copied.ingress, None, copied.prefix
+
+
+def _multicast_rules(replication: Replication, role: SwitchRole) -> tuple[FlowRule, Group | None]:
+    if not replication.group.is_multicast:
+        raise OpenFlowInvariantError(f"{role.name}: {replication.group} is not a multicast group")
+    copied = _group(replication, replication.outputs, multicast_mac(replication.group), role)
+    source, group, path = replication.source, replication.group, _path(replication.ingress) + 1
+    if isinstance(group, IPv6Address) and not isinstance(source, IPv4Address):
+        match = Match(metadata=path, eth_type=ETH_TYPE_IPV6, ipv6_source=source, ipv6_destination=group)
+    elif isinstance(group, IPv4Address) and not isinstance(source, IPv6Address):
+        match = Match(metadata=path, eth_type=ETHERTYPE_IPV4, ipv4_source=source, ipv4_destination=group)
+    else:
+        raise OpenFlowInvariantError(f"{source} and {group} are of two families")
+    priority = PRIORITY_ANY_SOURCE if replication.source is None else PRIORITY_SOURCE_SPECIFIC
+    return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=_to(copied)), copied
+
+
+@lru_cache(maxsize=_RULES_REMEMBERED)
+def _unicast_rules(unicast: Unicast, role: SwitchRole) -> tuple[FlowRule, Group | None]:
+    prefix = unicast.prefix
+    if prefix.is_multicast:
+        raise OpenFlowInvariantError(f"{role.name}: {prefix} is multicast")
+    group = _group(unicast, unicast.outputs, unicast.link_layer_id, role)
+    is_host = prefix.prefixlen == HOST_PREFIX_LENGTH
+    match = Match(
+        metadata=_path(unicast.ingress) + 1,
+        eth_type=ETH_TYPE_IPV6,
+        ipv6_destination=prefix.network_address if is_host else prefix,
+    )
+    priority = PRIORITY_HOST if is_host else PRIORITY_ANY_SOURCE
+    return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=_to(group)), group
+
+
+def _group(
+    copied: Replication | Unicast, outputs: Iterable[Output], eth_destination: bytes, role: SwitchRole
+) -> Group | None:
+    """None when nothing is to be sent anywhere: the flow drops."""
+    buckets = _buckets(copied.ingress, outputs, eth_destination, role)
+    return Group(group_id=group_id(*_stream(copied)), buckets=buckets) if buckets else None
+
+
+def _to(group: Group | None) -> tuple[Action, ...]:
+    return () if group is None else (DecrementHopLimit(), ToGroup(group_id=group.group_id))
 
 
 def _ingress_misses(role: SwitchRole) -> list[FlowRule]:
@@ -152,24 +210,19 @@ def _ingress_misses(role: SwitchRole) -> list[FlowRule]:
     ]
 
 
-def _replication_flow(replication: Replication, actions: tuple[Action, ...]) -> FlowRule:
-    source, group, path = replication.source, replication.group, _path(replication.ingress) + 1
-    if isinstance(group, IPv6Address) and not isinstance(source, IPv4Address):
-        match = Match(metadata=path, eth_type=ETH_TYPE_IPV6, ipv6_source=source, ipv6_destination=group)
-    elif isinstance(group, IPv4Address) and not isinstance(source, IPv6Address):
-        match = Match(metadata=path, eth_type=ETHERTYPE_IPV4, ipv4_source=source, ipv4_destination=group)
-    else:
-        raise OpenFlowInvariantError(f"{source} and {group} are of two families")
-    priority = PRIORITY_ANY_SOURCE if replication.source is None else PRIORITY_SOURCE_SPECIFIC
-    return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=actions)
-
-
 def _path(ingress: Ingress) -> int:
     """Index of the path; metadata is one more, because 0 is what metadata holds when nobody has written it."""
-    return ingress.path_index if isinstance(ingress, PeerTunnel) else NATIVE_PATH
+    match ingress:
+        case PeerTunnel(path_index=index):
+            return index
+        case MagTunnels():
+            return MAG_TUNNELS_PATH
+    return NATIVE_PATH
 
 
 def _ingress_flows(ingresses: set[Ingress], role: SwitchRole) -> list[FlowRule]:
+    # What comes through the tunnels of all MAGs is let in MN by MN, by the uplink's flows.
+    ingresses = {ingress for ingress in ingresses if not isinstance(ingress, MagTunnels)}
     paths = {_path(ingress) for ingress in ingresses}
     matches = {_ingress_match(ingress, role) for ingress in ingresses}
     if len(paths) != len(ingresses) or len(matches) != len(ingresses):
@@ -200,12 +253,14 @@ def _ingress_match(ingress: Ingress, role: SwitchRole) -> Match:
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no ingress {ingress}")
 
 
-def _buckets(replication: Replication, role: SwitchRole) -> frozenset[Bucket]:
+def _buckets(
+    ingress: Ingress, outputs: Iterable[Output], eth_destination: bytes, role: SwitchRole
+) -> frozenset[Bucket]:
     buckets: dict[int, Bucket] = {}
-    for output in replication.outputs:
-        if _turns_back(replication.ingress, output):
+    for output in outputs:
+        if _turns_back(ingress, output):
             continue
-        actions = _output_actions(output, replication, role)
+        actions = _output_actions(output, ingress, eth_destination, role)
         bucket = Bucket(bucket_id=bucket_id(actions), actions=actions)
         if bucket.bucket_id in buckets:
             raise OpenFlowInvariantError(f"{role.name}: bucket id {bucket.bucket_id:#x} of {output} is taken")
@@ -218,17 +273,25 @@ def _turns_back(ingress: Ingress, output: Output) -> bool:
     return isinstance(ingress, PeerTunnel) and isinstance(output, ToMag) and ingress.peer == output.mag
 
 
-def _output_actions(output: Output, replication: Replication, role: SwitchRole) -> tuple[Action, ...]:
+def _output_actions(
+    output: Output, ingress: Ingress, eth_destination: bytes, role: SwitchRole
+) -> tuple[Action, ...]:
+    # From one MAG on to the next the packet leaves by the port it came in on, which OpenFlow does only if told.
+    relayed = isinstance(ingress, PeerTunnel | MagTunnels)
     match role.kind, output:
         case "lma", ToMag(mag=mag):
             return (
                 SetTunnelKey(key=role.lma_gre_key),
                 SetTunnelDestination(address=mag),
-                OutputPort(port=LMA_MAG_PORT),
+                OutputIngressPort() if relayed else OutputPort(port=LMA_MAG_PORT),
+            )
+        case "lma", ToSourceNetwork():
+            return (
+                SetEthernetSource(address=role.source_mac),
+                SetEthernetDestination(address=eth_destination),
+                OutputPort(port=LMA_SOURCE_PORT),
             )
         case "mag", ToMag(mag=mag):
-            # From one MAG on to the next the packet leaves by the port it came in on, which OpenFlow does only if told.
-            relayed = isinstance(replication.ingress, PeerTunnel)
             return (
                 SetTunnelKey(key=role.mag_gre_key),
                 SetTunnelDestination(address=mag),
@@ -237,13 +300,13 @@ def _output_actions(output: Output, replication: Replication, role: SwitchRole) 
         case "mag", ToAccess(port=port):
             return (
                 SetEthernetSource(address=role.access_mac),
-                SetEthernetDestination(address=multicast_mac(replication.group)),
+                SetEthernetDestination(address=eth_destination),
                 OutputPort(port=port),
             )
         case "mag", ToHandoverBuffer():
             return (
-                SetEthernetSource(address=path_mac(_path(replication.ingress))),
-                SetEthernetDestination(address=multicast_mac(replication.group)),
+                SetEthernetSource(address=path_mac(_path(ingress))),
+                SetEthernetDestination(address=eth_destination),
                 OutputPort(port=MAG_BUFFER_PORT),
             )
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no output {output}")

@@ -7,9 +7,10 @@ Value objects, comparable and hashable, so that wanted and confirmed state can b
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from southbound.codec.addresses import IpAddress
+from topology.model import LMA_SOURCE_MAC
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,12 +36,41 @@ class PeerTunnel:
     """GRE key of what the peer's agent relays for one MN; None: the inter-MAG key, for what its switch clones."""
 
 
-Ingress = SourceNetwork | LmaTunnel | PeerTunnel
+@dataclass(frozen=True, slots=True, order=True)
+class MagTunnels:
+    """Ingress: what MNs send through the tunnels from their MAGs, at the LMA, once an `Uplink` has let it in."""
+
+
+Ingress = SourceNetwork | LmaTunnel | PeerTunnel | MagTunnels
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FromMag:
+    """Uplink ingress: the GRE tunnel from this MAG, at the LMA."""
+
+    mag: IPv6Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AccessLink:
+    """Uplink ingress: an access port, and the link-layer address of the one MN behind it."""
+
+    port: str
+    link_layer_id: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FromPeer:
+    """Uplink ingress: what another MAG sends back of an MN that has gone there and is not bound there yet."""
+
+    peer: IPv6Address
+    key: int
+    """GRE key of the MN between MAGs."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ToAccess:
-    """Output: an access port; the packet gets the group's Ethernet address (RFC 2464, RFC 1112)."""
+    """Output: an access port; the packet gets the Ethernet address of its group (RFC 2464, RFC 1112), or of the MN."""
 
     port: str
 
@@ -57,7 +87,30 @@ class ToHandoverBuffer:
     """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress."""
 
 
-Output = ToAccess | ToMag | ToHandoverBuffer
+@dataclass(frozen=True, slots=True, order=True)
+class ToSourceNetwork:
+    """Output: the network of the sources, at the LMA; the packet gets the Ethernet address of the host there."""
+
+
+Output = ToAccess | ToMag | ToHandoverBuffer | ToSourceNetwork
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToLma:
+    """Uplink output: the tunnel to the LMA."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToPeer:
+    """Uplink output: back to the MAG where the MN is still bound (RFC 5949 section 4.1)."""
+
+    mag: IPv6Address
+    key: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ToDestination:
+    """Uplink output, at the LMA: on by destination address, as what comes by `MagTunnels`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +128,39 @@ class Replication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unicast:
+    """One (ingress, destination prefix): to every output. Several outputs are for an MN between two MAGs."""
+
+    ingress: Ingress
+    prefix: IPv6Network
+    """A home network prefix; of 128 bits: a host on the network of the sources."""
+    link_layer_id: bytes
+    """Of the MN, or of that host."""
+    outputs: frozenset[Output]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uplink:
+    """What comes by this ingress and has a source address in this home network prefix; nothing else is let in there
+    (RFC 5213 sections 5.6.1 and 6.10.5)."""
+
+    ingress: AccessLink | FromPeer | FromMag
+    prefix: IPv6Network
+    output: ToLma | ToPeer | ToDestination
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardingIntent:
     """Everything wanted of one integration switch."""
 
     replications: frozenset[Replication] = frozenset()
+    unicast: frozenset[Unicast] = frozenset()
+    uplinks: frozenset[Uplink] = frozenset()
     takes_mld: bool = False
     """MLD and IGMP are not for everybody's ears: at the LMA what the multicast network asks and what MAGs report in their
     tunnels goes to the controller; at a MAG what the LMA asks in the tunnel goes to the agent."""
+    router: IPv6Address | None = None
+    """The LMA: ICMPv6 for this address of its own, on the network of the sources, to the controller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +185,11 @@ class SwitchRole:
     mag_gre_key: int
     access_mac: bytes
     """eth_src of what leaves an access port: the domain's one MAG link-layer address (RFC 5213 section 6.9.3)."""
+    source_mac: bytes = LMA_SOURCE_MAC
+    """eth_src of what the LMA sends to the network of the sources."""
     shared: bool = False
     """Whether somebody else's flows forward here, too: what comes by ports that are not only ours is left to them."""
+
+    def __hash__(self) -> int:
+        """Roles are part of the key under which rules are remembered, and there are few."""
+        return hash(self.name)

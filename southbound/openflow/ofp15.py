@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Any
 
 from southbound.openflow.changes import (
@@ -48,6 +49,8 @@ OXM_NAMES = {
     "tunnel_key": "tunnel_id",
     "tunnel_source": "tun_ipv6_src",
     "metadata": "metadata",
+    "eth_source": "eth_src",
+    "eth_destination": "eth_dst",
     "eth_type": "eth_type",
     "ip_proto": "ip_proto",
     "icmpv6_type": "icmpv6_type",
@@ -158,8 +161,19 @@ def _match(match: Match, ports: Mapping[str, int], parser: Any) -> Any:
     for field, oxm_name in OXM_NAMES.items():
         value = getattr(match, field)
         if value is not None:
-            fields[oxm_name] = value if isinstance(value, int) else str(value)
+            fields[oxm_name] = _oxm_value(value)
     return parser.OFPMatch(**fields, **dict(match.unknown))
+
+
+def _oxm_value(value: object) -> object:
+    match value:
+        case int():
+            return value
+        case bytes():
+            return value.hex(":")
+        case IPv6Network():
+            return str(value.network_address), str(value.netmask)
+    return str(value)
 
 
 def _instructions(flow: FlowRule, ports: Mapping[str, int], datapath: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
 
 from ryu.ofproto import ofproto_v1_5 as ofproto
@@ -43,6 +43,8 @@ _ADDRESS_FIELDS = {
     "tunnel_source": IPv6Address, "ipv6_source": IPv6Address, "ipv6_destination": IPv6Address,
     "ipv4_source": IPv4Address, "ipv4_destination": IPv4Address,
 }
+_NETWORK_FIELDS = frozenset({"ipv6_source", "ipv6_destination"})
+_LINK_LAYER_FIELDS = frozenset({"eth_source", "eth_destination"})
 
 
 def state_requests(datapath: Any) -> list[Any]:
@@ -121,12 +123,32 @@ def _match(match: Any, names: Mapping[int, str]) -> Match:
         field = _MATCH_FIELDS.get(oxm_name)
         if oxm_name == "in_port":
             known["in_port"] = port_name(value, names)
-        elif field is None or isinstance(value, tuple):  # a tuple is a value with a mask
+        elif isinstance(value, tuple):  # a value with a mask
+            network = _network(*value) if field in _NETWORK_FIELDS else None
+            if field is None or network is None:
+                unknown.append((oxm_name, value))
+            else:
+                known[field] = network
+        elif field is None:
             unknown.append((oxm_name, value))
+        elif field in _LINK_LAYER_FIELDS:
+            known[field] = bytes.fromhex(value.replace(":", ""))
         else:
             address = _ADDRESS_FIELDS.get(field)
             known[field] = value if address is None else address(value)
     return Match(**known, unknown=tuple(unknown))
+
+
+def _network(address: str, mask: str) -> IPv6Network | None:
+    """None when the mask is not that of a prefix, or the address has bits beyond it."""
+    bits = int(IPv6Address(mask))
+    length = bits.bit_count()
+    if bits != (1 << length) - 1 << 128 - length:
+        return None
+    try:
+        return IPv6Network((address, length))
+    except ValueError:
+        return None
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 """The tables of each kind of switch as data, and the check of compiled rules against them.
 
 `lma` and `mag` integration switches: INGRESS tells by which tunnel a packet came and writes that into metadata;
-REPLICATION matches metadata, source and group, and copies. What no rule names is dropped by a flow of lowest priority
-in each table, so that what was dropped is counted where it happened. On a switch that is shared with flows of others
+REPLICATION matches metadata and source and group, or home network prefix, and copies. What MNs send is let in by INGRESS; a
+MAG has only one way for it, so it goes on from there at once. What no rule names is dropped by a flow of lowest priority in
+each table, so that what was dropped is counted where it happened. On a switch that is shared with flows of others
 INGRESS drops only what comes by ports of ours.
 `lma-transport`: one rule ahead of whatever else the transport bridge has; its other rules are not ours.
 """
@@ -43,7 +44,12 @@ PRIORITY_OWN_PORT_MISS = 99
 PRIORITY_INGRESS = 100
 PRIORITY_LISTENER_PROTOCOL = 200
 """MLD and IGMP, ahead of what else comes by the same port."""
+PRIORITY_UPLINK = 150
+"""By where a packet comes from, before by which way: what an MN sends back through an inter-MAG tunnel is no downlink."""
+PRIORITY_LINK_LOCAL = 200
 PRIORITY_ANY_SOURCE = 100
+PRIORITY_HOST = 150
+"""A host on the network of the sources is more specific than a prefix."""
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
 PRIORITY_SIGNALLING = 0xFFFF
@@ -120,12 +126,16 @@ def _check_actions(where: str, actions: tuple[Action, ...], allowed: frozenset[t
 _ANY: frozenset[str] = frozenset()
 _MLD = frozenset({"in_port", "eth_type", "ip_proto", "icmpv6_type"})
 _IGMP = frozenset({"in_port", "eth_type", "ip_proto"})
-_INGRESS_PRIORITIES = frozenset({PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS, PRIORITY_LISTENER_PROTOCOL})
+_INGRESS_PRIORITIES = frozenset({
+    PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS, PRIORITY_UPLINK, PRIORITY_LISTENER_PROTOCOL,
+    PRIORITY_LINK_LOCAL,
+})
+_FROM_TUNNEL = frozenset({"in_port", "tunnel_key", "tunnel_source", "eth_type", "ipv6_source"})
 
 _REPLICATION_TABLE = Table(
     table_id=REPLICATION,
     name="REPLICATION",
-    priorities=frozenset({PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_SOURCE_SPECIFIC}),
+    priorities=frozenset({PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC}),
     matches=(
         _ANY,
         frozenset({"metadata", "eth_type", "ipv6_destination"}),
@@ -143,14 +153,25 @@ LMA = Pipeline(
             table_id=INGRESS,
             name="INGRESS",
             priorities=_INGRESS_PRIORITIES,
-            matches=(_ANY, frozenset({"in_port"}), _MLD, _MLD | {"tunnel_key"}, _IGMP, _IGMP | {"tunnel_key"}),
+            matches=(
+                _ANY,
+                frozenset({"in_port"}),
+                _MLD,
+                _MLD | {"tunnel_key"},
+                _IGMP,
+                _IGMP | {"tunnel_key"},
+                _FROM_TUNNEL,
+                frozenset({"in_port", "eth_type", "ip_proto", "ipv6_destination"}),
+            ),
             actions=frozenset({OutputController}),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),
         _REPLICATION_TABLE,
     ),
-    bucket_actions=frozenset({SetTunnelKey, SetTunnelDestination, OutputPort}),
+    bucket_actions=frozenset({
+        SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination, OutputPort, OutputIngressPort,
+    }),
 )
 
 MAG = Pipeline(
@@ -167,8 +188,14 @@ MAG = Pipeline(
                 frozenset({"in_port", "tunnel_key", "tunnel_source"}),
                 _MLD | {"tunnel_key"},
                 _IGMP | {"tunnel_key"},
+                _FROM_TUNNEL,
+                frozenset({"in_port", "eth_source", "eth_destination", "eth_type", "ipv6_source"}),
+                frozenset({"in_port", "eth_type", "ipv6_destination"}),
             ),
-            actions=frozenset({SetEthernetSource, SetEthernetDestination, OutputPort}),
+            actions=frozenset({
+                DecrementHopLimit, SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination,
+                OutputPort, OutputIngressPort,
+            }),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),

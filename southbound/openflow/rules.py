@@ -8,7 +8,7 @@ content, so that wanted and installed rules can be told apart by `==`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from southbound.codec.addresses import IpAddress
 
@@ -115,29 +115,33 @@ Action = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Exact-match fields; None = any value."""
+    """Fields that must be equal, or of addresses lie in a network; None = any value."""
 
     in_port: str | None = None
     tunnel_key: int | None = None
     tunnel_source: IPv6Address | None = None
     metadata: int | None = None
+    eth_source: bytes | None = None
+    """Six octets."""
+    eth_destination: bytes | None = None
     eth_type: int | None = None
     ip_proto: int | None = None
     icmpv6_type: int | None = None
-    ipv6_source: IPv6Address | None = None
-    ipv6_destination: IPv6Address | None = None
+    ipv6_source: IPv6Address | IPv6Network | None = None
+    """A network: any address in it. One of 128 bits is written as its address."""
+    ipv6_destination: IPv6Address | IPv6Network | None = None
     ipv4_source: IPv4Address | None = None
     ipv4_destination: IPv4Address | None = None
     unknown: tuple[tuple[str, object], ...] = ()
     """(OXM name, value) seen on a switch that this version never writes; kept to name the flow for its deletion."""
 
     @property
-    def source(self) -> IpAddress | None:
+    def source(self) -> IpAddress | IPv6Network | None:
         """Of the packet, of either family; None = any."""
         return self.ipv4_source if self.ipv6_source is None else self.ipv6_source
 
     @property
-    def destination(self) -> IpAddress | None:
+    def destination(self) -> IpAddress | IPv6Network | None:
         """Of the packet, of either family; None = any."""
         return self.ipv4_destination if self.ipv6_destination is None else self.ipv6_destination
 
@@ -148,8 +152,8 @@ class Match:
 
 
 _MATCH_FIELDS = (
-    "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_type", "ip_proto", "icmpv6_type", "ipv6_source",
-    "ipv6_destination", "ipv4_source", "ipv4_destination", "unknown",
+    "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_source", "eth_destination", "eth_type", "ip_proto",
+    "icmpv6_type", "ipv6_source", "ipv6_destination", "ipv4_source", "ipv4_destination", "unknown",
 )
 
 FlowKey = tuple[int, int, Match]

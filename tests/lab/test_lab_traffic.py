@@ -236,12 +236,12 @@ def test_source_and_sink_speak_plainly_about_what_does_not_work() -> None:
         assert said.returncode == 1
         assert len(said.stderr.splitlines()) == 1
         assert "nowhere0" in said.stderr
-        refused = subprocess.run(
-            [sys.executable, "-m", module, "2001:db8::1", "5001"],
-            capture_output=True, text=True, timeout=20, check=False, cwd=REPOSITORY,
-        )
-        assert refused.returncode == 2
-        assert "2001:db8::1 is no multicast address" in refused.stderr
+    refused = subprocess.run(
+        [sys.executable, "-m", "lab.traffic_sink", "2001:db8::1", "5001", "--source", "2001:db8::2"],
+        capture_output=True, text=True, timeout=20, check=False, cwd=REPOSITORY,
+    )
+    assert refused.returncode == 2
+    assert "2001:db8::1 is no multicast address" in refused.stderr
 
 
 def test_a_source_specific_sink_hears_its_source_only(lab: Lab, tmp_path: Path) -> None:

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import IPv6Address
+from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
+    AccessLink,
     ForwardingIntent,
+    FromPeer,
     Intent,
     LmaTunnel,
     Output,
@@ -26,7 +29,11 @@ from southbound.openflow.intents import (
     SwitchRole,
     ToAccess,
     ToHandoverBuffer,
+    ToLma,
     ToMag,
+    ToPeer,
+    Unicast,
+    Uplink,
 )
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
 from southbound.openflow.rules import SwitchRules
@@ -155,6 +162,10 @@ def drive(reconciler: Reconciler, connection: OpenFlowConnection, outcomes: list
     return told
 
 
+HOME = IPv6Network("2001:db8:100:1::/64")
+MN_MAC = bytes.fromhex("020000000011")
+
+
 def intent(*outputs: Output, peer_to_buffer: bool = False) -> ForwardingIntent:
     replications = {
         Replication(ingress=NATIVE, source=None, group=GROUP, outputs=frozenset(outputs)),
@@ -164,6 +175,19 @@ def intent(*outputs: Output, peer_to_buffer: bool = False) -> ForwardingIntent:
         outputs_of_peer: frozenset[Output] = frozenset({ToHandoverBuffer(), ToMag(IPv6Address("2001:db8:ff::14"))})
         replications.add(Replication(ingress=PEER, source=None, group=GROUP, outputs=outputs_of_peer))
     return ForwardingIntent(replications=frozenset(replications))
+
+
+def with_unicast(wanted: ForwardingIntent, *outputs: Output) -> ForwardingIntent:
+    """And what an MN gets and sends besides."""
+    return replace(
+        wanted,
+        unicast=frozenset({Unicast(ingress=NATIVE, prefix=HOME, link_layer_id=MN_MAC, outputs=frozenset(outputs))}),
+        uplinks=frozenset({
+            Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToLma()),
+            Uplink(ingress=AccessLink("mn2", MN_MAC), prefix=HOME, output=ToPeer(PEER.peer, 9)),
+            Uplink(ingress=FromPeer(PEER.peer, 9), prefix=HOME, output=ToLma()),
+        }),
+    )
 
 
 def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
@@ -180,6 +204,8 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
             intent(ToAccess("mn1")),
             intent(ToAccess("mn1"), NEW_MAG),
             everything,
+            with_unicast(everything, ToAccess("mn1"), NEW_MAG),
+            with_unicast(intent(ToAccess("mn2")), ToHandoverBuffer()),
             intent(ToAccess("mn2"), NEW_MAG),
             intent(ToAccess("mn2")),
             ForwardingIntent(),
@@ -216,6 +242,21 @@ def test_what_ovs_ofctl_and_the_datapath_see(switch: RealSwitch) -> None:
     assert "src=02:ca:57:ff:ff:01,dst=33:33:00:00:01:01" in switch.trace(f"{packet},ipv6_src=2001:db8:c0::10")
     assert switch.trace(f"{packet},ipv6_src={EXCLUDED}") == "drop"
     assert switch.trace(packet.replace("tun_id=1", "tun_id=7") + ",ipv6_src=2001:db8:c0::10") == "drop"
+
+
+def test_what_the_datapath_does_with_unicast(switch: RealSwitch) -> None:
+    with switch.connect() as connection:
+        reconciler = Reconciler(ROLE)
+        reconciler.connected(*connection.state(), 0.0)
+        wanted = with_unicast(ForwardingIntent(), ToAccess("mn1"))
+        assert drive(reconciler, connection, reconciler.want(wanted, 1, 0.0)) == [Confirmed(generation=1)]
+    down = "in_port=lma0,tun_id=1,udp6,ipv6_src=2001:db8:c0::10,nw_ttl=64"
+    assert "dst=02:00:00:00:00:11" in switch.trace(f"{down},ipv6_dst=2001:db8:100:1::7")
+    assert switch.trace(f"{down},ipv6_dst=2001:db8:100:2::7") == "drop"
+    up = "in_port=mn1,udp6,dl_src=02:00:00:00:00:11,dl_dst=02:ca:57:ff:ff:01,nw_ttl=64"
+    assert switch.trace(f"{up},ipv6_src=2001:db8:100:1::7,ipv6_dst=2001:db8:c0::10") != "drop"
+    assert switch.trace(f"{up},ipv6_src=2001:db8:100:2::7,ipv6_dst=2001:db8:c0::10") == "drop"
+    assert switch.trace(f"{up},ipv6_src=2001:db8:100:1::7,ipv6_dst=fe80::1") == "drop"
 
 
 def test_resync_removes_leftovers_and_leaves_others_alone(switch: RealSwitch) -> None:

@@ -22,17 +22,19 @@ def running_stream(attach_mode: str, links: str = "equal") -> SimulatedStreams:
     for mn_id in (MN1, MN2):
         domain.attach(mn_id, "mag1")
     domain.run_for(1.5)
-    running = SimulatedStreams(domain, GROUP, SOURCE, LINKS[links], INTERVAL_S)
+    running = SimulatedStreams(domain, GROUP, SOURCE, LINKS[links], INTERVAL_S, unicast=(MN1, MN2))
     running.start()
     domain.run_for(0.2)
     return running
 
 
 def lost(running: SimulatedStreams, mn_id: str = MN1) -> int:
-    """Packets lost; the rest came once and in order."""
-    heard = running.heard[mn_id]
-    assert heard == sorted(set(heard)), "twice, or out of order"
-    return running.sent - heard[0] - len(heard)
+    """Packets lost of the group, or of those for the MN alone, whatever is more; the rest came once and in order."""
+    losses = []
+    for heard in (running.heard[mn_id], running.heard_alone[mn_id]):
+        assert heard == sorted(set(heard)), "twice, or out of order"
+        losses.append(running.sent - heard[0] - len(heard))
+    return max(losses)
 
 
 @pytest.mark.parametrize("links", LINKS)
@@ -45,6 +47,18 @@ def test_reactive_loses_only_what_came_before_the_store_was_ready(links: str, ga
     # Two or three milliseconds from the loss of the link to the switch's confirmation.
     assert lost(running) <= 3
     assert_everything_once_in_order(running.heard[MN2], running)
+    assert_at_rest(running.domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_reactive_keeps_unicast_of_a_node_that_listens_to_nothing() -> None:
+    running = running_stream("reactive")
+    running.domain.mobile_nodes[MN1].leave(str(GROUP))
+    running.domain.run_for(3.0)
+    move(running.domain, gap_s=GAP_S)
+    finish(running)
+    heard = running.heard_alone[MN1]
+    assert heard == sorted(set(heard))
+    assert running.sent - heard[0] - len(heard) <= 3
     assert_at_rest(running.domain, {MN1: "mag2", MN2: "mag1"})
 
 

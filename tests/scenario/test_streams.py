@@ -36,7 +36,7 @@ def domain() -> SimulatedDomain:
 
 def streams(domain: SimulatedDomain, links: str = "equal", group: IPv6Address = GROUP) -> SimulatedStreams:
     """A source that has been heard for a while."""
-    running = SimulatedStreams(domain, group, SOURCE, LINKS[links])
+    running = SimulatedStreams(domain, group, SOURCE, LINKS[links], unicast=(MN1, MN2))
     running.start()
     domain.run_for(0.2)
     return running
@@ -56,6 +56,13 @@ def assert_everything_once_in_order(heard: list[int], running: SimulatedStreams)
     assert len(set(heard)) == len(heard), "twice"
 
 
+def assert_heard_once(running: SimulatedStreams, mn_id: str) -> None:
+    """All that the MN has sent has come to the source, and once; the order may change where its way does."""
+    heard, sent = running.heard_from[mn_id], running.sent_by[mn_id]
+    assert sorted(heard) == [number for number in sent if number >= min(heard)]
+    assert len(sent) - len(heard) < 2
+
+
 @pytest.mark.parametrize("links", LINKS)
 @pytest.mark.parametrize("gap_s", [0.0001, 0.0053, 0.05, 0.4])
 @pytest.mark.parametrize("ahead_s", [0.06, 0.5])
@@ -69,6 +76,8 @@ def test_nothing_lost_nothing_twice_nothing_out_of_order(
     finish(running)
     for mn_id in (MN1, MN2):
         assert_everything_once_in_order(running.heard[mn_id], running)
+        assert_everything_once_in_order(running.heard_alone[mn_id], running)
+        assert_heard_once(running, mn_id)
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
 
 
@@ -93,8 +102,9 @@ def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str, ga
     domain.run_for(0.5)
     move(domain, gap_s=gap_s)
     finish(running)
-    assert_everything_once_in_order(running.heard[MN1], running)
-    assert_everything_once_in_order(running.heard[MN2], running)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)
+        assert_everything_once_in_order(running.heard_alone[mn_id], running)
 
 
 @pytest.mark.parametrize("links", LINKS)
@@ -115,6 +125,8 @@ def test_two_that_move_together(domain: SimulatedDomain, links: str, apart_s: fl
     finish(running)
     for mn_id in (MN1, MN2):
         assert_everything_once_in_order(running.heard[mn_id], running)
+        assert_everything_once_in_order(running.heard_alone[mn_id], running)
+        assert_heard_once(running, mn_id)
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag2"})
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_ORDER = ("eth_type", "metadata", "tun_id", "tun_ipv6_src", "in_port", "ipv6_src", "ipv6_dst", "nw_proto")
+_ORDER = (
+    "eth_type", "metadata", "tun_id", "tun_ipv6_src", "in_port", "eth_src", "eth_dst", "ipv6_src", "ipv6_dst", "nw_proto",
+)
 """Of match fields in what Open vSwitch prints."""
 _SHORT = {("eth_type", "0x86dd"): "ipv6", ("eth_type", "0x800"): "ip"}
 

@@ -35,6 +35,13 @@ from southbound.codec.iana import NEXT_HEADER_MOBILITY
 from southbound.codec.ipv4 import decode_ipv4
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
 from southbound.codec.listener_packet import ListenerMessage, decode_listener_packet, is_query
+from southbound.codec.neighbor_discovery import (
+    NeighborAdvertisement,
+    NeighborPacket,
+    NeighborSolicitation,
+    decode_neighbor_packet,
+)
+from southbound.codec.neighbor_options import TargetLinkLayerAddress
 from southbound.openflow.intents import SwitchRole
 from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
@@ -45,6 +52,7 @@ from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTra
 from tests.support.switch_simulator import CONTROLLER, Packet, addressed
 from topology.load import parse_topology
 from topology.model import (
+    LMA_LINK_LOCAL_ADDRESS,
     LMA_MAG_PORT,
     LMA_SOURCE_PORT,
     MAG_ACCESS_MAC,
@@ -56,6 +64,7 @@ from topology.model import (
 
 TOPOLOGY = Path(__file__).resolve().parents[2] / "topology.yaml"
 _NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")
+_SOURCE_MAC = bytes.fromhex("02000000cccc")
 _CALL_TIMEOUT_S = 3.0
 
 
@@ -413,6 +422,8 @@ class SimulatedDomain:
                     self._answer(error, to, reply_to)
                 case lma.SendListenerPacket():
                     self._listener_packet(command)
+                case lma.SendToSourceNetwork(frame=frame):
+                    self._ask_source(frame)
                 case lma.SetForwarding():
                     self.switches[command.switch].set_forwarding(command)
                 case lma.RespondToAgent(token=token, result=result):
@@ -425,6 +436,23 @@ class SimulatedDomain:
                     self.facts.append((self.clock.now, command))
                 case lma.HandoverAccepted() | lma.HandoverRefused():
                     self.rest_answers.append(command)
+
+    def _ask_source(self, frame: bytes) -> None:
+        """The sources answer to Neighbor Solicitations, as soon as the controller can hear them."""
+        asked = decode_neighbor_packet(decode_ethernet(frame).payload).message
+        assert isinstance(asked, NeighborSolicitation)
+        answer = NeighborAdvertisement(
+            target=asked.target, router=False, solicited=True, override=True,
+            options=(TargetLinkLayerAddress(address=_SOURCE_MAC),),
+        )
+        packet = NeighborPacket(source=asked.target, destination=LMA_LINK_LOCAL_ADDRESS, message=answer)
+        event = lma_events.NeighborHeard(link_layer_id=_SOURCE_MAC, packet=packet)
+
+        def heard() -> None:
+            if self.switches[self.domain.lma.id].connected:
+                self._to_lma(event)
+
+        self.clock.after(2 * self.delays.rpc_s, heard)
 
     def _frame_from(self, node: SimulatedMobileNode, frame: bytes) -> None:
         if node.mag_id is not None:

@@ -45,10 +45,19 @@ from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.switch_simulator import Packet, addressed
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+from topology.model import (
+    LMA_MAG_PORT,
+    LMA_SOURCE_PORT,
+    MAG_ACCESS_MAC,
+    MAG_BUFFER_PORT,
+    MAG_LMA_PORT,
+    MAG_MAG_PORT,
+)
 
 _UDP = 17
 _UDP_HEADER = bytes(8)
+_OF_MOBILE_NODE = 0x1
+"""Interface identifier of every MN here."""
 _BUFFER_PORT_S = 0.0001
 """From the switch to the agent."""
 
@@ -83,7 +92,9 @@ class RealBuffer:
         match command:
             case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
                 self.kept[mn_id] = handover_id
-                self._apply(buffer.expect(mn_id, command.memberships, command.tunnel_path, now))
+                self._apply(
+                    buffer.expect(mn_id, command.memberships, command.tunnel_path, now, prefixes=command.prefixes)
+                )
             case CutBuffer(mn_id=mn_id, last_delivered=last_delivered):
                 self._apply(buffer.cut(mn_id, last_delivered, now))
             case DeliverBuffer(mn_id=mn_id):
@@ -102,7 +113,7 @@ class RealBuffer:
                 if fed_by:
                     self._retained.retain_deliveries(mn_id, fed_by)
                 else:
-                    self._retained.retain(mn_id, command.memberships)
+                    self._retained.retain(mn_id, command.memberships, command.prefixes)
             case RelayPackets(mn_id=mn_id, fed_by=fed_by, destination=destination, key=key):
                 self._relay(self._retained.relay(mn_id, destination, key, now, fed_by=fed_by))
             case DropRetained(mn_id=mn_id, fed_by=fed_by, destination=destination):
@@ -157,6 +168,16 @@ class RealBuffer:
                     agent.handle(StreamsJoined(mn_id=mn_id))
 
 
+def _number(packet: bytes) -> int:
+    return int.from_bytes(packet[-8:], "big")
+
+
+def _addresses(packet: bytes) -> tuple[IpAddress, IpAddress]:
+    if packet[0] >> 4 == 4:
+        return IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
+    return IPv6Address(packet[8:24]), IPv6Address(packet[24:40])
+
+
 def _owner(name: str) -> str:
     """The MN-ID of what the buffer knows under this name; one that is set aside is named 'aside <MN-ID> <handover>'."""
     what, mn_id, _ = token_parts(name)
@@ -164,14 +185,26 @@ def _owner(name: str) -> str:
 
 
 class SimulatedStreams:
-    """One source that sends numbered packets to one group, and what every MN hears of it."""
+    """One source that sends numbered packets to one group, and to the home networks of some MNs; these send to it, too.
+
+    What every MN hears of the group and for itself, and what the source hears of each of them, by MN-ID.
+    """
 
     def __init__(
-        self, domain: SimulatedDomain, group: IpAddress, source: IpAddress, links: Links, interval_s: float = 0.002
+        self, domain: SimulatedDomain, group: IpAddress, source: IpAddress, links: Links, interval_s: float = 0.002,
+        *, unicast: tuple[str, ...] = (),
     ) -> None:
         self.domain = domain
         self.heard: dict[str, list[int]] = defaultdict(list)
+        self.heard_alone: dict[str, list[int]] = defaultdict(list)
+        self.sent_by: dict[str, list[int]] = defaultdict(list)
+        self.heard_from: dict[str, list[int]] = defaultdict(list)
         self.sent = 0
+        self.home = {
+            mn_id: IPv6Address(int(domain.mobile_nodes[mn_id].profile.home_network_prefixes[0][_OF_MOBILE_NODE]))
+            for mn_id in unicast
+        }
+        self._mn_of_home = {address: mn_id for mn_id, address in self.home.items()}
         self._group, self._source, self._links, self._interval_s = group, source, links, interval_s
         self._logs: dict[tuple[str, str], DeliveryLog] = {}
         self._running = False
@@ -201,7 +234,8 @@ class SimulatedStreams:
             log.sent(packet, self.domain.clock.now)
         else:
             self._logs.pop((mag_id, port), None)
-        self.heard[mn_id].append(int.from_bytes(packet[-8:], "big"))
+        alone = packet[0] >> 4 == 6 and packet[24] != 0xFF
+        (self.heard_alone if alone else self.heard)[mn_id].append(_number(packet))
 
     def _last_delivered(self, mag_id: str, mn_id: str) -> object:
         port = self.domain.mobile_nodes[mn_id].profile.access_port()
@@ -211,45 +245,62 @@ class SimulatedStreams:
     def _emit(self) -> None:
         if not self._running:
             return
-        payload = _UDP_HEADER + self.sent.to_bytes(8, "big")
-        octets = self._packet(payload)
+        for destination in (self._group, *self.home.values()):
+            octets = self._packet(self._source, destination)
+            self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT)
+        for mn_id, address in self.home.items():
+            node = self.domain.mobile_nodes[mn_id]
+            if node.mag_id is not None:
+                self.sent_by[mn_id].append(self.sent)
+                self._at_switch(
+                    node.mag_id, self._packet(address, self._source), in_port=node.profile.access_port(),
+                    eth_source=node.profile.link_layer_id,
+                )
         self.sent += 1
-        self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT)
         self.domain.clock.after(self._interval_s, self._emit)
 
-    def _packet(self, payload: bytes) -> bytes:
-        source, group = self._source, self._group
-        if isinstance(source, IPv4Address) and isinstance(group, IPv4Address):
-            return encode_ipv4(Ipv4Packet(source=source, destination=group, protocol=_UDP, payload=payload))
+    def _packet(self, source: IpAddress, destination: IpAddress) -> bytes:
+        payload = _UDP_HEADER + self.sent.to_bytes(8, "big")
+        if isinstance(source, IPv4Address) and isinstance(destination, IPv4Address):
+            return encode_ipv4(Ipv4Packet(source=source, destination=destination, protocol=_UDP, payload=payload))
         assert isinstance(source, IPv6Address)
-        assert isinstance(group, IPv6Address)
-        return encode_ipv6(Ipv6Packet(source=source, destination=group, next_header=_UDP, payload=payload))
+        assert isinstance(destination, IPv6Address)
+        return encode_ipv6(Ipv6Packet(source=source, destination=destination, next_header=_UDP, payload=payload))
 
     def _at_switch(
-        self, name: str, octets: bytes, *, in_port: str, key: int | None = None, tunnel_source: IPv6Address | None = None
+        self, name: str, octets: bytes, *, in_port: str, key: int | None = None,
+        tunnel_source: IPv6Address | None = None, eth_source: bytes = bytes(6),
     ) -> None:
-        packet = addressed(self._source, self._group, in_port=in_port, tunnel_key=key, tunnel_source=tunnel_source)
+        packet = addressed(
+            *_addresses(octets), in_port=in_port, tunnel_key=key, tunnel_source=tunnel_source, eth_source=eth_source,
+            eth_destination=MAG_ACCESS_MAC,
+        )
         for port, copy in self.domain.switches[name].inject(packet):
             if copy.tunnel_destination is not None:
                 self._over_a_tunnel(name, copy, octets)
+            elif port == MAG_LMA_PORT:
+                self._to_the_lma(name, copy, octets)
             elif port == MAG_BUFFER_PORT:
                 index = path_index(copy.eth_source)
                 assert index is not None
                 self._later(_BUFFER_PORT_S, lambda index=index: self.buffers[name].packet(index, octets))
+            elif port == LMA_SOURCE_PORT:
+                self.heard_from[self._mn_of_home[packet.ipv6_source]].append(_number(octets))
             else:
                 self.out_of_access_port(name, self._mn_of_port[port], octets)
 
     def into_the_tunnel(self, mag_id: str, destination: IPv6Address, key: int | None, octets: bytes) -> None:
         """An agent sends a packet to another MAG itself."""
         copy = addressed(
-            self._source, self._group, in_port="", tunnel_destination=destination,
+            *_addresses(octets), in_port="", tunnel_destination=destination,
             tunnel_key=self.domain.domain.mag_gre_key if key is None else key,
         )
         self._over_a_tunnel(mag_id, copy, octets)
 
     def _over_a_tunnel(self, name: str, copy: Packet, octets: bytes) -> None:
         domain = self.domain.domain
-        target = domain.mag_by_address(copy.tunnel_destination) if copy.tunnel_destination is not None else None
+        assert copy.tunnel_destination is not None
+        target = domain.mag_by_address(copy.tunnel_destination)
         assert target is not None
         sender = domain.mag(name)
         in_port = MAG_MAG_PORT if sender is not None else MAG_LMA_PORT
@@ -259,6 +310,16 @@ class SimulatedStreams:
             delay_s,
             lambda: self._at_switch(
                 target.id, octets, in_port=in_port, key=copy.tunnel_key, tunnel_source=address
+            ),
+        )
+
+    def _to_the_lma(self, name: str, copy: Packet, octets: bytes) -> None:
+        mag, lma = self.domain.domain.mag(name), self.domain.domain.lma.id
+        assert mag is not None
+        self._later(
+            self._links.get((name, lma), 0.001),
+            lambda: self._at_switch(
+                lma, octets, in_port=LMA_MAG_PORT, key=copy.tunnel_key, tunnel_source=mag.address
             ),
         )
 

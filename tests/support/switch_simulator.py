@@ -8,7 +8,7 @@ group of type ALL copies (5.10), no packet leaves by its ingress port unless OFP
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
 
 from southbound.openflow.changes import (
@@ -185,8 +185,12 @@ class SwitchSimulator:
 def _matches(flow: FlowRule, packet: Packet) -> bool:
     match = flow.match
     return not match.unknown and all(
-        getattr(match, name) == getattr(packet, name) for name in match.fields()
+        _fits(getattr(match, name), getattr(packet, name)) for name in match.fields()
     )
+
+
+def _fits(wanted: object, found: object) -> bool:
+    return found in wanted if isinstance(wanted, IPv6Network) else wanted == found
 
 
 def addressed(source: IPv4Address | IPv6Address, group: IPv4Address | IPv6Address, **fields: Any) -> Packet:

@@ -84,15 +84,17 @@ class PortRates(Answer):
 class CopyRate(Answer):
     """One copy of a stream: a bucket of its group."""
 
-    receiver: Annotated[str, Field(description="A MAG, an MN-ID, or 'handover-buffer'")]
+    receiver: Annotated[str, Field(description="A MAG, an MN-ID, 'handover-buffer', or 'sources'")]
     rate: Rate
 
 
 class StreamRates(Answer):
-    """One stream that a switch replicates: a group of packets from one side."""
+    """One stream that a switch replicates: packets to one group, or one home network prefix, from one side."""
 
-    sender: Annotated[str, Field(description="Where the switch gets it from: 'sources', the LMA, or a MAG")]
-    group: str
+    sender: Annotated[
+        str, Field(description="Where the switch gets it from: 'sources', 'mobile-nodes' (at the LMA), the LMA, or a MAG")
+    ]
+    group: Annotated[str, Field(description="A multicast address; of unicast the prefix, or host, that it is for")]
     source: Annotated[str | None, Field(description="null: any source")]
     rate: Annotated[Rate, Field(description="What came in")]
     copies: list[CopyRate]

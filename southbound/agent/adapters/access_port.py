@@ -119,7 +119,7 @@ class AccessPort:
         return True
 
     def watch_sent(self, on_sent: OnSent) -> bool:
-        """Call `on_sent(frame, now)`, in order, for each forwardable IPv6 multicast frame that the switch sends out.
+        """Call `on_sent(frame, now)`, in order, for each frame of a stream, IPv6 and forwarded, that the switch sends out.
 
         Every frame sent after the return is seen; those that the agent sends are not. A second call changes the
         callback. False when the port is not open or its interface has gone.

@@ -38,6 +38,8 @@ _SOURCE_AND_TYPE = MAG_ACCESS_MAC + b"\x86\xdd"
 _MULTICAST_MAC_IPV4 = b"\x01\x00\x5e"
 _SOURCE_AND_TYPE_IPV4 = MAG_ACCESS_MAC + b"\x08\x00"
 _ETHERNET_HEADER = 14
+_DESTINATION, _MULTICAST = 24, 0xFF
+"""First octet of the destination address, and what it is of a group."""
 _GROUP_TAIL = slice(36, 40)
 """Last four octets of the destination address in an IPv6 header: those of the group's MAC (RFC 2464 section 7)."""
 
@@ -49,9 +51,11 @@ class _Arrival:
     """One MN that is expected or being delivered to."""
 
     def __init__(
-        self, mn_id: str, handover_id: str, port_name: str, egress: PacedEgress, sent: PacketTimeline
+        self, mn_id: str, handover_id: str, port_name: str, link_layer_id: bytes, egress: PacedEgress,
+        sent: PacketTimeline,
     ) -> None:
         self.mn_id = mn_id
+        self.link_layer_id = link_layer_id
         self.handover_id = handover_id
         self.port_name = port_name
         self.egress = egress
@@ -100,8 +104,12 @@ class BufferOwner:
                 self.takeovers.expected(command.port)
                 sent = PacketTimeline()
                 egress = PacedEgress(self._sender(self._ports[command.port], sent), lambda: self._egress_empty(mn_id))
-                self._arrivals[mn_id] = _Arrival(mn_id, command.handover_id, command.port, egress, sent)
-                effects = self._buffer.expect(mn_id, command.memberships, command.tunnel_path, now)
+                self._arrivals[mn_id] = _Arrival(
+                    mn_id, command.handover_id, command.port, command.link_layer_id, egress, sent
+                )
+                effects = self._buffer.expect(
+                    mn_id, command.memberships, command.tunnel_path, now, prefixes=command.prefixes
+                )
             case SetAside(handover_id=handover_id):
                 self._set_aside(mn_id, handover_id)
                 effects = []
@@ -222,7 +230,7 @@ class BufferOwner:
                         continue
                     self._on_delivery(arrival.mn_id, arrival.handover_id, packet)
                     if not arrival.gone:
-                        arrival.egress.put(_frame(packet))
+                        arrival.egress.put(_frame(packet, arrival.link_layer_id))
                         self.takeovers.delivered(mn_id)
                 case FirstTunnelPacket(mn_id=mn_id):
                     self._handle(StreamObserved(mn_id=mn_id, what="tunnel"))
@@ -253,8 +261,10 @@ class BufferOwner:
 
 
 
-def _frame(packet: bytes) -> bytes:
-    """As the switch would deliver it: from the MAG to the group's address (RFC 2464 section 7, RFC 1112 section 6.4)."""
+def _frame(packet: bytes, link_layer_id: bytes) -> bytes:
+    """As the switch would deliver it: from the MAG to the group's address (RFC 2464 section 7, RFC 1112 section 6.4), or to
+    the MN's."""
     if packet[0] >> 4 == 4:
         return _MULTICAST_MAC_IPV4 + bytes((packet[17] & 0x7F,)) + packet[18:20] + _SOURCE_AND_TYPE_IPV4 + packet
-    return _MULTICAST_MAC + packet[_GROUP_TAIL] + _SOURCE_AND_TYPE + packet
+    multicast = packet[_DESTINATION] == _MULTICAST
+    return (_MULTICAST_MAC + packet[_GROUP_TAIL] if multicast else link_layer_id) + _SOURCE_AND_TYPE + packet

@@ -18,7 +18,7 @@ _OPCODES = {
 _NEXT = ""
 _WHOLE_FRAME = 0x40000
 COUNTED_ONLY_OCTETS = 1
-"""What is left of a frame that `SENT_MULTICAST` lets through only so that it can be counted in its place."""
+"""What is left of a frame that `SENT_STREAMS` lets through only so that it can be counted in its place."""
 
 Line = tuple[str, str, int, str, str]
 """(label of this line or "", operation, operand, label to jump to when true, when false); "" is the next line."""
@@ -75,7 +75,7 @@ OUTGOING_ONLY = assemble([
 ])  # fmt: skip
 """Head of a program: drops what came in through the interface."""
 
-SENT_MULTICAST = assemble([
+SENT_STREAMS = assemble([
     ("", "load_length", 0, "", ""),
     ("", "jump_at_least", 34, "", "count"),
     ("", "load_half", 12, "", ""),
@@ -90,11 +90,15 @@ SENT_MULTICAST = assemble([
     ("ipv6", "load_length", 0, "", ""),
     ("", "jump_at_least", 54, "", "count"),
     ("", "load_byte", 38, "", ""),
-    ("", "jump_equal", 0xFF, "", "count"),
+    ("", "jump_equal", 0xFF, "", "unicast"),
     ("", "load_byte", 39, "", ""),
     ("", "and", 0x0F, "", ""),
     ("", "jump_greater", 2, "take", "count"),     # RFC 4291 2.7: 1 interface-local, 2 link-local
+    ("unicast", "load_half", 38, "", ""),
+    ("", "and", 0xFFC0, "", ""),
+    ("", "jump_equal", 0xFE80, "count", ""),      # RFC 4291 2.5.6
     ("take", "return", _WHOLE_FRAME, "", ""),
     ("count", "return", COUNTED_ONLY_OCTETS, "", ""),
 ])  # fmt: skip
-"""Multicast of a scope that is forwarded comes whole, anything else as one octet: see `sent_watch`."""
+"""Multicast of a scope that is forwarded, and IPv6 unicast that does not stay on the link, come whole; anything else as one
+octet: see `sent_watch`."""

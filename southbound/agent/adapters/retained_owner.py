@@ -26,8 +26,8 @@ class RetainedOwner:
     def carry_out(self, command: RetainCommand, now: float, undelivered: Iterable[bytes] = ()) -> None:
         """One of the core's commands. `undelivered`: what the buffer has delivered and what has not gone out yet."""
         match command:
-            case RetainPackets(mn_id=mn_id, memberships=memberships, fed_by=""):
-                self._retained.retain(mn_id, memberships)
+            case RetainPackets(mn_id=mn_id, memberships=memberships, prefixes=prefixes, fed_by=""):
+                self._retained.retain(mn_id, memberships, prefixes)
             case RetainPackets(mn_id=mn_id, fed_by=fed_by):
                 self._retained.retain_deliveries(mn_id, fed_by)
                 for packet in undelivered:

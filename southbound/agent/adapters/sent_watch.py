@@ -7,8 +7,8 @@ driver refuses the frame; so the last frames seen may not have been delivered. T
 
     undelivered = frames seen + frames the agent itself sent - frames delivered
 
-with every outgoing frame seen, not only multicast: the filter leaves one octet of the others. Frames leave the port in
-the order in which they are seen, and the other end goes down once, so the undelivered ones are the last ones.
+with every outgoing frame seen, not only what is forwarded: the filter leaves one octet of the others. Frames leave the port
+in the order in which they are seen, and the other end goes down once, so the undelivered ones are the last ones.
 Open vSwitch tries a refused frame once more: it is then seen twice, and twice among the undelivered.
 """
 
@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from southbound.agent.adapters.link_statistics import LinkStatistics
-from southbound.agent.adapters.packet_filter import COUNTED_ONLY_OCTETS, OUTGOING_ONLY, SENT_MULTICAST
+from southbound.agent.adapters.packet_filter import COUNTED_ONLY_OCTETS, OUTGOING_ONLY, SENT_STREAMS
 from southbound.agent.adapters.packet_socket import PacketSocket
 
 _RECEIVE_BUFFER_BYTES = 32 << 20
@@ -35,7 +35,7 @@ class SentWatch:
     """Watches from the moment that it exists until `close`. Raises like PacketSocket.
 
     `own_sent()` is the number of frames that the agent has sent on this port past the tap (PACKET_QDISC_BYPASS).
-    Counts: sent_seen (multicast), sent_seen_other, sent_watch_overflow, sent_watch_interface_down.
+    Counts: sent_seen (of streams), sent_seen_other, sent_watch_overflow, sent_watch_interface_down.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SentWatch:
             counters=counters,
             prefix="sent_watch",
             receive_buffer_bytes=_RECEIVE_BUFFER_BYTES,
-            program=OUTGOING_ONLY + SENT_MULTICAST,
+            program=OUTGOING_ONLY + SENT_STREAMS,
             incoming_only=False,
         )
         self._counters = counters
@@ -90,9 +90,9 @@ class SentWatch:
             frame = self.port.receive()
             if frame is None:
                 return False
-            multicast = len(frame) > COUNTED_ONLY_OCTETS
-            self._recent.append(multicast)
-            if multicast:
+            of_stream = len(frame) > COUNTED_ONLY_OCTETS
+            self._recent.append(of_stream)
+            if of_stream:
                 self._counters["sent_seen"] += 1
                 on_sent(frame, self._clock())
             else:
@@ -100,7 +100,7 @@ class SentWatch:
         return True
 
     def undelivered(self) -> int | None:
-        """How many of the last multicast frames seen did not reach the other end; None when it cannot be known.
+        """How many of the last frames of streams seen did not reach the other end; None when it cannot be known.
 
         Exact once the kernel has reported the link down: from then on no frame comes as far as the tap. Counts over the
         whole life of the watch, so a link that comes back needs a new one.

@@ -3,33 +3,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controller.events import NeighborHeard
+from southbound.codec.neighbor_discovery import NeighborPacket, NeighborSolicitation, solicited_node
+from southbound.codec.neighbor_options import SourceLinkLayerAddress
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.rpc import methods
 from tests.support.documents import fences
 from tests.support.domain_script import GROUP, MN1, MN2
 from tests.support.rest_world import RestWorld
 from tests.support.rules_text import dump_flows, dump_groups
+from topology.model import LMA_LINK_LOCAL_ADDRESS
 
 PAGE = Path("docs/explanation/data-plane.md")
 BLOCKS = [fence for fence in fences(PAGE) if fence.language == "text" and fence.words.startswith("rules ")]
-STAGES = ("before", "cloned", "moved", "direct", "after", "mld")
+STAGES = ("before", "cloned", "moved", "direct", "after", "mld", "unicast")
+SOURCE_MAC = bytes.fromhex("020000000010")
 
 
 def of_data(flow: dict[str, Any]) -> bool:
     """The part of the tables that the stages show: what multicast data meets, and the one rule of the transport switch."""
-    signalling = of_mld(flow)
     taken = "goto_table:1" in flow["actions"] or "CONTROLLER:65535" in flow["actions"]
-    return not signalling and (flow["table"] == 1 or not flow["match"] or taken)
+    return not of_mld(flow) and not of_unicast(flow) and (flow["table"] == 1 or not flow["match"] or taken)
+
+
+def of_unicast(flow: dict[str, Any]) -> bool:
+    """What mobile nodes get and send besides, and what is said to the LMA as their router."""
+    match, prefixes = flow["match"], [flow["match"].get(name, "") for name in ("ipv6_src", "ipv6_dst")]
+    for_one = flow["table"] == 1 and bool(match) and not prefixes[1].startswith("ff")
+    to_router = match.get("nw_proto") == 58 and not of_mld(flow)
+    return for_one or to_router or any("/" in prefix for prefix in prefixes)
 
 
 def of_mld(flow: dict[str, Any]) -> bool:
     """MLD, or IGMP."""
     return "icmpv6_type" in flow["match"] or flow["match"].get("nw_proto") == 2
+
+
+def source_is_heard(address: IPv6Address) -> NeighborHeard:
+    """The source asks for its router."""
+    message = NeighborSolicitation(
+        target=LMA_LINK_LOCAL_ADDRESS, options=(SourceLinkLayerAddress(address=SOURCE_MAC),)
+    )
+    packet = NeighborPacket(source=address, destination=solicited_node(LMA_LINK_LOCAL_ADDRESS), message=message)
+    return NeighborHeard(link_layer_id=SOURCE_MAC, packet=packet)
+
+
+def part(switch: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> str:
+    """These flows, and the groups that they use."""
+    flows = list(filter(wanted, switch["flows"]))
+    used = {action for flow in flows for action in flow["actions"]}
+    groups = [group for group in switch["groups"] if f"group:{group['group_id']}" in used]
+    chosen = {**switch, "flows": flows, "groups": groups}
+    return f"{dump_flows(chosen)}\n{dump_groups(chosen)}".strip()
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +73,12 @@ def rules() -> dict[tuple[str, str], str]:
     def keep(stage: str) -> None:
         switches: list[dict[str, Any]] = world.get("/v1/flows").json["switches"]
         for switch in switches:
-            data = {**switch, "flows": list(filter(of_data, switch["flows"]))}
-            found[switch["name"], stage] = f"{dump_flows(data)}\n{dump_groups(data)}".strip()
-            found[switch["name"], "mld"] = dump_flows({**switch, "flows": list(filter(of_mld, switch["flows"]))})
+            found[switch["name"], stage] = part(switch, of_data)
+            found[switch["name"], "mld"] = part(switch, of_mld)
+            if stage == "cloned":
+                found[switch["name"], "unicast"] = part(switch, of_unicast)
 
+    world.executor.post(source_is_heard(world.domain.sources[0].address))
     world.attach("mag1", MN2)
     keep("before")
     handover_id = world.hand_over()

@@ -281,11 +281,26 @@ def test_flows_show_the_copy_to_the_listener(rest: RestWorld) -> None:
     (mag1,) = rest.get("/v1/flows?switch=mag1").json["switches"]
     assert mag1 == everything["mag1"]
     (stream,) = [flow for flow in mag1["flows"] if flow["match"].get("ipv6_dst") == "ff1e::101"]
-    (group,) = mag1["groups"]
-    assert stream["actions"] == ["dec_ttl", f"group:{group['group_id']}"]
+    groups = {f"group:{group['group_id']}": group for group in mag1["groups"]}
+    assert stream["actions"][0] == "dec_ttl"
     # The group's Ethernet address is RFC 2464 section 7's.
-    (bucket,) = group["buckets"]
+    (bucket,) = groups[stream["actions"][1]]["buckets"]
     assert bucket["actions"][1:] == ["set_field:33:33:00:00:01:01->eth_dst", "output:mn1"]
+
+
+def test_flows_show_the_ways_of_unicast(rest: RestWorld) -> None:
+    (mag1,) = rest.get("/v1/flows?switch=mag1").json["switches"]
+    groups = {f"group:{group['group_id']}": group for group in mag1["groups"]}
+    (down,) = [flow for flow in mag1["flows"] if flow["match"].get("ipv6_dst") == "2001:db8:100:1::/64"]
+    (bucket,) = groups[down["actions"][1]]["buckets"]
+    assert bucket["actions"][1:] == ["set_field:02:00:00:00:00:11->eth_dst", "output:mn1"]
+    (up,) = [flow for flow in mag1["flows"] if flow["match"].get("ipv6_src") == "2001:db8:100:1::/64"]
+    assert up["match"] == {
+        "in_port": "mn1", "eth_src": "02:00:00:00:00:11", "eth_dst": "02:ca:57:ff:ff:01", "eth_type": "0x86dd",
+        "ipv6_src": "2001:db8:100:1::/64",
+    }
+    assert up["actions"][0] == "dec_ttl"
+    assert up["actions"][-1] == "output:lma0"
 
 
 def test_health_readiness_and_what_is_away(rest: RestWorld) -> None:

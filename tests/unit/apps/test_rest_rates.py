@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from southbound.openflow.counters import NOTHING, Count, Rate, rate_between
@@ -38,12 +40,19 @@ def test_streams_and_their_copies_are_named_by_nodes() -> None:
             {"port": "mn1", "received": {"packets_per_s": 0, "bits_per_s": 0}, "sent": rate},
         ],
         "streams": [
-            {"sender": "lma", "group": "ff1e::101", "source": None, "rate": rate,
-             "copies": [{"receiver": MN1, "rate": rate}]},
+            {"sender": "lma", "group": group, "source": None, "rate": rate,
+             "copies": [{"receiver": MN1, "rate": rate}]}
+            for group in ("2001:db8:100:1::/64", "ff1e::101")
         ],
     }
-    (stream,) = found["lma"]["streams"]
-    assert (stream["sender"], [copy["receiver"] for copy in stream["copies"]]) == ("sources", ["mag1"])
+    streams = [
+        (stream["sender"], stream["group"], [copy["receiver"] for copy in stream["copies"]])
+        for stream in found["lma"]["streams"]
+    ]
+    assert streams == [
+        ("sources", "2001:db8:100:1::/64", ["mag1"]), ("sources", "ff1e::101", ["mag1"]),
+        ("mobile-nodes", "2001:db8:100:1::/64", ["mag1"]),
+    ]
     assert found["mag2"]["streams"] == found["mag2"]["ports"] == []
 
 
@@ -56,8 +65,12 @@ def test_the_clone_and_the_handover_buffer_are_seen_during_a_handover() -> None:
                          for stream in switch["streams"]]
         for switch in rest.get("/v1/rates").json["switches"]
     }
-    assert streams["mag1"] == [("lma", ["mag2", MN1])]
+    assert streams["mag1"] == [("lma", ["mag2", MN1])] * 2
     assert ("mag1", ["handover-buffer"]) in streams["mag2"]
+
+
+def multicast(streams: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [stream for stream in streams if stream["group"].startswith("ff")]
 
 
 def test_a_copy_that_is_new_counts_from_when_it_was_first_seen() -> None:
@@ -70,10 +83,10 @@ def test_a_copy_that_is_new_counts_from_when_it_was_first_seen() -> None:
         (before, 0.0), (before, 0.5), (after, 1.0), (after, 1.5),
     )]
     rest.executor.counters["mag1"] = readings
-    (stream,) = rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"]
+    (stream,) = multicast(rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"])
     assert {copy["receiver"]: copy["rate"]["packets_per_s"] for copy in stream["copies"]} == {"mag2": 1000.0, MN1: 1000.0}
     rest.executor.counters["mag1"] = readings[:3]
-    (stream,) = rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"]
+    (stream,) = multicast(rest.get("/v1/rates?switch=mag1").json["switches"][0]["streams"])
     assert {copy["receiver"]: copy["rate"]["packets_per_s"] for copy in stream["copies"]} == {"mag2": 0.0, MN1: 1000.0}
 
 

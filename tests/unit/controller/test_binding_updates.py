@@ -29,7 +29,7 @@ POOLED, SECOND = (replace(node, home_network_prefixes=()) for node in GIVEN.mobi
 POOL = IPv6Network("2001:db8:200::/63")
 P1, P2 = POOL.subnets(new_prefix=64)
 DOMAIN = replace(
-    GIVEN, lma=replace(GIVEN.lma, home_network_prefix_pool=(POOL,)), mobile_nodes=(POOLED, SECOND)
+    GIVEN, lma=replace(GIVEN.lma, home_network_prefix_pool=(POOL,)), mobile_nodes=(POOLED, SECOND), sources=()
 )
 MAG1, MAG2 = (mag.address for mag in DOMAIN.mags[:2])
 UNNAMED = IPv6Network("::/0")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 import pytest
@@ -18,7 +19,7 @@ from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import ForwardingIntent, SwitchRole
 from tests.support.simulated_domain import three_mags
 from tests.support.switch_simulator import Packet, SwitchSimulator
-from topology.model import MAG_ACCESS_MAC
+from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_ACCESS_MAC
 
 DOMAIN = three_mags()
 MAG1, MAG2, MAG3 = DOMAIN.mags
@@ -107,7 +108,7 @@ def _sent(intent: ForwardingIntent, kind: str, packet: Packet) -> list[str]:
 
 def test_nothing_bound_nothing_forwarded() -> None:
     world = World()
-    assert world.lma_intent() == NOTHING
+    assert world.lma_intent() == replace(NOTHING, router=LMA_LINK_LOCAL_ADDRESS)
     assert world.intent("mag1") == NOTHING
 
 

@@ -35,7 +35,7 @@ from southbound.rpc import methods
 from tests.support.simulated_domain import three_mags
 from tests.unit.southbound.codec import codec_strategies
 
-DOMAIN = three_mags()
+DOMAIN = replace(three_mags(), sources=())
 LMA = DOMAIN.lma.address
 MAG1, MAG2 = (mag.address for mag in DOMAIN.mags[:2])
 MN1 = DOMAIN.mobile_nodes[0]

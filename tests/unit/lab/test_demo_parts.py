@@ -213,12 +213,18 @@ def test_a_clean_domain_has_no_leftovers() -> None:
     assert find_leftovers(load_topology(TOPOLOGY), CLEAN, LISTENERS, {"mag1": (2, 1)}) == []
 
 
+def test_what_goes_to_a_node_without_groups_is_its_unicast() -> None:
+    listeners = [LISTENERS[0], {**LISTENERS[1], "groups": []}]
+    assert find_leftovers(load_topology(TOPOLOGY), CLEAN, listeners, {}) == []
+    assert find_leftovers(load_topology(TOPOLOGY), {**CLEAN, "mag2": contents()}, listeners, {}) == []
+
+
 @pytest.mark.parametrize(
     ("switch", "has", "said"),
     [
         ("mag1", contents("mn2", "mag0"), "mag1: still copies into the tunnel to another MAG (mag0)"),
         ("mag1", contents("mn2", "hob0"), "mag1: still copies into the handover buffer (hob0)"),
-        ("mag1", contents("mn2", "mn1"), "mag1: copies to mn1, where nobody listens"),
+        ("mag1", contents("mn2", "mn1"), "mag1: copies to mn1, where nobody is"),
         ("mag2", contents(), "mag2: no copies to mn1, where somebody listens"),
         ("mag2", contents("mn1", ingress="mag0"), "mag2: still takes packets from the tunnel of another MAG (mag0)"),
         ("lma", contents("mag0", to=(MAG1,)), "lma: no copies to 2001:db8:ff::12, where somebody listens"),

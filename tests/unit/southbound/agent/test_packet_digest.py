@@ -4,11 +4,20 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 
-from southbound.agent.packet_digest import addresses_of, group_of, key_of, packet_digest, source_of, stream_key
+from southbound.agent.packet_digest import (
+    ANY_SOURCE,
+    addresses_of,
+    group_of,
+    key_of,
+    packet_digest,
+    prefix_key,
+    source_of,
+    stream_key,
+)
 from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
 from tests.unit.southbound.agent.buffer_streams import GROUP, OTHER_SOURCE, SOURCE, packet
 
@@ -67,11 +76,18 @@ def test_the_stream_of_an_ipv4_packet() -> None:
     assert addresses_of(key) == (source, group)
     assert (source_of(key), group_of(key)) == (source.packed, group.packed)
     assert stream_key(ipv4(group="192.0.2.1")) is None
+def test_all_that_is_for_one_home_network_is_one_stream() -> None:
+    home = IPv6Network("2001:db8:100:1::/64")
+    keys = {
+        stream_key(packet("x", source=source, group=home[host])) for source in (SOURCE, OTHER_SOURCE) for host in (1, 99)
+    }
+    assert keys == {prefix_key(home)}
+    assert addresses_of(prefix_key(home)) == (ANY_SOURCE, home.network_address)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", packet("x")[:39], b"\x45" + packet("x")[1:], packet("x", group=SOURCE)],
-    ids=["empty", "short", "IPv4", "unicast"],
+    "data", [b"", packet("x")[:39], b"\x45" + packet("x")[1:], packet("x", group=IPv6Address("fe80::1"))],
+    ids=["empty", "short", "IPv4", "link-local"],
 )
-def test_what_is_no_multicast_packet_has_no_stream(data: bytes) -> None:
+def test_what_is_not_forwarded_has_no_stream(data: bytes) -> None:
     assert stream_key(data) is None

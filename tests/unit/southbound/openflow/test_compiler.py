@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -16,9 +16,12 @@ from southbound.codec.ethernet import multicast_mac
 from southbound.openflow import compiler
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
+    AccessLink,
     ForwardingIntent,
+    FromMag,
     Ingress,
     LmaTunnel,
+    MagTunnels,
     Output,
     PeerTunnel,
     Replication,
@@ -26,8 +29,13 @@ from southbound.openflow.intents import (
     SourceNetwork,
     SwitchRole,
     ToAccess,
+    ToDestination,
     ToHandoverBuffer,
+    ToLma,
     ToMag,
+    ToSourceNetwork,
+    Unicast,
+    Uplink,
 )
 from southbound.openflow.rules import (
     COOKIE,
@@ -277,3 +285,57 @@ class TestSharedSwitch:
 
     def test_with_nobody_listening_nothing_of_ours_reaches_others(self) -> None:
         assert self.simulator("mag").inject(native()) == []
+
+
+HOME = IPv6Network("2001:db8:100:1::/64")
+MN_MAC = bytes.fromhex("020000000011")
+
+
+def to_home(ingress: Ingress, *outputs: Output, prefix: IPv6Network = HOME) -> Unicast:
+    return Unicast(ingress=ingress, prefix=prefix, link_layer_id=MN_MAC, outputs=frozenset(outputs))
+
+
+class TestUnicast:
+    """Where packets come out of whole domains is asked in tests/unit/controller/test_unicast_forwarding.py."""
+
+    def test_id_of_a_group_stays_when_the_way_changes(self) -> None:
+        before, after = (
+            compile_intent(ForwardingIntent(unicast=frozenset({to_home(NATIVE, output)})), role("mag"))
+            for output in (ToAccess("mn1"), ToHandoverBuffer())
+        )
+        assert {group.group_id for group in before.groups} == {group.group_id for group in after.groups}
+        assert before.flows == after.flows
+        assert before.groups != after.groups
+
+    def test_a_host_is_asked_before_a_network(self) -> None:
+        host = IPv6Network("2001:db8:100:1::9/128")
+        intent = ForwardingIntent(
+            unicast=frozenset({
+                to_home(MagTunnels(), ToMag(MAG1)), to_home(MagTunnels(), ToSourceNetwork(), prefix=host),
+            }),
+            uplinks=frozenset({Uplink(ingress=FromMag(MAG1), prefix=HOME, output=ToDestination())}),
+        )
+        lma = SwitchSimulator.of(compile_intent(intent, role("lma")))
+        packet = Packet(
+            in_port="mag0", tunnel_key=LMA_KEY, tunnel_source=MAG1, ipv6_source=HOME[1],
+            ipv6_destination=host.network_address,
+        )
+        assert [port for port, _ in lma.inject(packet)] == ["src0"]
+
+    @pytest.mark.parametrize(("kind", "intent"), [
+        ("mag", ForwardingIntent(unicast=frozenset({to_home(NATIVE, ToSourceNetwork())}))),
+        ("mag", ForwardingIntent(unicast=frozenset({to_home(NATIVE, prefix=IPv6Network("ff1e::/64"))}))),
+        ("mag", ForwardingIntent(router=LMA_ADDRESS)),
+        ("mag", ForwardingIntent(uplinks=frozenset({
+            Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToDestination()),
+        }))),
+        ("lma", ForwardingIntent(uplinks=frozenset({
+            Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToLma()),
+        }))),
+        ("mag", ForwardingIntent(unicast=frozenset({
+            to_home(NATIVE, ToAccess("mn1")), to_home(NATIVE, ToAccess("mn2")),
+        }))),
+    ])
+    def test_what_no_switch_of_that_kind_can_do(self, kind: str, intent: ForwardingIntent) -> None:
+        with pytest.raises(OpenFlowInvariantError):
+            compile_intent(intent, role(kind))

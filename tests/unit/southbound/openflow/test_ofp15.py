@@ -7,7 +7,7 @@ import json
 import shutil
 import struct
 import subprocess
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,18 @@ CLASSIFY = FlowRule(
     write_metadata=3,
     goto_table=1,
 )
+UPLINK = FlowRule(
+    table_id=0,
+    priority=150,
+    match=Match(
+        in_port="mn1", eth_source=bytes.fromhex("020000000011"), eth_destination=bytes.fromhex("02ca57ffff01"),
+        eth_type=0x86DD, ipv6_source=IPv6Network("2001:db8:100:1::/64"),
+    ),
+    actions=(DecrementHopLimit(), SetTunnelKey(key=1), OutputPort(port="lma0")),
+)
+LINK_LOCAL = FlowRule(
+    table_id=0, priority=200, match=Match(in_port="mn1", eth_type=0x86DD, ipv6_destination=IPv6Network("fe80::/10"))
+)
 TUNNEL_BUCKET = Bucket(
     bucket_id=5,
     actions=(
@@ -120,6 +132,11 @@ class TestEncoding:
             "ADD priority=100", "tun_id=0x2,tun_ipv6_src=2001:db8:ff::12,in_port=2",
             "actions=write_metadata:0x3,goto_table:1",
         ]),
+        (AddFlow(flow=UPLINK), [
+            "ADD priority=150", "in_port=4,dl_src=02:00:00:00:00:11,dl_dst=02:ca:57:ff:ff:01,ipv6_src=2001:db8:100:1::/64",
+            "actions=dec_ttl,set_field:0x1->tun_id,output:1",
+        ]),
+        (AddFlow(flow=LINK_LOCAL), ["priority=200,ipv6,in_port=4,ipv6_dst=fe80::/10", "actions=drop"]),
         (AddFlow(flow=FlowRule(table_id=0, priority=0, match=Match())), ["actions=drop"]),
         (DeleteFlow(flow=CLASSIFY), [
             "DEL_STRICT priority=100", "in_port=2", "cookie:0xca570000000001/0xffffffffffffffff",
@@ -212,6 +229,22 @@ class TestDecoding:
             Replication(ingress=peer, source=None, group=GROUP, outputs=relayed),
         }))
         assert switch_rules(reply("flows").body, reply("groups").body, ports) == compile_intent(wanted, ROLE)
+
+    @pytest.mark.parametrize("flow", [UPLINK, LINK_LOCAL])
+    def test_addresses_of_links_and_networks_come_back_as_they_went(self, flow: FlowRule) -> None:
+        [description, *_] = reply("flows").body
+        message = encoded(AddFlow(flow=flow)).messages[0]
+        description.match, description.instructions = message.match, message.instructions
+        description.table_id, description.priority = flow.table_id, flow.priority
+        assert switch_rules([description], [], PORTS).flows == {flow}
+
+    @pytest.mark.parametrize("mask", ["ffff:0:ffff::", "ffff::1"])
+    def test_a_mask_that_is_not_that_of_a_prefix_is_unfamiliar(self, mask: str) -> None:
+        [description, *_] = reply("flows").body
+        description.match = parser.OFPMatch(eth_type=0x86DD, ipv6_dst=("2001::", mask))
+        [rule] = switch_rules([description], [], PORTS).flows
+        assert rule.match.ipv6_destination is None
+        assert rule.match.unknown
 
     def test_ports_that_are_not_there_are_named_by_number(self) -> None:
         rules = switch_rules(reply("flows").body, reply("groups").body, {})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from southbound.agent.adapters.packet_filter import (
     COUNTED_ONLY_OCTETS,
     OUTGOING_ONLY,
-    SENT_MULTICAST,
+    SENT_STREAMS,
     SIGNALLING_FROM_MOBILE_NODE,
     assemble,
 )
@@ -66,7 +66,16 @@ def test_signalling_from_the_mobile_node(frame: bytes, expected: bool) -> None:
 @pytest.mark.parametrize("flags", [0, 1, 3, 7])
 def test_sent_multicast_of_each_scope(scope: int, flags: int) -> None:
     frame = ipv6(17, bytes(20), destination=bytes([0xFF, flags << 4 | scope]) + bytes(13) + b"\x01")
-    assert passed(SENT_MULTICAST, frame) == (frame if scope > 2 else frame[:COUNTED_ONLY_OCTETS])
+    assert passed(SENT_STREAMS, frame) == (frame if scope > 2 else frame[:COUNTED_ONLY_OCTETS])
+
+
+@pytest.mark.parametrize(
+    ("destination", "whole"),
+    [("20010db8", True), ("fd00ca57", True), ("fe800000", False), ("febf0000", False), ("fec00000", True)],
+)
+def test_sent_unicast_is_a_stream_unless_it_stays_on_the_link(destination: str, whole: bool) -> None:
+    frame = ipv6(17, bytes(20), destination=bytes.fromhex(destination) + bytes(12))
+    assert passed(SENT_STREAMS, frame) == (frame if whole else frame[:COUNTED_ONLY_OCTETS])
 
 
 def ipv4(protocol: int, destination: str, payload: bytes = bytes(8)) -> bytes:
@@ -90,32 +99,31 @@ def test_of_ipv4_only_igmp_is_signalling(protocol: int, expected: bool) -> None:
 )
 def test_sent_ipv4_multicast(destination: str, whole: bool) -> None:
     frame = ipv4(17, destination)
-    assert passed(SENT_MULTICAST, frame) == (frame if whole else frame[:COUNTED_ONLY_OCTETS])
+    assert passed(SENT_STREAMS, frame) == (frame if whole else frame[:COUNTED_ONLY_OCTETS])
 
 
 @pytest.mark.parametrize(
     "frame",
     [
-        ipv6(17, bytes(20), destination=bytes.fromhex("20010db8") + bytes(12)),
         bytes(12) + b"\x08\x06" + bytes(28),
         ipv6(17, b"")[:53],
         b"\x01",
     ],
 )
 def test_anything_else_that_is_sent_is_only_counted(frame: bytes) -> None:
-    assert passed(SENT_MULTICAST, frame) == frame[:COUNTED_ONLY_OCTETS]
+    assert passed(SENT_STREAMS, frame) == frame[:COUNTED_ONLY_OCTETS]
 
 
 def test_a_frame_that_was_not_sent_is_dropped() -> None:
     frame = ipv6(17, bytes(20))  # packet type "to this host" on this socket
-    assert passed(OUTGOING_ONLY + SENT_MULTICAST, frame) is None
+    assert passed(OUTGOING_ONLY + SENT_STREAMS, frame) is None
 
 
 @settings(deadline=None)
 @given(st.binary(min_size=1, max_size=120))
 def test_no_frame_is_cut_by_the_signalling_filter_and_none_lost_to_the_count(frame: bytes) -> None:
     assert passed(SIGNALLING_FROM_MOBILE_NODE, frame) in (None, frame)
-    assert passed(SENT_MULTICAST, frame) in (frame, frame[:COUNTED_ONLY_OCTETS])
+    assert passed(SENT_STREAMS, frame) in (frame, frame[:COUNTED_ONLY_OCTETS])
 
 
 def test_names_that_do_not_exist_are_refused() -> None:

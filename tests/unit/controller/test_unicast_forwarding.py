@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unicast of MNs, judged by where packets come out of the switches of a whole domain with the compiled rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
+
+import pytest
+
+from controller.binding_cache import BindingState
+from controller.forwarding import lma_intent
+from controller.unicast_forwarding import lma_unicast
+from southbound.openflow.compiler import compile_intent
+from southbound.openflow.intents import SwitchRole
+from southbound.path_mark import path_index
+from tests.support.switch_simulator import CONTROLLER, Packet, Sent, SwitchSimulator
+from tests.unit.controller.test_forwarding import DOMAIN, MAG1, MAG2, MAG3, MN1, MN2, World
+from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, MAG_ACCESS_MAC, Mag
+
+HOST, STRANGER = DOMAIN.sources[0].address, IPv6Address("2001:db8:c0::99")
+HOST_MAC = bytes.fromhex("020000000010")
+PROFILE1, PROFILE2 = DOMAIN.mobile_nodes
+HOME1, HOME2 = (next(iter(node.home_network_prefixes[0].hosts())) + 4 for node in (PROFILE1, PROFILE2))
+RELAY1 = DOMAIN.relay_key(MN1)
+
+
+@dataclass(frozen=True)
+class At:
+    """A switch, and what came out of it."""
+
+    world: World
+
+    def lma(self, packet: Packet) -> list[Sent]:
+        own = lma_unicast(
+            DOMAIN, self.world.cache, self.world.listeners, self.world.handovers, {HOST: HOST_MAC}
+        )
+        intent = lma_intent(DOMAIN, {}, own)
+        return self._out(intent, "lma", packet)
+
+    def mag(self, mag: Mag, packet: Packet) -> list[Sent]:
+        return self._out(self.world.intent(mag.id), "mag", packet)
+
+    def _out(self, intent: object, kind: str, packet: Packet) -> list[Sent]:
+        role = SwitchRole(
+            name=kind, kind=kind, lma_gre_key=DOMAIN.lma_gre_key, mag_gre_key=DOMAIN.mag_gre_key,
+            access_mac=MAG_ACCESS_MAC,
+        )
+        return SwitchSimulator.of(compile_intent(intent, role)).inject(packet)  # type: ignore[arg-type]
+
+
+def world() -> tuple[World, At]:
+    given = World()
+    return given, At(given)
+
+
+def bind(given: World, mn_id: str, mag: Mag, port: str | None) -> None:
+    """As World.bind, with the MAG's own address."""
+    given.bind(mn_id, mag.id)
+    entry = given.cache.of_own_interface(mn_id)
+    assert entry is not None
+    given.cache.put(replace(entry, proxy_care_of_address=mag.address))
+    if port is not None:
+        given.listeners.attach(mag.id, mn_id, port)
+
+
+def from_source(destination: IPv6Address) -> Packet:
+    return Packet(in_port="src0", ipv6_source=HOST, ipv6_destination=destination)
+
+
+def from_lma(destination: IPv6Address, source: IPv6Address = HOST) -> Packet:
+    return Packet(
+        in_port="lma0", tunnel_key=DOMAIN.lma_gre_key, tunnel_source=DOMAIN.lma.address, ipv6_source=source,
+        ipv6_destination=destination,
+    )
+
+
+def from_mag(mag: Mag, key: int, source: IPv6Address, destination: IPv6Address) -> Packet:
+    return Packet(
+        in_port="mag0", tunnel_key=key, tunnel_source=mag.address, ipv6_source=source, ipv6_destination=destination
+    )
+
+
+def from_mobile_node(
+    source: IPv6Address = HOME1, destination: IPv6Address = HOST, *, port: str = "mn1",
+    mac: bytes = PROFILE1.link_layer_id, router: bytes = MAG_ACCESS_MAC,
+) -> Packet:
+    return Packet(
+        in_port=port, eth_source=mac, eth_destination=router, ipv6_source=source, ipv6_destination=destination
+    )
+
+
+def ways(sent: list[Sent]) -> list[tuple[str, str | None]]:
+    """(port, MAG at the other end of the tunnel)."""
+    ids = {mag.address: mag.id for mag in DOMAIN.mags}
+    return [
+        (port, ids[copy.tunnel_destination] if copy.tunnel_destination is not None else None) for port, copy in sent
+    ]
+
+
+# --- a node that stays -----------------------------------------------------------------------------------------------
+
+
+def test_downlink_from_the_source_to_the_node() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1")]
+    assert at.lma(from_source(HOME2)) == []
+    ((port, frame),) = at.mag(MAG1, from_lma(HOME1))
+    assert (port, frame.eth_destination, frame.eth_source) == ("mn1", PROFILE1.link_layer_id, MAG_ACCESS_MAC)
+    assert frame.hop_limit == 63
+    assert at.mag(MAG2, from_lma(HOME1)) == []
+
+
+def test_uplink_from_the_node_to_the_source() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    ((port, packet),) = at.mag(MAG1, from_mobile_node())
+    assert (port, packet.tunnel_key, packet.hop_limit) == ("lma0", DOMAIN.lma_gre_key, 63)
+    ((port, frame),) = at.lma(from_mag(MAG1, DOMAIN.lma_gre_key, HOME1, HOST))
+    assert (port, frame.eth_destination, frame.eth_source) == ("src0", HOST_MAC, LMA_SOURCE_MAC)
+
+
+@pytest.mark.parametrize("packet", [
+    from_mobile_node(source=HOME2),
+    from_mobile_node(source=IPv6Address("2001:db8:dead::1")),
+    from_mobile_node(source=IPv6Address("fe80::11")),
+    from_mobile_node(mac=PROFILE2.link_layer_id),
+    from_mobile_node(port="mn2"),
+    from_mobile_node(router=bytes.fromhex("3333ff000001")),
+    from_mobile_node(destination=IPv6Address("fe80::ca:57ff:feff:ff01")),
+])
+def test_what_is_not_the_nodes_own_or_stays_on_the_link_is_not_let_in(packet: Packet) -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG2, "mn2")
+    assert at.mag(MAG1, packet) == []
+
+
+def test_the_lma_takes_a_source_address_only_from_the_mag_where_it_is_bound() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG2, "mn2")
+    key = DOMAIN.lma_gre_key
+    assert ways(at.lma(from_mag(MAG1, key, HOME1, HOST))) == [("src0", None)]
+    assert at.lma(from_mag(MAG2, key, HOME1, HOST)) == []
+    assert at.lma(from_mag(MAG1, key + 1, HOME1, HOST)) == []
+    assert at.lma(from_mag(MAG1, key, HOME1, STRANGER)) == []
+
+
+def test_nodes_reach_each_other_by_the_lma_also_at_one_mag() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG1, "mn2")
+    ((port, packet),) = at.lma(from_mag(MAG1, DOMAIN.lma_gre_key, HOME1, HOME2))
+    assert (port, packet.tunnel_destination) == ("mag0", MAG1.address)
+    assert ways(at.mag(MAG1, from_lma(HOME2, HOME1))) == [("mn2", None)]
+
+
+def test_a_node_that_is_not_registered_has_no_service() -> None:
+    given, at = world()
+    given.bind(MN1, "mag1", BindingState.PENDING_DELETE)
+    given.listeners.attach("mag1", MN1, "mn1")
+    assert at.lma(from_source(HOME1)) == []
+    assert at.lma(from_mag(MAG1, DOMAIN.lma_gre_key, HOME1, HOST)) == []
+    assert at.mag(MAG1, from_mobile_node()) == []
+    assert at.mag(MAG1, from_lma(HOME1)) == []
+
+
+@pytest.mark.parametrize(("destination", "protocol", "taken"), [
+    (LMA_LINK_LOCAL_ADDRESS, 58, True),
+    (IPv6Address("ff02::1:ffff:ff02"), 58, True),
+    (IPv6Address("ff02::1:ffff:ff03"), 58, False),
+    (LMA_LINK_LOCAL_ADDRESS, 17, False),
+])
+def test_what_is_said_to_the_router_itself_goes_to_the_controller(
+    destination: IPv6Address, protocol: int, taken: bool
+) -> None:
+    _, at = world()
+    sent = at.lma(replace(from_source(destination), ip_proto=protocol))
+    assert [port for port, _ in sent] == ([CONTROLLER] if taken else [])
+
+
+# --- a node that moves -----------------------------------------------------------------------------------------------
+
+
+def test_downlink_during_a_handover_is_buffered_and_cloned() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    handover = given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=())
+    tunnelled = from_mag(MAG1, DOMAIN.mag_gre_key, HOST, HOME1)
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1")]
+    assert ways(at.mag(MAG1, from_lma(HOME1))) == [("mag0", "mag2"), ("mn1", None)]
+    ((port, frame),) = at.mag(MAG2, tunnelled)
+    assert (port, path_index(frame.eth_source)) == ("hob0", MAG1.index)
+
+    given.listeners.detach("mag1", MN1)
+    assert ways(at.mag(MAG1, from_lma(HOME1))) == [("mag0", "mag2")]
+
+    bind(given, MN1, MAG2, "mn1")
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1"), ("mag0", "mag2")]
+    ((port, frame),) = at.mag(MAG2, from_lma(HOME1))
+    assert (port, path_index(frame.eth_source)) == ("hob0", 0)
+
+    handover.direct = True
+    assert ways(at.mag(MAG2, from_lma(HOME1))) == [("mn1", None)]
+
+    handover.release()
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag2")]
+    assert at.mag(MAG1, from_lma(HOME1)) == []
+    assert at.mag(MAG2, tunnelled) == []
+
+
+def test_uplink_goes_back_by_the_previous_mag_until_the_node_is_bound() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    handover = given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=())
+    given.listeners.attach("mag2", MN1, "mn1")
+    key = DOMAIN.lma_gre_key
+    ((port, packet),) = at.mag(MAG2, from_mobile_node())
+    assert (port, packet.tunnel_destination, packet.tunnel_key) == ("mag0", MAG1.address, RELAY1)
+    ((port, packet),) = at.mag(MAG1, from_mag(MAG2, RELAY1, HOME1, HOST))
+    assert (port, packet.tunnel_key) == ("lma0", key)
+    assert at.mag(MAG1, from_mag(MAG2, RELAY1, HOME2, HOST)) == []
+    assert at.mag(MAG1, from_mag(MAG3, RELAY1, HOME1, HOST)) == []
+    # Both ways are open at the LMA, so that it does not matter which switch changes first.
+    assert ways(at.lma(from_mag(MAG1, key, HOME1, HOST))) == [("src0", None)]
+    assert ways(at.lma(from_mag(MAG2, key, HOME1, HOST))) == [("src0", None)]
+
+    bind(given, MN1, MAG2, "mn1")
+    assert ways(at.mag(MAG2, from_mobile_node())) == [("lma0", None)]
+    assert ways(at.lma(from_mag(MAG1, key, HOME1, HOST))) == [("src0", None)]
+    handover.release()
+    assert at.lma(from_mag(MAG1, key, HOME1, HOST)) == []
+    assert at.mag(MAG1, from_mag(MAG2, RELAY1, HOME1, HOST)) == []
+
+
+def test_uplink_of_a_node_that_went_on_before_it_was_bound_goes_back_all_the_way() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=())
+    given.hand_over(MN1, "mag2", "mag3", receiving=(), cloning=(), relayed=True)
+    given.listeners.attach("mag3", MN1, "mn1")
+    assert ways(at.mag(MAG3, from_mobile_node())) == [("mag0", "mag2")]
+    assert ways(at.mag(MAG2, from_mag(MAG3, RELAY1, HOME1, HOST))) == [("mag0", "mag1")]
+    assert ways(at.mag(MAG1, from_mag(MAG2, RELAY1, HOME1, HOST))) == [("lma0", None)]
+
+
+def test_what_another_node_sends_to_one_that_moves_is_downlink_in_the_tunnel() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG2, None)
+    given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=())
+    given.hand_over(MN2, "mag2", "mag1", receiving=(), cloning=())
+    given.listeners.attach("mag1", MN2, "mn2")
+    clone = from_mag(MAG1, DOMAIN.mag_gre_key, HOME2, HOME1)
+    assert [port for port, _ in at.mag(MAG2, clone)] == ["hob0"]
+
+
+def test_joined_ahead_the_lma_sends_to_both_and_the_new_mag_serves_at_once() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    given.hand_over(MN1, "mag1", "mag2", joining=())
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1"), ("mag0", "mag2")]
+    assert at.mag(MAG2, from_lma(HOME1)) == []
+    given.listeners.attach("mag2", MN1, "mn1")
+    assert ways(at.mag(MAG2, from_lma(HOME1))) == [("mn1", None)]
+    assert ways(at.mag(MAG2, from_mobile_node())) == [("lma0", None)]
+
+
+def test_kept_packets_of_a_node_that_left_unannounced() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    given.listeners.retain("mag1", MN1, ())
+    assert [port for port, _ in at.mag(MAG1, from_lma(HOME1))] == ["hob0"]
+    bind(given, MN1, MAG2, "mn1")
+    assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1"), ("mag0", "mag2")]
