@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
 from topology import derive, model
+from topology.crosscheck_delays import check_path_difference
 from topology.crosscheck_links import check_links
 from topology.crosscheck_networks import check_networks
 from topology.crosscheck_rest import check_rest
@@ -45,6 +46,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _names(document, report)
     _mag_references(document, report)
     check_links(document, report)
+    check_path_difference(document, report)
     _addresses(document, report)
     check_networks(document, report)
     _datapath_ids(document, report)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from topology import derive
 from topology.problem import Location, show_location
-from topology.schema import Document, MobileNodeSection
+from topology.schema import Document, MobileNodeSection, Section
 from topology.unique import Report, unique, unique_items
 from topology.values import is_ssm
 
@@ -60,21 +60,37 @@ def check_subscriptions(profile: MobileNodeSection, where: Location, document: D
 
 
 def check_timing(document: Document, report: Report) -> None:
-    """Timers and limits that only make sense in one order."""
+    """Timers and limits that only make sense in one order.
+
+    The fault is of the one that is written: of the smaller, unless that is its default and the larger is not.
+    """
+    sections: dict[str, Section | None] = {"timers": document.timers, "limits": document.limits}
     settings = {"timers": derive.timers(document), "limits": derive.limits(document)}
     for small, large, factor, may_equal in _IN_ORDER:
         if report.refused(small, large):
             continue
         value, bound = (getattr(settings[section], key) for section, key in (small, large))
         if value > bound * factor or (value == bound * factor and not may_equal):
-            relation = "at most" if may_equal else "less than"
-            unit = " in milliseconds" if factor != 1 else ""
-            report(small, f"{value:.15g}", f"{relation} {show_location(large)}{unit}, {bound * factor:.15g}")
+            if _is_written(small, sections) or not _is_written(large, sections):
+                relation = "at most" if may_equal else "less than"
+                unit = " in milliseconds" if factor != 1 else ""
+                report(small, f"{value:.15g}", f"{relation} {show_location(large)}{unit}, {bound * factor:.15g}")
+            else:
+                relation = "at least" if may_equal else "more than"
+                unit = " in seconds" if factor != 1 else ""
+                report(large, f"{bound:.15g}", f"{relation} {show_location(small)}{unit}, {value / factor:.15g}")
+
+
+def _is_written(key: tuple[str, str], sections: dict[str, Section | None]) -> bool:
+    return getattr(sections[key[0]], key[1], None) is not None
 
 
 _IN_ORDER: tuple[tuple[tuple[str, str], tuple[str, str], int, bool], ...] = (
     (("timers", "cut_wait_ms"), ("timers", "context_lifetime_s"), 1000, False),
     (("timers", "cut_wait_ms"), ("limits", "buffer_age_ms"), 1, False),
+    # A packet waits for the other path for so long: it must not be too old by then, and the p-MAG must still forward.
+    (("timers", "path_difference_ms"), ("limits", "buffer_age_ms"), 1, False),
+    (("timers", "path_difference_ms"), ("timers", "forwarding_lifetime_s"), 1000, False),
     (("timers", "binding_acknowledgement_timeout_s"), ("timers", "binding_acknowledgement_timeout_max_s"), 1, True),
     # RFC 3810 section 9.3.
     (("timers", "mld_query_response_interval_s"), ("timers", "mld_query_interval_s"), 1, False),

@@ -66,6 +66,8 @@ class Timers:
     """How long the p-MAG forwards at most."""
     cut_wait_ms: int = 30
     """How long the n-MAG holds delivery for the p-MAG's word on the last packet it delivered."""
+    path_difference_ms: int = 500
+    """The most that the delays of two paths to the n-MAG differ, by the LMA's tunnel and by the p-MAG's."""
     binding_acknowledgement_timeout_s: float = 1.0
     """INITIAL_BINDACK_TIMEOUT (RFC 5213 6.9.4)."""
     binding_acknowledgement_timeout_max_s: float = 32.0

@@ -47,6 +47,7 @@ TIMER_RULES: dict[str, Rule] = {
     "context_lifetime_s": number(0.1, 60),
     "forwarding_lifetime_s": number(0.1, 300),
     "cut_wait_ms": whole_number(1, 5_000),
+    "path_difference_ms": whole_number(10, 5_000),
     "binding_acknowledgement_timeout_s": number(0.1, 60),
     "binding_acknowledgement_timeout_max_s": number(0.1, 600),
     # Travels as 16 bits in units of 4 seconds (RFC 6275 section 6.1.7).

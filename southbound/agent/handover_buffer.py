@@ -43,7 +43,7 @@ class HandoverBuffer:
         """Over all MNs, also those that are gone, and what belongs to none: malformed, not_wanted, ..."""
         self._limits = limits
         self._cut_wait_s = timers.cut_wait_ms / 1000
-        self._join_limits = join_limits or JoinLimits()
+        self._join_limits = join_limits or JoinLimits.for_path_difference(timers.path_difference_ms / 1000)
         self._ledger = HeldLedger(limits)
         self._mobile_nodes: dict[str, MobileNodeBuffer] = {}
         self._routes: dict[int, dict[bytes, Route]] = {}

@@ -177,7 +177,10 @@ class StreamJoin:
                 self.account.drop(entry, "left_to_native")
             elif entry.marks & (NATIVE | skipped(NATIVE)) == 0 and entry.at + self._limits.hold_s > now:
                 self._owed[entry.digest] = entry.at
-        for word in self._words.values():
+        # In step, what one path has brought of the word is in the sequence, and is owed from there if at all: were it
+        # owed by its name alone, a stream that repeats itself would lose the next packets that are so named.
+        words = sorted(self._words.values(), key=lambda word: len(word.outstanding))
+        for word in words[:1] if regular else words:
             self._owed.update((digest, now) for digest in word.outstanding)
         self.clear()
         self.native_only = True

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 import pytest
 
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
-from tests.support.simulated_domain import SimulatedDomain
+from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
+from topology.model import Timers
 
 LIFETIMES_S = 25.0
 LINKS = {
@@ -90,6 +92,28 @@ def test_all_eleven_steps_are_told_with_the_buffers_counters(domain: SimulatedDo
     view = domain.handovers()[handover_id]
     assert {step["step"] for step in view["steps"]} == set(range(1, 12))
     assert view["packets"]["delivered"] > 0
+
+
+@pytest.mark.parametrize("gap_s", [0.0001, 0.05, 0.9])
+@pytest.mark.parametrize("links", [
+    {("lma", "mag2"): 0.7}, {("mag1", "mag2"): 0.7, ("mag2", "mag1"): 0.7}, {("lma", "mag1"): 0.7},
+], ids=["native path slower", "tunnel slower", "p-MAG far from the LMA"])
+def test_paths_as_unlike_as_the_topology_allows(links: dict[tuple[str, str], float], gap_s: float) -> None:
+    timers = Timers(path_difference_ms=720, cut_wait_ms=900)
+    domain = SimulatedDomain(replace(three_mags(), timers=timers))
+    domain.start()
+    domain.attach(MN1, "mag1")
+    domain.run_for(1.0)
+    running = SimulatedStreams(domain, GROUP, SOURCE, links)
+    running.start()
+    domain.run_for(1.0)
+    trigger(domain)
+    domain.run_for(0.8)
+    move(domain, gap_s=gap_s)
+    domain.run_for(5.0)
+    running.stop()
+    domain.run_for(2.0)
+    assert_everything_once_in_order(running.heard[MN1], running)
 
 
 @pytest.mark.parametrize("lost", ["HI context", "HAck to HI context", "HI(F)", "HAck to HI(F)", "HI completed",

@@ -250,8 +250,20 @@ ONE_VALUE = [
     (SOURCE, f"{SOURCE}\nlimits: {{groups_per_mobile_node: 0}}",
      "44 limits.groups_per_mobile_node: found 0; allowed: a whole number from 1 to 50"),
     (SOURCE, f"{SOURCE}\nlimits: {{buffer_bytes_total: 9000000}}",
-     "44 limits.buffer_bytes_per_mobile_node: found 33554432; "
-     "allowed: at most limits.buffer_bytes_total, 9000000"),
+     "44 limits.buffer_bytes_total: found 9000000; "
+     "allowed: at least limits.buffer_bytes_per_mobile_node, 33554432"),
+    (SOURCE, f"{SOURCE}\nlimits: {{buffer_bytes_per_mobile_node: 9000, buffer_bytes_total: 8000}}",
+     "44 limits.buffer_bytes_per_mobile_node: found 9000; allowed: at most limits.buffer_bytes_total, 8000"),
+    (SOURCE, f"{SOURCE}\ntimers: {{path_difference_ms: 20}}\nlimits: {{buffer_age_ms: 30}}",
+     "45 limits.buffer_age_ms: found 30; allowed: more than timers.cut_wait_ms, 30"),
+    (SOURCE, f"{SOURCE}\nlimits: {{buffer_age_ms: 300}}",
+     "44 limits.buffer_age_ms: found 300; allowed: more than timers.path_difference_ms, 500"),
+    (SOURCE, f"{SOURCE}\ntimers: {{forwarding_lifetime_s: 0.5}}",
+     "44 timers.forwarding_lifetime_s: found 0.5; allowed: more than timers.path_difference_ms in seconds, 0.5"),
+    (SOURCE, f"{SOURCE}\ntimers: {{path_difference_ms: 5000}}",
+     "44 timers.path_difference_ms: found 5000; allowed: less than limits.buffer_age_ms, 5000"),
+    (SOURCE, f"{SOURCE}\ntimers: {{path_difference_ms: 9}}",
+     "44 timers.path_difference_ms: found 9; allowed: a whole number from 10 to 5000"),
     (SOURCE, f"{SOURCE}\ntimers: {{cut_wait_ms: 2000, context_lifetime_s: 2}}",
      "44 timers.cut_wait_ms: found 2000; allowed: less than timers.context_lifetime_s in milliseconds, 2000"),
     (SOURCE, f"{SOURCE}\ntimers: {{binding_lifetime_s: 10}}",
@@ -271,6 +283,19 @@ ONE_VALUE = [
      "44 links[1].node: found 'mag1', already used by links[0]; allowed: one link for each node"),
     (SOURCE, f"{SOURCE}\nlinks: [{{node: mag1, delay_ms: -1}}]",
      "44 links[0].delay_ms: found -1; allowed: a number from 0 to 10000"),
+    (SOURCE, f"{SOURCE}\nlinks: [{{between: [lma, mag2], delay_ms: 700}}]",
+     "44 links[0].delay_ms: found 700: lma to mag2 takes 700 ms (links[0]), by way of mag1 0 ms; "
+     "allowed: ways that differ by at most timers.path_difference_ms, 500"),
+    (SOURCE, f"{SOURCE}\nlinks: [{{node: lma, delay_ms: 3}}, {{between: [mag2, mag1], delay_ms: 500.5}}]",
+     "44 links[1].delay_ms: found 500.5: lma to mag2 takes 3 ms (links[0]), by way of mag1 503.5 ms "
+     "(links[0], links[1]); allowed: ways that differ by at most timers.path_difference_ms, 500"),
+    (SOURCE, f"{SOURCE}\nlinks: [{{node: mag1, delay_ms: 251}}]",
+     "44 links[0].delay_ms: found 251: lma to mag2 takes 0 ms, by way of mag1 502 ms (links[0]); "
+     "allowed: ways that differ by at most timers.path_difference_ms, 500"),
+    (SOURCE, f"{SOURCE}\ntimers: {{path_difference_ms: 20}}\nlinks:\n  - {{between: [lma, mag1], delay_ms: 50}}\n"
+     "  - {between: [lma, mag2], delay_ms: 20}\n",
+     "46 links[0].delay_ms: found 50: lma to mag2 takes 20 ms (links[1]), by way of mag1 50 ms (links[0]); "
+     "allowed: ways that differ by at most timers.path_difference_ms, 20"),
     (SOURCE, f"{SOURCE}\nlinks: [mag1]",
      "44 links[0]: found 'mag1'; allowed: a mapping of node, between, delay_ms"),
     (SOURCE, f"{SOURCE}\nlinks: [{{delay_ms: 1}}]",
