@@ -81,13 +81,17 @@ class LmaCore:
         """React to one event, to completion."""
         self.version += 1
         reaction = self._react(event, now)
+        self._follow(reaction, now)
         if self._settle_at is not None and not self._anchored and self._state.is_settled():
             reaction.dirty |= self._anchor(now)
         return self._carried_out(reaction, now)
 
-    def _carried_out(self, reaction: Reaction, now: float) -> list[Command]:
+    def _follow(self, reaction: Reaction, now: float) -> None:
+        """With bindings the MAGs change that are to be asked in their tunnels."""
         if self._state.domain.lma.id in reaction.dirty:
             reaction.commands += listening.followed(self._state, now)
+
+    def _carried_out(self, reaction: Reaction, now: float) -> list[Command]:
         refreshed = list(self._refresh(reaction.dirty, now))
         # Waits are made after the refresh: only then is the generation known that they wait for.
         waits = reaction.waits(self._state) if reaction.waits else []
@@ -133,6 +137,7 @@ class LmaCore:
         reaction.add(self._to_neighbours(lambda neighbours: neighbours.tick(now)))
         for wait in state.switches.expire(now):
             reaction.commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
+        self._follow(reaction, now)
         return self._carried_out(reaction, now)
 
     def snapshot(self) -> Snapshot:

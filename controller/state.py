@@ -84,10 +84,14 @@ class LmaState:
         return f"{self.domain.lma.id}-transport"
 
     def is_settled(self) -> bool:
-        """Whether all MAGs have told what they have, and every MN that they named is bound again or about to be."""
+        """Whether all MAGs have told what they have, and every MN that they named is bound again or about to be.
+
+        Where MAGs tell by MLD what their agents know of listeners, that counts among it.
+        """
+        listening = {one.mag_id for one in self.listeners if one.access_port is not None and one.memberships}
         told = all(mag.id in self.known_agents for mag in self.domain.mags)
         waiting = {held.mn_id for held in self.held.values()}
-        return told and all(
+        return told and self.tunnels.have_answered(listening) and all(
             self.cache.serving_mag(listener.mn_id) is not None or listener.mn_id in waiting
             for listener in self.listeners
             if listener.access_port is not None

@@ -9,7 +9,7 @@ by RPC) and is not asked; what it reports in the tunnel all the same counts like
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from controller.binding_cache import BindingCache
 from controller.commands import Command, RecordEvent, SendListenerPacket
@@ -33,6 +33,8 @@ class TunnelListeners:
         self._domain, self._policy, self._counters = domain, policy, counters
         self._parameters = MldParameters.of_tunnel(domain)
         self._routers: dict[str, DualStackRouter] = {}
+        self._heard: set[str] = set()
+        """MAG ids that have said something since they are asked."""
 
     def follow(self, cache: BindingCache, now: float) -> list[Command]:
         """Ask the MAGs that have registered without the S flag, forget those that have no binding any more."""
@@ -40,6 +42,7 @@ class TunnelListeners:
         plain = {entry.mag_id for entry in active if not entry.multicast}
         for mag_id in self._routers.keys() - {entry.mag_id for entry in active}:
             del self._routers[mag_id]
+            self._heard.discard(mag_id)
         commands: list[Command] = []
         for mag_id in sorted(plain - self._routers.keys()):
             commands += self._begin(mag_id, now)
@@ -55,6 +58,7 @@ class TunnelListeners:
             # We are the querier of every tunnel: its other end is a host by configuration (RFC 4605 section 4).
             dropped, _ = self._dropped(mag_id, "query_from_mag")
             return [*commands, *dropped], False
+        self._heard.add(mag_id)
         more, changed = self._carried_out(mag_id, effects)
         return [*commands, *more], changed
 
@@ -68,6 +72,10 @@ class TunnelListeners:
 
     def _allowed(self, mn_ids: Iterable[str], group: IpAddress) -> bool:
         return any(self._policy.may_join(mn_id, group) for mn_id in mn_ids)
+
+    def have_answered(self, mag_ids: Set[str]) -> bool:
+        """Whether those of these MAGs that are asked have said something; one without listeners never does."""
+        return self._routers.keys() & mag_ids <= self._heard
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""

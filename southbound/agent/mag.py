@@ -260,7 +260,7 @@ class MagCore:
             ]
         ]
         asked_again = [*self._handovers.intake.resume(), *self._handovers.previous.resume()]
-        return [*commands, *self._bindings.resend_all(now), *asked_again]
+        return [*commands, *self._bindings.resend_all(now), *self._proxy.restate(now), *asked_again]
 
     def _controller_answered(self, answer: ControllerAnswered, now: float) -> list[Command]:
         token, error, lost = answer.token, answer.error, answer.lost

@@ -57,6 +57,10 @@ class TunnelProxy:
             return []
         return _sent(self._host.heard(message, now))
 
+    def restate(self, now: float) -> list[Command]:
+        """The LMA has restarted, it may be: it asks only when it has our bindings again."""
+        return _sent(self._host.restate(now))
+
     def next_deadline(self) -> float | None:
         """When `tick` has something to do next."""
         return self._host.next_deadline()

@@ -96,6 +96,12 @@ class DualStackHost:
         version = version_of(message)
         return list(_sent(ask(self._hosts[version], message, now), version))
 
+    def restate(self, now: float) -> list[ListenerMessage]:
+        """The current state, unasked: the router may have forgotten it."""
+        for host in self._hosts.values():
+            host.on_query(None, (), 0.0, now)
+        return self.tick(now)
+
     def tick(self, now: float) -> list[ListenerMessage]:
         """Let pass what was due until now."""
         return [message for version, host in self._hosts.items() for message in _sent(host.tick(now), version)]

@@ -515,6 +515,23 @@ def test_nothing_is_lost_by_a_handover_without_multicast_signalling(rfc_6224: Si
     assert receivers(domain) == ["mag2"]
 
 
+def test_a_restart_of_that_lma_stops_no_stream(rfc_6224: SimulatedDomain) -> None:
+    domain = rfc_6224
+    for mn_id, mag_id in ((MN1, "mag1"), (MN2, "mag2")):
+        domain.attach(mn_id, mag_id)
+    domain.run_for(3.0)
+    running = SimulatedStreams(domain, GROUP, S1, {})
+    running.start()
+    domain.run_for(0.2)
+    domain.restart_controller()
+    domain.run_for(10.0)
+    running.stop()
+    domain.run_for(1.0)
+    for mn_id in (MN1, MN2):
+        heard = running.heard[mn_id]
+        assert heard == list(range(heard[0], running.sent))
+
+
 def test_pba_with_s_needs_no_mld_in_the_tunnel() -> None:
     domain = started()
     tunnelled: list[bytes] = []
