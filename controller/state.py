@@ -88,7 +88,8 @@ class LmaState:
 
         Where MAGs tell by MLD what their agents know of listeners, that counts among it.
         """
-        listening = {one.mag_id for one in self.listeners if one.access_port is not None and one.memberships}
+        by_mld = not self.domain.lma.multicast_signalling
+        listening = {one.mag_id for one in self.listeners if by_mld and one.access_port is not None and one.memberships}
         told = all(mag.id in self.known_agents for mag in self.domain.mags)
         waiting = {held.mn_id for held in self.held.values()}
         return told and self.tunnels.have_answered(listening) and all(
