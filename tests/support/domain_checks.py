@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from southbound.codec.accessors import gre_key, mn_id
+from southbound.codec.accessors import gre_key, mn_id, multicast_records
 from southbound.codec.addresses import IpAddress
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import ProxyBindingAcknowledgement
@@ -115,6 +115,8 @@ class Watch:
         self._domain = domain
         self._relayed: set[tuple[str, str, int]] = set()
         """(n-MAG, p-MAG, sequence) of each HI(F) that asks for packets under a key of the MN's own."""
+        self._registering: dict[tuple[str, str], set[IpAddress]] = {}
+        """(MAG, MN-ID) -> groups that the LMA knew or was told of with the last PBU: a PBA promises those."""
         domain.transport.watchers.append(self._sent)
 
     def _sent(self, carried: Carried) -> None:
@@ -123,6 +125,10 @@ class Watch:
             attached = self._domain.agents[carried.source].core.snapshot().attached
             node = _mn_id(carried)
             assert node in attached, f"{carried.source} registers {node}, which is not there"
+            self._registering[carried.source, node] = {
+                *(record.group for record in multicast_records(carried.message)),  # type: ignore[arg-type]
+                *(group for group, _ in self._listening(node, carried.source)),
+            }
         elif carried.name == "HI(F)":
             assert isinstance(carried.message, HandoverInitiate)
             if gre_key(carried.message) is not None:
@@ -160,13 +166,20 @@ class Watch:
         moving = _mn_id(carried)
         if self._domain.bound_at(moving) != carried.destination:
             return  # a binding that has moved on meanwhile
-        for view in self._domain.lma.snapshot().listeners:
-            if view["mn_id"] != moving or view["mag"] != carried.destination:
-                continue
-            for entry in view["groups"]:
-                group = ip_address(entry["group"])
-                source = _wanted_source(entry)
+        # What the MN has joined since is in a later change of the switch, on which no PBA waits.
+        promised = self._registering.get((carried.destination, moving), set())
+        for group, source in self._listening(moving, carried.destination):
+            if group in promised:
                 assert carried.destination in lma_copies(self._domain, group, source), f"PBA before the path of {group}"
+
+    def _listening(self, moving: str, mag_id: str) -> list[tuple[IpAddress, IpAddress]]:
+        """The groups that the LMA knows of an MN at a MAG, each with a source that it wants to hear."""
+        return [
+            (ip_address(entry["group"]), _wanted_source(entry))
+            for view in self._domain.lma.snapshot().listeners
+            if (view["mn_id"], view["mag"]) == (moving, mag_id)
+            for entry in view["groups"]
+        ]
 
 
 def _wanted_source(entry: dict[str, Any]) -> IpAddress:
