@@ -61,7 +61,7 @@ class MagContext:
         urgent_timeout_s: float | None = None,
     ) -> list[Command]:
         """Send a HandoverInitiate reliably; `token` names what its acknowledgement, or its absence, is for."""
-        sequence = self.exchange.next_sequence()
+        sequence = self.exchange.next_sequence(now + self.wall_offset)
         message = build(self.dialect(peer), sequence)
         header = encode_mobility(
             message, self.mag.address, peer.address, option_length_unit=self.option_length_unit(peer)

@@ -81,7 +81,8 @@ class ContextTransfer:
         """Ask the previous MAG for the context of an MN."""
         timers = self._context.domain.timers
         message = ContextTransferRequest(
-            previous_address=address_of(profile), sequence=self._context.exchange.next_sequence()
+            previous_address=address_of(profile),
+            sequence=self._context.exchange.next_sequence(now + self._context.wall_offset),
         )
         timeout_s = timers.handover_initiate_timeout_ms / 1000
         asked = _Asked(

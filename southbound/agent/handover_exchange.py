@@ -16,6 +16,9 @@ from southbound.agent.commands import SendMobilityHeader
 ANSWERS_MAX = 4096
 """Remembered acknowledgements, over all peers; the oldest goes first."""
 OUTSTANDING_MAX = 4096
+NUMBERS_PER_S = 16
+"""How fast sequence numbers grow with the clock: faster than requests come in the long run, and slow enough for 16 bits:
+half of them last for half an hour, and peers remember them for seconds."""
 
 Key = tuple[IPv6Address, str, int]
 """(peer address, MN-ID, sequence)."""
@@ -52,19 +55,23 @@ class _Answer:
 class HandoverExchange:
     """All exchanges of one MAG with its peers."""
 
-    def __init__(self, *, timeout_s: float, retries: int, first_sequence: int) -> None:
+    def __init__(self, *, timeout_s: float, retries: int) -> None:
         self._timeout_s = timeout_s
         self._retries = retries
-        self._sequence = first_sequence & 0xFFFF
+        self._sequence = 0
         self._outstanding: dict[Key, _Outstanding] = {}
         self._answers: OrderedDict[Key, _Answer] = OrderedDict()
         # Twice the time after which the sender gives up, so that its last repetition still finds the answer.
         self._remember_s = 2 * timeout_s * (2 ** (retries + 1) - 1)
 
-    def next_sequence(self) -> int:
-        """The sequence number (or Identifier) of the next request of ours."""
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        return self._sequence
+    def next_sequence(self, wall_time: float) -> int:
+        """The sequence number (or Identifier) of the next request of ours; `wall_time` in seconds since 1970.
+
+        The counter goes with the clock: after a restart the numbers are newer than those from before, which peers still
+        hold them against (`SequenceWindow`).
+        """
+        self._sequence = max(self._sequence + 1, int(wall_time * NUMBERS_PER_S))
+        return self._sequence & 0xFFFF
 
     def send(
         self,

@@ -62,7 +62,6 @@ class MagCore:
         domain: Domain,
         mag: Mag,
         *,
-        first_sequence: int,
         new_handover_id: Callable[[], str],
         wall_offset: float,
         held_bytes: Callable[[], int] = lambda: 0,
@@ -73,7 +72,6 @@ class MagCore:
         exchange = HandoverExchange(
             timeout_s=timers.handover_initiate_timeout_ms / 1000,
             retries=timers.handover_initiate_retries,
-            first_sequence=first_sequence,
         )
         self._context = MagContext(
             domain=domain,

@@ -3,7 +3,7 @@
 
 HI has a sequence number and no time, so an old one could be played back. What is far behind the newest one of the same peer
 and MN, or has come before and been forgotten, is stale; one that others have overtaken on the way is not. After a while
-without news the window is forgotten: a peer that has restarted counts from anywhere.
+without news the window is forgotten: a peer of another make that has restarted counts from anywhere.
 """
 
 from __future__ import annotations

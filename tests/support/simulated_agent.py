@@ -130,7 +130,6 @@ class SimulatedAgent:
         clock: SimulatedClock,
         surroundings: Surroundings,
         *,
-        first_sequence: int,
         clock_error_s: float = 0.0,
         join_after_s: float = 0.005,
     ) -> None:
@@ -139,7 +138,6 @@ class SimulatedAgent:
         self.core = MagCore(
             domain,
             mag,
-            first_sequence=first_sequence,
             new_handover_id=lambda: f"{mag.id}-ho{next(numbers)}",
             wall_offset=WALL_OFFSET + clock_error_s,
             held_bytes=lambda: self.held_bytes,

@@ -124,7 +124,7 @@ class SimulatedDomain:
         errors = clock_errors_s or {}
         self.agents = {
             mag.id: SimulatedAgent(
-                self.domain, mag, self.clock, self, first_sequence=seed * 7919 + mag.index,
+                self.domain, mag, self.clock, self,
                 clock_error_s=errors.get(mag.id, 0.0), join_after_s=self.delays.join_s,
             )
             for mag in self.domain.mags
@@ -220,7 +220,7 @@ class SimulatedDomain:
         self.disconnect_agent(mag_id)
         number = next(self._handover_numbers)
         core = MagCore(
-            self.domain, agent.mag, first_sequence=number * 7919, wall_offset=WALL_OFFSET,
+            self.domain, agent.mag, wall_offset=WALL_OFFSET,
             new_handover_id=lambda: f"{mag_id}-{number}-ho{next(self._handover_numbers)}",
         )
         agent.restarted(core)

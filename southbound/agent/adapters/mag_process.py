@@ -94,7 +94,6 @@ class MagProcess:
         self._core = MagCore(
             domain,
             mag,
-            first_sequence=secrets.randbelow(0x10000),
             new_handover_id=lambda: f"ho-{secrets.token_hex(6)}",
             wall_offset=time.time() - time.monotonic(),
             held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,

@@ -41,7 +41,7 @@ BLOCK = listener_block(
 
 def core(domain: Domain = DOMAIN, number: int = 0) -> MagCore:
     return MagCore(
-        domain, domain.mags[number], first_sequence=7, new_handover_id=lambda: "ho-1", wall_offset=1_760_000_000.0
+        domain, domain.mags[number], new_handover_id=lambda: "ho-1", wall_offset=1_760_000_000.0
     )
 
 

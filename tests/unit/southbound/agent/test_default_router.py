@@ -43,7 +43,7 @@ PREFIX = IPv6Network("2001:db8:100:1::/64")
 
 def router(domain: Domain = DOMAIN, jitter: float = 1.0) -> DefaultRouter:
     """`jitter` 0 draws the lowest of each range, 1 the highest."""
-    core = MagCore(domain, domain.mags[0], first_sequence=1, new_handover_id=lambda: "x", wall_offset=0.0)
+    core = MagCore(domain, domain.mags[0], new_handover_id=lambda: "x", wall_offset=0.0)
     return DefaultRouter(core._context, lambda low, high: low + jitter * (high - low))
 
 
@@ -209,7 +209,7 @@ def test_what_is_not_about_the_router_is_not_answered() -> None:
     ],
 )
 def test_an_mn_that_plays_the_router_is_counted(message: NeighborMessage, reason: str) -> None:
-    core = MagCore(DOMAIN, DOMAIN.mags[0], first_sequence=1, new_handover_id=lambda: "x", wall_offset=0.0)
+    core = MagCore(DOMAIN, DOMAIN.mags[0], new_handover_id=lambda: "x", wall_offset=0.0)
     core.handle(LinkUp(port="mn1"), 0.0)
     frame = EthernetFrame(
         destination=multicast_mac(ALL_NODES), source=MN.link_layer_id,
@@ -220,7 +220,7 @@ def test_an_mn_that_plays_the_router_is_counted(message: NeighborMessage, reason
 
 
 def test_an_mn_that_has_left_is_told_nothing_more() -> None:
-    core = MagCore(DOMAIN, DOMAIN.mags[0], first_sequence=1, new_handover_id=lambda: "x", wall_offset=0.0)
+    core = MagCore(DOMAIN, DOMAIN.mags[0], new_handover_id=lambda: "x", wall_offset=0.0)
     core.handle(LinkUp(port="mn1"), 0.0)
     core._router.advertise(MN, (PREFIX,), 0.0)
     core.handle(LinkDown(port="mn1"), 1.0)

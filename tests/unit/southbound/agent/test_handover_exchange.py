@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from southbound.agent.commands import SendMobilityHeader
 from southbound.agent.handover_exchange import (
     ANSWERS_MAX,
+    NUMBERS_PER_S,
     OUTSTANDING_MAX,
     HandoverExchange,
     token,
     token_parts,
 )
+from southbound.agent.sequence_window import SequenceWindow
 
 PEER, OTHER = IPv6Address("2001:db8:b::1"), IPv6Address("2001:db8:c::1")
 MN = "mn1@example.net"
 
 
-def exchange(first_sequence: int = 0) -> HandoverExchange:
-    return HandoverExchange(timeout_s=0.1, retries=3, first_sequence=first_sequence)
+def exchange() -> HandoverExchange:
+    return HandoverExchange(timeout_s=0.1, retries=3)
 
 
 def ticks(subject: HandoverExchange) -> tuple[list[float], list[tuple[float, str]]]:
@@ -84,8 +86,27 @@ def test_what_is_settled_is_not_repeated() -> None:
 
 
 def test_sequence_numbers_wrap() -> None:
-    subject = exchange(0xFFFE)
-    assert [subject.next_sequence() for _ in range(3)] == [0xFFFF, 0, 1]
+    subject = exchange()
+    assert [subject.next_sequence(0xFFFF / NUMBERS_PER_S) for _ in range(3)] == [0xFFFF, 0, 1]
+
+
+def test_numbers_do_not_go_back_with_the_clock() -> None:
+    subject = exchange()
+    assert [subject.next_sequence(wall_time) for wall_time in (1000.0, 900.0, 1000.0)] == [16_000, 16_001, 16_002]
+
+
+@given(
+    st.floats(1.7e9, 2e9), st.lists(st.floats(0.0, 5000.0), min_size=1, max_size=30), st.floats(1.0, 9.0)
+)
+def test_a_peer_does_not_take_what_comes_after_a_restart_for_old(
+    start: float, pauses: list[float], away_s: float
+) -> None:
+    window, now, subject = SequenceWindow(10.0), 0.0, exchange()
+    for pause in pauses:
+        now += pause
+        window.received(PEER, MN, subject.next_sequence(start + now), now)
+    now += away_s
+    assert not window.is_stale(PEER, MN, exchange().next_sequence(start + now), now)
 
 
 def test_a_request_that_comes_twice_is_answered_twice_and_worked_on_once() -> None:

@@ -73,7 +73,7 @@ PEERS = (MAG2.address, MAG3.address, LMA, MAG1.address, IPv6Address("2001:db8::b
 
 def core(domain: Domain = DOMAIN, *, attached: bool = True) -> MagCore:
     """mag1 with mn1 on its link."""
-    subject = MagCore(domain, domain.mags[0], first_sequence=100, new_handover_id=lambda: "new", wall_offset=1.76e9)
+    subject = MagCore(domain, domain.mags[0], new_handover_id=lambda: "new", wall_offset=1.76e9)
     if attached:
         subject.handle(LinkUp(port="mn1"), 0.0)
         subject.handle(ControllerConnected(), 0.0)
