@@ -23,7 +23,7 @@ from apps.rest.server import RestServer
 from apps.rest.sockets import RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
-from southbound.fact_log import configure_log
+from southbound.fact_log import configure_log, log_fact
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -36,17 +36,33 @@ def main() -> int:
     """Run until a signal ends it. Exit code 2: topology or environment are wrong, said in full on standard error."""
     try:
         settings = read_settings()
-        domain = load_topology(settings.topology)
-        credentials = read_credentials(domain.rest, settings.topology)
-    except (SettingsError, TopologyError, CredentialsError) as error:
+    except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIGURATION
     configure_log(settings.log_level, settings.log_format)
     logging.getLogger("ryu").setLevel(logging.WARNING)
-    return _run(domain, settings, credentials)
+    try:
+        domain = load_topology(settings.topology)
+        credentials = read_credentials(domain.rest, settings.topology)
+    except (TopologyError, CredentialsError) as error:
+        return _refused(error, settings)
+    try:
+        return _run(domain, settings, credentials)
+    except RestSocketError as error:
+        return _refused(error, settings)
+
+
+def _refused(error: Exception, settings: Settings) -> int:
+    """Say why the controller does not start, as lines to be read, or as a fact in a log that a program reads."""
+    if settings.log_format == "json":
+        log_fact(_log, "controller_not_started", {"reason": str(error)}, level=logging.ERROR)
+    else:
+        print(error, file=sys.stderr)
+    return EXIT_CONFIGURATION
 
 
 def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
+    """Raises RestSocketError."""
     cfg.CONF(args=[], project="castover", default_config_files=[])
     cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
     cfg.CONF.set_override("ofp_tcp_listen_port", domain.controller.openflow_port)
@@ -63,15 +79,11 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     )
     app.agents.on_timed = rest.metrics.called
     runner = eventlet.spawn(executor.run)
-    try:
-        rest.start()
-    except RestSocketError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CONFIGURATION
+    rest.start()
     # What is there by now stays. A full collection would walk it, and stop the core for a quarter of a second.
     gc.collect()
     gc.freeze()
-    _log.info("event=controller_started rest=%s process_id=%d", rest.url, os.getpid())
+    log_fact(_log, "controller_started", {"rest": rest.url, "process_id": os.getpid()})
     _await_signal()
     # Nothing is taken back: the switches go on forwarding without a controller.
     rest.stop()
@@ -79,7 +91,7 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     runner.kill()
     for service in services:
         service.kill()
-    _log.info("event=controller_stopped")
+    log_fact(_log, "controller_stopped", {})
     return 0
 
 

@@ -25,6 +25,7 @@ from controller.commands import (
 from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
 from southbound.codec.binding import ProxyBindingAcknowledgement
 from southbound.codec.binding_error import BindingError
+from southbound.fact_log import log_fact
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
@@ -158,7 +159,7 @@ class Datapaths:
         """A switch has connected: read it first."""
         switch = self._by_id.get(datapath.id)
         if switch is None:
-            _log.warning("event=unknown_switch datapath_id=%#x", datapath.id)
+            log_fact(_log, "unknown_switch", {"datapath_id": f"{datapath.id:#x}"}, level=logging.WARNING)
             datapath.close()
             return
         if switch.datapath is not None and switch.datapath is not datapath:
@@ -203,7 +204,8 @@ class Datapaths:
             return
         batch_id = switch.batch_of_xid.get(message.xid)
         reason = ofp15_stats.error_text(message)
-        _log.warning("event=switch_error switch=%s batch=%s reason=%r", switch.name, batch_id, reason)
+        fields = {"switch": switch.name, "batch": batch_id, "reason": reason}
+        log_fact(_log, "switch_error", fields, level=logging.WARNING)
         if batch_id is not None:
             self._forget(switch, batch_id)
             self._carry_out(switch, switch.reconciler.batch_failed(batch_id, reason, time.monotonic()))

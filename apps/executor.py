@@ -142,7 +142,7 @@ class Executor:
             self._switches.tick(now)
         for name, drops in self._drops.items():
             for summary in drops.tick(now):
-                _log.info("%s", summary.line(name, time.time() - now))
+                log_fact(_log, name, summary.fields(time.time() - now))
 
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:

@@ -25,10 +25,10 @@ class DropSummary:
     since: float
     """On the caller's clock: when the last line about this reason was due."""
 
-    def line(self, event: str, wall_offset: float) -> str:
-        """The text to log; `wall_offset` is the wall clock (seconds since 1970) less the caller's clock."""
+    def fields(self, wall_offset: float) -> dict[str, str | int]:
+        """The fields of the fact to log; `wall_offset` is the wall clock (seconds since 1970) less the caller's clock."""
         since = datetime.fromtimestamp(self.since + wall_offset, UTC).isoformat(timespec="milliseconds")
-        return f"event={event} reason={self.reason} dropped={self.dropped} since={since}"
+        return {"reason": self.reason, "dropped": self.dropped, "since": since}
 
 
 @dataclass(slots=True)

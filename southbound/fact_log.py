@@ -23,16 +23,21 @@ def configure_log(level: str, log_format: str) -> None:
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(level.upper())
+    # A warning of Python's would be the one line that is not in the form of all others.
+    logging.captureWarnings(True)
 
 
-def log_fact(logger: logging.Logger, name: str, fields: Mapping[str, Any], at: float) -> None:
-    """One fact, under the time at which it happened (seconds since 1970), which may be a moment ago."""
-    if not logger.isEnabledFor(logging.INFO):
+def log_fact(
+    logger: logging.Logger, name: str, fields: Mapping[str, Any], at: float | None = None, *, level: int = logging.INFO
+) -> None:
+    """One fact, under the time at which it happened (seconds since 1970), which may be a moment ago; None: now."""
+    if not logger.isEnabledFor(level):
         return
     record = logger.makeRecord(
-        logger.name, logging.INFO, __file__, 0, fact_line(name, fields), (), None, extra={_FACT: (name, fields)}
+        logger.name, level, __file__, 0, fact_line(name, fields), (), None, extra={_FACT: (name, fields)}
     )
-    record.created, record.msecs = at, at % 1 * 1000
+    if at is not None:
+        record.created, record.msecs = at, at % 1 * 1000
     logger.handle(record)
 
 

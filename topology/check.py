@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,19 @@ def check_file(path: Path, out: TextIO, err: TextIO) -> int:
     except TopologyError as error:
         print(error, file=err)
         return 1
-    print(f"{show_file(str(path))}: {summary(domain)}", file=out)
+    absent = missing_files(domain, path.parent)
+    there = f", but {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not there yet" if absent else ""
+    print(f"{show_file(str(path))}: {summary(domain)}{there}", file=out)
     return 0
+
+
+def missing_files(domain: Domain, folder: Path) -> list[str]:
+    """Files that `rest` names and the controller would not find: perhaps they are on another host, or come later."""
+    rest = domain.rest
+    named = [token.file for token in rest.tokens] + [hook.secret_file for hook in rest.webhooks]
+    if rest.tls is not None:
+        named += [rest.tls.certificate, rest.tls.key]
+    return [show_file(name) for name in dict.fromkeys(named) if name is not None and not os.path.exists(folder / name)]
 
 
 def summary(domain: Domain) -> str:

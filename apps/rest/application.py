@@ -17,6 +17,7 @@ from apps.rest.conditional import matches
 from apps.rest.problems import INTERNAL, METHOD_NOT_ALLOWED, UNKNOWN_PATH, Problem, quoted
 from apps.rest.requests import leave_body, read_body, read_path, read_query
 from apps.rest.routing import Call, Route, matching
+from southbound.fact_log import log_fact
 
 _log = logging.getLogger("castover.rest")
 
@@ -85,7 +86,8 @@ class RestApi:
     def _carry_out(self, route: Route, names: dict[str, str], request: Request) -> Response:
         client = "" if route.role is None else self._access.judge(request.headers.get("Authorization"), route.role)
         if route.role is Role.TRIGGER:
-            _log.info("event=rest_trigger client=%s method=%s route=%s", client or "-", route.method, route.path)
+            fields = {"client": client or "-", "method": route.method, "route": route.path}
+            log_fact(_log, "rest_trigger", fields)
         query = read_query(route.query, request.environ)
         body = None if route.body is None else read_body(route.body, request)
         call = Call(names=names, query=query, body=body, request=request, client=client)

@@ -67,6 +67,15 @@ def _token(token: model.Token, index: int, folder: Path) -> Token:
 def _tls(tls: model.Tls, folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for name, file in (("certificate", tls.certificate), ("key", tls.key)):
+        # OpenSSL says that one of the two cannot be read, and not which.
+        try:
+            (folder / file).open("rb").close()
+        except OSError as error:
+            reason = (error.strerror or "an error").lower()
+            raise CredentialsError(
+                f"rest.tls.{name}: found {folder / file}, {reason}; allowed: a file that can be read"
+            ) from error
     try:
         context.load_cert_chain(folder / tls.certificate, folder / tls.key)
     except OSError as error:  # ssl.SSLError is one

@@ -21,6 +21,7 @@ from apps.rest.event_stream import EventStream
 from apps.rest.sockets import Listener, RestSocketError, inherit, is_loopback, listen
 from apps.rest.switches import Switches
 from apps.rest.trace import AskAgents, remember
+from southbound.fact_log import log_fact
 from southbound.facts import FactMemory
 from topology.model import Domain
 
@@ -118,7 +119,8 @@ class RestServer:
                 "allowed: a loopback address, or tokens, or rest.insecure: true (docs/reference/rest.md)"
             )
         if self._access.required and self._tls is None:
-            _log.warning("event=rest_tokens_in_clear detail=%r", "tokens travel without TLS: use it, or a proxy that does")
+            detail = "tokens travel without TLS: use it, or a proxy that does"
+            log_fact(_log, "rest_tokens_in_clear", {"detail": detail}, level=logging.WARNING)
 
     def _dropped(self) -> dict[tuple[str, str], int]:
         return {

@@ -14,6 +14,8 @@ from eventlet.green import socket
 from eventlet.greenio import GreenSocket
 from eventlet.patcher import original
 
+from southbound.fact_log import log_fact
+
 _log = logging.getLogger("castover.rest")
 
 _BACKLOG = 128
@@ -70,7 +72,7 @@ class Listener:
                 return self._sock.accept()
             except OSError as error:
                 # Out of descriptors, or the peer was gone already: neither is a reason to stop listening.
-                _log.warning("event=rest_accept_failed error=%s", error)
+                log_fact(_log, "rest_accept_failed", {"error": str(error)}, level=logging.WARNING)
                 eventlet.sleep(_ACCEPT_PAUSE_S)
 
     def getsockname(self) -> Any:

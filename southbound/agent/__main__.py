@@ -13,7 +13,7 @@ import sys
 from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
 from southbound.agent.settings import argument_parser
-from southbound.fact_log import configure_log
+from southbound.fact_log import configure_log, log_fact
 from topology.load import load_topology
 from topology.model import Domain, Mag
 from topology.problem import TopologyError
@@ -56,7 +56,8 @@ def _go_first() -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError as error:
-        logging.getLogger("castover.mag").warning("event=no_realtime_scheduling reason=%r", error.strerror)
+        logger, reason = logging.getLogger("castover.mag"), error.strerror
+        log_fact(logger, "no_realtime_scheduling", {"reason": reason}, level=logging.WARNING)
 
 
 async def _run(domain: Domain, mag: Mag) -> None:

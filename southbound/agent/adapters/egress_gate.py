@@ -26,6 +26,7 @@ import struct
 from collections import Counter
 
 from southbound.agent.adapters.queueing_discipline import NLM_F_CREATE, NLM_F_EXCL, QueueingDisciplines
+from southbound.fact_log import log_fact
 
 _log = logging.getLogger("castover.mag")
 
@@ -140,7 +141,7 @@ class EgressGate:
         if not self._logged:
             self._logged = True
             reason = errno.errorcode.get(error, str(error))
-            _log.warning("event=no_egress_gate port=%s reason=%s", self._name, reason)
+            log_fact(_log, "no_egress_gate", {"port": self._name, "reason": reason}, level=logging.WARNING)
         return False
 
     def _index(self) -> int | None:

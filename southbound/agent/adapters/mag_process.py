@@ -144,7 +144,8 @@ class MagProcess:
         self._transfer.open()
         self._tunnel.open()
         if not self._buffer_port.open():
-            _log.warning("event=no_buffer_port name=%s", self._mag.switch.on_host(MAG_BUFFER_PORT))
+            name = self._mag.switch.on_host(MAG_BUFFER_PORT)
+            log_fact(_log, "no_buffer_port", {"name": name}, level=logging.WARNING)
         for port in self._ports.values():
             port.open()
         self._buffer.takeovers.start()
@@ -152,7 +153,8 @@ class MagProcess:
         self._links.open()
         self._rpc.start()
         self._report_drops()
-        _log.info("event=agent_started mag_id=%s address=%s process_id=%d", self._mag.id, self._mag.address, os.getpid())
+        fields = {"mag_id": self._mag.id, "address": self._mag.address, "process_id": os.getpid()}
+        log_fact(_log, "agent_started", fields)
 
     async def close(self) -> None:
         """Close everything; rules stay, so MNs that are here go on receiving."""
@@ -172,7 +174,7 @@ class MagProcess:
         for port in self._ports.values():
             port.close()
         counters = self._core.counters | self._buffer.takeovers.counters
-        _log.info("event=agent_stopped mag_id=%s counters=%s", self._mag.id, counters)
+        log_fact(_log, "agent_stopped", {"mag_id": self._mag.id, "counters": dict(counters)})
 
     # --- events in ------------------------------------------------------------------------------------------------
 
@@ -217,7 +219,7 @@ class MagProcess:
         self._tell_counters()
 
     def _controller_gone(self, reason: str) -> None:
-        _log.warning("event=controller_away reason=%r", reason)
+        log_fact(_log, "controller_away", {"reason": reason}, level=logging.WARNING)
         self._handle(ControllerDisconnected())
 
     async def _controller_called(self, call: Any) -> dict[str, Any]:
@@ -245,10 +247,11 @@ class MagProcess:
             case SendMobilityHeader(header=header, destination=destination):
                 reason = self._mobility.send(header, destination)
                 if reason is not None:
-                    _log.warning("event=send_failed destination=%s reason=%s", destination, reason)
+                    fields = {"destination": destination, "reason": reason}
+                    log_fact(_log, "send_failed", fields, level=logging.WARNING)
             case SendContextTransfer(datagram=datagram, destination=destination):
                 if not self._transfer.send(datagram, destination):
-                    _log.warning("event=context_transfer_not_sent destination=%s", destination)
+                    log_fact(_log, "context_transfer_not_sent", {"destination": destination}, level=logging.WARNING)
             case SendToLma(packet=packet):
                 self._tunnel.send(packet, self._lma_address, self._lma_gre_key)
             case SendAccessFrame(port=port, frame=frame):
@@ -301,7 +304,8 @@ class MagProcess:
         failure = answer.exception()
         error = str(failure) if failure is not None else None
         if error is not None:
-            _log.warning("event=call_failed method=%s reason=%r", command.call.method, error)
+            fields = {"method": command.call.method, "reason": error}
+            log_fact(_log, "call_failed", fields, level=logging.WARNING)
         if isinstance(command.call, DeliverDirectly):
             self._buffer.takeovers.answered(command.call.mn_id, error)
         result = None if failure is not None else answer.result()
@@ -313,7 +317,7 @@ class MagProcess:
         if record is None:
             record = self._sent[command.port] = SentRecord(command.mn_id)
             if not self._ports[command.port].watch_sent(record.frame):
-                _log.warning("event=watch_failed port=%s", command.port)
+                log_fact(_log, "watch_failed", {"port": command.port}, level=logging.WARNING)
         record.watched_for(command.handover_id)
 
     def _unwatch(self, name: str) -> None:
@@ -339,7 +343,7 @@ class MagProcess:
 
     def _log_drops(self, summaries: list[DropSummary]) -> None:
         for summary in summaries:
-            _log.info("%s", summary.line(PACKET_DROPPED, time.time() - time.monotonic()))
+            log_fact(_log, PACKET_DROPPED, summary.fields(time.time() - time.monotonic()))
 
     def _tell_counters(self) -> None:
         self._buffer_port.count_overflow()

@@ -151,9 +151,12 @@ def test_a_secret_that_is_of_no_use_is_named(tmp_path: Path, content: str) -> No
 
 def test_a_certificate_that_is_of_no_use_is_named(tmp_path: Path) -> None:
     rest = model.Rest(tls=model.Tls(certificate="c.pem", key="k.pem"))
-    with pytest.raises(CredentialsError, match="No such file or directory; allowed: files of PEM"):
-        read_credentials(rest, tmp_path / "topology.yaml")
-    for name in ("c.pem", "k.pem"):
+    for name, key in (("c.pem", "certificate"), ("k.pem", "key")):
+        with pytest.raises(CredentialsError) as raised:
+            read_credentials(rest, tmp_path / "topology.yaml")
+        assert str(raised.value) == (
+            f"rest.tls.{key}: found {tmp_path / name}, no such file or directory; allowed: a file that can be read"
+        )
         (tmp_path / name).write_text("nonsense")
     with pytest.raises(CredentialsError, match=r"rest\.tls: found 'c.pem' and 'k.pem'"):
         read_credentials(rest, tmp_path / "topology.yaml")

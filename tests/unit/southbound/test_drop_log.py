@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.drop_log import OTHERS, PERIOD_S, DropLog, DropSummary
+from southbound.facts import fact_line
 
 
 def test_the_first_is_a_line_and_the_others_are_summed_up() -> None:
@@ -45,7 +46,7 @@ def test_reasons_are_capped() -> None:
 def test_the_line_names_the_time_of_the_wall() -> None:
     summary = DropSummary(reason="checksum", dropped=123, since=40.5)
     # 1234567890 is 2009-02-13 23:31:30 UTC, as `date -u -d @1234567890` says.
-    line = summary.line("packet_dropped", 1234567890.0 - 40.0)
+    line = fact_line("packet_dropped", summary.fields(1234567890.0 - 40.0))
     assert line == "event=packet_dropped reason=checksum dropped=123 since=2009-02-13T23:31:30.500+00:00"
 
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import time
+import warnings
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,6 +61,7 @@ def log() -> Iterator[logging.Logger]:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield logging.getLogger("castover.test")
+    logging.captureWarnings(False)
     root.setLevel(level)
     root.handlers[:] = handlers
 
@@ -78,6 +82,27 @@ def test_what_is_no_fact_is_a_message(log: Any, capfd: pytest.CaptureFixture[str
     log_fact(log, "not_wanted_either", {}, 0.0)
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["message"] == "rpc=down peer=x"
+
+
+def test_a_fact_of_now_has_a_level_of_its_own(log: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    configure_log("warning", "json")
+    log_fact(log, "controller_started", {"rest": "http://127.0.0.1:1"})
+    log_fact(log, "send_failed", {"reason": "100% lost"}, level=logging.WARNING)
+    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    assert (line["event"], line["level"], line["reason"]) == ("send_failed", "warning", "100% lost")
+    assert abs(time.time() - datetime.fromisoformat(line["time"]).timestamp()) < 3600
+
+
+def test_what_python_warns_of_is_a_line_like_others(log: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    configure_log("info", "json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn("of two\nlines", stacklevel=1)
+    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    assert (line["level"], line["logger"]) == ("warning", "py.warnings")
+    assert "of two\nlines" in line["message"]
 
 
 def test_text_is_the_same_line_behind_time_level_and_part(log: Any, capfd: pytest.CaptureFixture[str]) -> None:

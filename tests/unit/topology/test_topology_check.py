@@ -37,3 +37,19 @@ def test_it_runs_as_a_module() -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "no-such-file.yaml: found no such file or directory; allowed: a file that can be read\n"
+
+
+def test_files_that_are_not_there_yet_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "topology.yaml"
+    rest = (
+        "\nrest:\n  tls: {certificate: c.pem, key: secrets/none.key}\n"
+        "  tokens:\n    - {name: a, role: read, file: secrets/token}\n"
+    )
+    file.write_text((REPOSITORY / "topology.yaml").read_text(encoding="utf-8") + rest)
+    (tmp_path / "c.pem").touch()
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out.endswith(", dialect draft, but secrets/token, secrets/none.key are not there yet\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "token").touch()
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out.endswith(", dialect draft, but secrets/none.key is not there yet\n")
