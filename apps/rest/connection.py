@@ -15,6 +15,7 @@ from eventlet.green import socket
 from eventlet.green import ssl as green_ssl
 
 from apps.rest.events import EVENT_SOCKET
+from apps.rest.idle import IdleConnections
 from apps.rest.problems import HEADERS_TOO_LARGE, MALFORMED, MEDIA_TYPE, URI_TOO_LONG, Problem, ProblemType
 from apps.rest.requests import CLOSE_CONNECTION
 
@@ -32,12 +33,15 @@ class HandshakeError(Exception):
     """Not TLS, or none that we speak; the connection is over."""
 
 
-def connection_type(context: ssl.SSLContext | None, dropped: Counter[str]) -> type[wsgi.HttpProtocol]:
+def connection_type(
+    context: ssl.SSLContext | None, dropped: Counter[str], waiting: IdleConnections
+) -> type[wsgi.HttpProtocol]:
     """The protocol class for wsgi.server; `dropped` counts the connections that came to nothing, by reason."""
 
     class Bound(_Connection):
         tls_context = context
         counts = dropped
+        idle = waiting
 
     return Bound
 
@@ -47,6 +51,7 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
 
     tls_context: ssl.SSLContext | None = None
     counts: Counter[str] = Counter()  # noqa: RUF012 - set by connection_type
+    idle = IdleConnections(counts)
 
     def __init__(self, conn_state: Any, server: Any) -> None:
         try:
@@ -55,6 +60,8 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
             # TLS 1.3: that the client does not trust the certificate is heard only after the handshake.
             self.counts["tls"] += 1
             _log.debug("event=rest_tls_failed error=%s", error)
+        finally:
+            self.idle.end()
 
     def setup(self) -> None:
         """The handshake happens here, in the connection's own green thread: a client that is slow holds up nobody."""
@@ -79,6 +86,7 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
     # --- what cannot be read as HTTP --------------------------------------------------------------------------------
 
     def _read_request_line(self) -> Any:
+        self.idle.begin()
         line = super()._read_request_line()
         if len(line) >= self.server.url_length_limit:
             self._refuse(URI_TOO_LONG, f"allowed: {self.server.url_length_limit} octets")
@@ -92,6 +100,7 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
                 return False
         except (wsgi.HeaderLineTooLong, wsgi.HeadersTooLarge):
             return self._refuse(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning)
+        self.idle.end()
         lengths = self.headers.get_all("Content-Length", [])
         if any(not (length.isascii() and length.isdigit()) for length in lengths) or len(set(lengths)) > 1:
             return self._refuse(MALFORMED, "Content-Length is not one whole number.")

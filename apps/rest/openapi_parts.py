@@ -25,7 +25,8 @@ _ETAG = {"description": "Names the state that is shown (RFC 9110 section 8.8.3).
 
 RESPONSE_HEADERS: Mapping[str, dict[str, Any]] = {
     "Location": {"description": "The handover.", "schema": {"type": "string", "format": "uri-reference"}},
-    "Link": {"description": "Pages: next, first (RFC 8288).", "schema": {"type": "string"}},
+    "Link": {"description": "Pages (RFC 8288): next, while there are more; first, on every page but that one.",
+             "schema": {"type": "string"}},
     "ETag": _ETAG,
     "Castover-Event-Id": {
         "description": "Id of the last event that is in this answer; a Last-Event-ID for /v1/events.",

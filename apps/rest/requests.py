@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -25,6 +26,7 @@ from apps.rest.request_models import NAME_MAX
 BODY_OCTETS_MAX = 64 * 1024
 CLOSE_CONNECTION = "castover.close_connection"
 """Key of the WSGI environment: ends the connection after the answer, with what is unread of the body."""
+_CHARSET = re.compile(r"""(?:^|;)\s*charset\s*=\s*"?([^\s";]*)""", re.IGNORECASE)
 _BODY_READ = "castover.body_read"
 _READ_OCTETS = 16 * 1024
 _PARAMETERS_MAX = 20
@@ -158,7 +160,13 @@ def _found(value: object) -> str:
 
 def _octets(request: Request) -> bytes:
     """The whole body. Judged by its headers first, so that what is refused need not be sent (Expect: 100-continue)."""
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    media_type, _, parameters = request.headers.get("Content-Type", "").partition(";")
+    media_type = media_type.strip().lower()
+    charset = _CHARSET.search(parameters)
+    if charset is not None and charset[1].lower() not in ("utf-8", "utf8"):
+        # RFC 8259 section 8.1: JSON between systems is UTF-8; the parameter has no meaning, but says that this is not.
+        detail = f"found charset {quoted(charset[1])}; allowed: utf-8, or no charset"
+        raise Problem(UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": "application/json"})
     if media_type != "application/json":
         detail = f"found {quoted(media_type)}; allowed: application/json"
         raise Problem(UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": "application/json"})

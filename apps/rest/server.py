@@ -18,6 +18,7 @@ from apps.rest.api import Api
 from apps.rest.connection import connection_type
 from apps.rest.credentials import Credentials
 from apps.rest.event_stream import EventStream
+from apps.rest.idle import IdleConnections
 from apps.rest.sockets import Listener, RestSocketError, inherit, is_loopback, listen
 from apps.rest.switches import Switches
 from apps.rest.trace import AskAgents, remember
@@ -58,6 +59,7 @@ class RestServer:
         self._server: Any = None
         self._pool = eventlet.GreenPool(CONNECTIONS_MAX)
         self._lost: Counter[str] = Counter()
+        self._idle = IdleConnections(self._lost)
         self.events = EventStream(secrets.token_hex(4))
         self._executor = executor
         self.metrics = Metrics(executor.snapshot, self._dropped, switches)
@@ -82,8 +84,8 @@ class RestServer:
             self._judge_reach()
         self.api.webhooks.start()
         self._server = eventlet.spawn(
-            wsgi.server, Listener(self._listener), self.api.application,
-            protocol=connection_type(self._tls, self._lost), custom_pool=self._pool, keepalive=IDLE_S,
+            wsgi.server, Listener(self._listener, self._has_room), self.api.application,
+            protocol=connection_type(self._tls, self._lost, self._idle), custom_pool=self._pool, keepalive=IDLE_S,
             socket_timeout=SOCKET_TIMEOUT_S, log=_ServerLog(), log_x_forwarded_for=False, debug=False,
         )
 
@@ -121,6 +123,12 @@ class RestServer:
         if self._access.required and self._tls is None:
             detail = "tokens travel without TLS: use it, or a proxy that does"
             log_fact(_log, "rest_tokens_in_clear", {"detail": detail}, level=logging.WARNING)
+
+    def _has_room(self) -> bool:
+        """Whether another connection can be served, after an idle one has gone if need be."""
+        if self._pool.free() <= 0:
+            self._idle.make_room()
+        return bool(self._pool.free() > 0)
 
     def _dropped(self) -> dict[tuple[str, str], int]:
         return {

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import stat
+from collections.abc import Callable
 from typing import Any
 
 import eventlet
@@ -20,6 +21,7 @@ _log = logging.getLogger("castover.rest")
 
 _BACKLOG = 128
 _ACCEPT_PAUSE_S = 0.1
+_ROOM_PAUSE_S = 0.02
 
 
 class RestSocketError(OSError):
@@ -61,19 +63,24 @@ def inherit(descriptor: int) -> Any:
 class Listener:
     """The listening socket as wsgi.server uses it, which would end at the first failed accept."""
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, has_room: Callable[[], bool]) -> None:
         self._sock = sock
+        self._has_room = has_room
         self.family = sock.family
 
     def accept(self) -> Any:
         """The next connection and who it is from."""
         while True:
             try:
-                return self._sock.accept()
+                accepted = self._sock.accept()
             except OSError as error:
                 # Out of descriptors, or the peer was gone already: neither is a reason to stop listening.
                 log_fact(_log, "rest_accept_failed", {"error": str(error)}, level=logging.WARNING)
                 eventlet.sleep(_ACCEPT_PAUSE_S)
+                continue
+            while not self._has_room():
+                eventlet.sleep(_ROOM_PAUSE_S)
+            return accepted
 
     def getsockname(self) -> Any:
         """Address as bound."""

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from tests.support.rest_server import ENVIRONMENT, PROCESS, ROOT, WAIT_S, Server
 
 START = json.dumps({"mn_id": "mn1", "new_mag": "mag2"}).encode()
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 JSON_BODY = {"Content-Type": "application/json"}
 
 
@@ -275,6 +277,26 @@ def test_readers_that_have_gone_leave_room_for_others(server: Server) -> None:
             return client.getresponse().status == 200
 
     eventually(one_more)
+
+
+def test_idle_connections_lock_nobody_out(server: Server) -> None:
+    """More than there are places for, of a client that asks nothing, half a request, or one thing and no more."""
+    with contextlib.ExitStack() as opened:
+        source = EventSource(server)
+        opened.callback(source.close)
+        for number in range(300):
+            sock = opened.enter_context(socket.create_connection(server.address, timeout=WAIT_S))
+            sock.sendall((b"", b"GET /heal", HEALTH[:-5], HEALTH)[number % 4])
+        assert server.get("/healthz")[0] == 200
+        with contextlib.closing(server.connect()) as client:
+            client.request("GET", "/metrics")
+            text = client.getresponse().read().decode()
+        found = re.search(r'castover_drops_total\{.*part="rest_connections".*reason="idle".*\} (\S+)', text)
+        assert found is not None
+        assert float(found[1]) >= 300 + 1 - 256
+        # Who is at work has not been ended for them.
+        server.tell("events", count=1, octets=1)
+        source.block()
 
 
 # --- sockets ---------------------------------------------------------------------------------------------------------

@@ -378,7 +378,10 @@ def test_a_path_that_is_not_utf_8(rest: RestWorld) -> None:
     check_problem(rest.get("/v1/bindings/%ff"), 400, "malformed")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/json5", None])
+@pytest.mark.parametrize("content_type", [
+    "text/plain", "application/x-www-form-urlencoded", "application/json5", None, "application/json; charset=latin1",
+    'application/json;x=1; Charset="utf-16"',
+])
 def test_a_body_that_is_not_said_to_be_json(rest: RestWorld, content_type: str | None) -> None:
     headers = {} if content_type is None else {"Content_Type": content_type}
     answer = rest.request("POST", "/v1/handovers", b'{"mn_id": "mn1", "new_mag": "mag2"}', **headers)
