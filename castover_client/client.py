@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 from castover_client.connection import Connection
 from castover_client.decoding import decode
-from castover_client.errors import CastoverError, HandoverTimeout, Unavailable, UnexpectedAnswer, Unreachable
+from castover_client.errors import CastoverError, HandoverTimeout, NotTrusted, Unavailable, UnexpectedAnswer, Unreachable
 from castover_client.events import EventStream
 from castover_client.models import (
     ENDED,
@@ -52,9 +52,9 @@ class Castover:
 
     @classmethod
     def from_environment(cls, url: str | None = None, **options: Any) -> Self:
-        """With CASTOVER_URL, CASTOVER_TOKEN and CASTOVER_CA_FILE, as far as they are set."""
+        """With CASTOVER_URL, CASTOVER_TOKEN and CASTOVER_CA_FILE, as far as they are set and not empty."""
         found = os.environ.get
-        given = {"token": found("CASTOVER_TOKEN"), "ca_file": found("CASTOVER_CA_FILE"), **options}
+        given = {"token": found("CASTOVER_TOKEN") or None, "ca_file": found("CASTOVER_CA_FILE") or None, **options}
         return cls(url or found("CASTOVER_URL", DEFAULT_URL), **given)
 
     def __enter__(self) -> Self:
@@ -206,9 +206,14 @@ class Castover:
         return self._all(WebhookState, "/v1/webhooks", "webhooks", {})
 
     def is_ready(self) -> bool:
-        """Whether all agents and switches are connected; False also when nobody answers yet."""
+        """Whether all agents and switches are connected; False also when nobody answers yet.
+
+        Raises what waiting does not mend: NotTrusted, Refused other than Unavailable.
+        """
         try:
             self._connection.request("GET", "/readyz")
+        except NotTrusted:
+            raise
         except (Unavailable, Unreachable):
             return False
         return True

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -13,13 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from castover_client.errors import CastoverError, UnexpectedAnswer, Unreachable, refusal
+from castover_client.errors import CastoverError, NotTrusted, UnexpectedAnswer, Unreachable, refusal
 
 TRIES = 3
 """Of a request that may be sent again: a GET, or a POST with an Idempotency-Key."""
 _ACCEPT = "application/json, application/problem+json"
 _BROKEN = (http.client.HTTPException, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
 """After these a new connection may do; a refused or silent one would be refused or silent again."""
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+"""Wider than RFC 6750 section 2.1, which is the server's to judge; nothing that would end or break a header."""
+_ISSUER_UNKNOWN = frozenset({18, 19, 20, 21})
+"""X509_V_ERR_* of OpenSSL that end when the issuer, or the certificate itself, is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,18 @@ class Connection:
             port = -1
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise CastoverError(f"{url!r} is not the URL of a REST API; for example http://127.0.0.1:8080")
+        if token is not None and not _TOKEN.fullmatch(token):
+            # Not shown: it may be right but for a line break.
+            raise CastoverError(
+                f"token (CASTOVER_TOKEN): found {len(token)} characters, not all of them printable ASCII without blanks; "
+                "allowed: one token, such as `castover token` prints"
+            )
         self.url = url.rstrip("/")
         self.timeout_s = timeout_s
         self._base = parts.path.rstrip("/")
         self._host, self._port = parts.hostname, port
         self._token = token
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._tls = _trusting(ca_file) if parts.scheme == "https" else None
         self._kept: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -134,8 +146,27 @@ class Connection:
         return {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            reason = error.verify_message.rstrip(".")
+            if error.verify_code not in _ISSUER_UNKNOWN:
+                return NotTrusted(f"{self.url}: the controller's certificate is refused: {reason}")
+            return NotTrusted(
+                f"{self.url}: the controller's certificate is not trusted: {reason}; "
+                "set CASTOVER_CA_FILE (ca_file) to a file with it or with its issuer's"
+            )
+        reason = getattr(error, "strerror", None) or str(error)
         return Unreachable(f"no controller answers on {self.url}: {reason or type(error).__name__}")
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        raise CastoverError(
+            f"ca_file (CASTOVER_CA_FILE): found {ca_file!r}, {str(reason or error).lower().replace('_', ' ')}; "
+            "allowed: a file of PEM certificates"
+        ) from error
 
 
 def _judged(response: http.client.HTTPResponse, content: bytes) -> Reply:

@@ -17,6 +17,10 @@ class Unreachable(CastoverError):
     """Nobody answers, or the connection broke more often than was tried again."""
 
 
+class NotTrusted(Unreachable):
+    """Somebody answers, with a certificate that proves nothing to us; asking again changes nothing."""
+
+
 class UnexpectedAnswer(CastoverError):
     """Something answers, and it is not Castover, or not one that this client knows."""
 

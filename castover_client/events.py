@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from castover_client.connection import Connection, HangUp
-from castover_client.errors import Unavailable, UnexpectedAnswer, Unreachable
+from castover_client.errors import NotTrusted, Unavailable, UnexpectedAnswer, Unreachable
 
 SILENCE_S = 40.0
 """The controller says something every 15 s; after so long without it the connection is dead."""
@@ -104,6 +104,8 @@ class EventStream:
             self._sleep(self._retry_s)
             try:
                 self._open()
+            except NotTrusted:
+                raise
             except (Unreachable, Unavailable):
                 if self._clock() >= give_up_at:
                     raise

@@ -34,6 +34,7 @@ _BIND_TIMEOUT_S = 30.0
 _RECEPTION_TIMEOUT_S = 30.0
 _POLL_S = 0.02
 """Seldom enough that asking the controller does not slow down what is measured."""
+_NOT_MENDED_BY_WAITING = frozenset({401, 403})
 SETTLE_S = 0.1
 """Undisturbed stream between the end of one handover and the request for the next."""
 
@@ -218,6 +219,8 @@ def await_ready(
             try:
                 present = bound_at(client)
             except RestError as error:
+                if error.status in _NOT_MENDED_BY_WAITING:
+                    raise
                 missing = str(error)
             else:
                 away = [f"{mn_id} at {mag}" for mn_id, mag in wanted.items() if present.get(mn_id) != mag]

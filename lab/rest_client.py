@@ -16,6 +16,7 @@ from castover_client import (
     CastoverError,
     Handover,
     HandoverTimeout,
+    NotTrusted,
     Refused,
     TokenNeeded,
     Unreachable,
@@ -64,7 +65,10 @@ class RestClient:
             return self.api.document(path)
 
     def ready(self) -> bool:
-        """Whether /readyz says that switches and agents are there; False also when nobody answers yet."""
+        """Whether /readyz says that switches and agents are there; False also when nobody answers yet.
+
+        Raises RestError when waiting does not mend it.
+        """
         with lab_errors():
             return self.api.is_ready()
 
@@ -80,6 +84,8 @@ def lab_errors() -> Iterator[None]:
         yield
     except HandoverTimeout as error:
         raise HandoverTimeoutError(str(error)) from error
+    except NotTrusted as error:
+        raise RestError(0, str(error)) from error
     except Unreachable as error:
         raise RestError(0, str(error), f"is the lab up ({typed('lab', 'status')})?") from error
     except TokenNeeded as error:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from castover_client import Castover, Event, Forbidden, HandoverRequest, TokenNeeded, Unreachable
+from castover_client import Castover, Event, Forbidden, HandoverRequest, NotTrusted, TokenNeeded, Unreachable
 from castover_client.events import EventStream
+from lab.demo_run import await_ready
+from lab.rest_client import RestClient, RestError
 from tests.support.rest_server import ROOT, Server
 
 READER, TRIGGER = "reader-token-0123456789", "trigger-token-0123456789"
@@ -120,7 +122,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
     folder = tmp_path_factory.mktemp("secured")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
+         "-subj", "/CN=castover.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
          "-out", folder / "certificate.pem"],
         check=True, capture_output=True,
     )
@@ -158,8 +160,30 @@ def test_tokens_and_roles_over_tls(secured: tuple[Server, Path], monkeypatch: py
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(secured: tuple[Server, Path]) -> None:
-    with Castover(secured[0].url, token=READER) as stranger, pytest.raises(Unreachable, match="self-signed certificate"):
-        stranger.topology()
+    server, certificate = secured
+    with Castover(server.url, token=READER) as stranger:
+        for ask in (stranger.topology, stranger.is_ready, stranger.events):
+            with pytest.raises(NotTrusted, match="is not trusted: self-signed certificate; set CASTOVER_CA_FILE"):
+                ask()
+    # The certificate is for 127.0.0.1: no other file of certificates mends that.
+    other = server.url.replace("127.0.0.1", "localhost")
+    with Castover(other, token=READER, ca_file=str(certificate)) as misled:
+        with pytest.raises(NotTrusted, match="certificate is refused: Hostname mismatch") as raised:
+            misled.topology()
+        assert "CASTOVER_CA_FILE" not in str(raised.value)
+
+
+def test_a_domain_is_not_waited_for_when_it_does_not_let_us_in(
+    secured: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, certificate = secured
+    # Longer than a test may take.
+    with RestClient(server.url) as stranger, pytest.raises(RestError, match=r"is not trusted.* set CASTOVER_CA_FILE"):
+        await_ready(stranger, {}, 1000.0)
+    monkeypatch.setenv("CASTOVER_CA_FILE", str(certificate))
+    reason = r"401 .* asks for a bearer token; put a token of topology\.yaml into CASTOVER_TOKEN"
+    with RestClient(server.url) as nobody, pytest.raises(RestError, match=reason):
+        await_ready(nobody, {}, 1000.0)
 
 
 def test_what_is_no_tls_is_dropped_and_a_slow_handshake_holds_up_nobody(secured: tuple[Server, Path]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +124,40 @@ def test_readiness(server: StandIn, castover: Castover) -> None:
         assert nobody.is_ready() is False
         with pytest.raises(Unreachable, match=r"no controller answers on http://127\.0\.0\.1:1: Conn.* refused"):
             nobody.topology()
+
+
+@pytest.mark.parametrize("token", ["", "a\nb", "a b", "\xe9", "a\r\nX: y"])
+def test_what_would_break_a_header_is_no_token(token: str) -> None:
+    with pytest.raises(CastoverError, match=r"^token \(CASTOVER_TOKEN\): found \d characters, [^\n]*$") as raised:
+        Castover(token=token)
+    assert not token or token not in str(raised.value)
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, server: StandIn) -> None:
+    monkeypatch.setenv("CASTOVER_TOKEN", "")
+    monkeypatch.setenv("CASTOVER_CA_FILE", "")
+    server.script["GET /v1/mags"] = [(200, {"mags": []})]
+    with Castover.from_environment(server.url) as castover:
+        assert list(castover.mags()) == []
+    assert "Authorization" not in server.headers[0]
+    Castover.from_environment("https://127.0.0.1:1").close()
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    (None, "no such file or directory"), ("", "no certificate or crl found"), ("nonsense", "no certificate or crl found"),
+])
+def test_a_file_of_certificates_that_is_of_no_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, reason: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("CASTOVER_CA_FILE", str(file))
+    with pytest.raises(CastoverError) as raised:
+        Castover.from_environment("https://127.0.0.1:1")
+    assert str(raised.value) == (
+        f"ca_file (CASTOVER_CA_FILE): found {str(file)!r}, {reason}; allowed: a file of PEM certificates"
+    )
 
 
 @pytest.mark.parametrize("url", ["", "ftp://h", "http://", "127.0.0.1:80", "http://h:x"])
