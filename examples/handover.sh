@@ -3,7 +3,7 @@
 # A handover with curl: begin it, follow it to its end.
 #   examples/handover.sh MN MAG        for example: examples/handover.sh mn1 mag2
 # CASTOVER_URL, CASTOVER_TOKEN and CASTOVER_CA_FILE say where the controller is and how to get in.
-# Exit code 0: completed; 1: refused, failed or cancelled; 2: wrong use.
+# Exit code 0: completed; 1: refused, failed or cancelled; 2: wrong use; 3: no controller answers, or none that curl trusts.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -25,7 +25,7 @@ member() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" | head -n 1; }
 # The key makes it one handover, however often the request has to be sent.
 key=$(cat /proc/sys/kernel/random/uuid)
 status=$(api --retry 3 --request POST --header "Idempotency-Key: \"$key\"" --json "{\"mn_id\": \"$1\", \"new_mag\": \"$2\"}" \
-    --output "$work/answer" --write-out '%{http_code}' "$url/v1/handovers")
+    --output "$work/answer" --write-out '%{http_code}' "$url/v1/handovers") || exit 3
 if [ "$status" != 202 ]; then
     echo "refused: $status $(member detail <"$work/answer")" >&2
     exit 1
@@ -36,7 +36,7 @@ echo "handover $id"
 before=
 while :; do
     # With the ETag of the last answer: as long as nothing has changed the controller says 304 and no more.
-    api --etag-compare "$work/tag" --etag-save "$work/tag" --output "$work/answer" "$url/v1/handovers/$id"
+    api --etag-compare "$work/tag" --etag-save "$work/tag" --output "$work/answer" "$url/v1/handovers/$id" || exit 3
     state=$(member state <"$work/answer")
     if [ -n "$state" ] && [ "$state" != "$before" ]; then
         echo "$state"

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import socket
 import struct
@@ -46,19 +47,34 @@ class Account:
         return f"{self.received} received, {len(self.missing)} lost, {self.twice} twice, {self.out_of_order} out of order"
 
 
+def address(text: str) -> str:
+    """An argument. Raises ArgumentTypeError."""
+    try:
+        return str(IPv6Address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address of IPv6") from error
+
+
+def multicast_group(text: str) -> str:
+    """An argument. Raises ArgumentTypeError."""
+    if not IPv6Address(address(text)).is_multicast:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a multicast address")
+    return text
+
+
 def joined(group: str, source: str | None) -> socket.socket:
     """A socket that hears the group, of one source or of all, on the interface that the host's routes name."""
 
-    def address(text: str) -> bytes:
+    def socket_address(text: str) -> bytes:
         return struct.pack("@HHI16sI100x", socket.AF_INET6, 0, 0, IPv6Address(text).packed, 0)
 
     receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     receiver.bind((group, PORT))
     if source is None:
-        receiver.setsockopt(socket.IPPROTO_IPV6, MCAST_JOIN_GROUP, struct.pack("@I4x", 0) + address(group))
+        receiver.setsockopt(socket.IPPROTO_IPV6, MCAST_JOIN_GROUP, struct.pack("@I4x", 0) + socket_address(group))
     else:
-        request = struct.pack("@I4x", 0) + address(group) + address(source)
+        request = struct.pack("@I4x", 0) + socket_address(group) + socket_address(source)
         receiver.setsockopt(socket.IPPROTO_IPV6, MCAST_JOIN_SOURCE_GROUP, request)
     receiver.settimeout(1.0)
     return receiver
@@ -66,7 +82,11 @@ def joined(group: str, source: str | None) -> socket.socket:
 
 def main() -> None:
     """Until Ctrl-C: a line a second."""
-    group, source = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+    parser = argparse.ArgumentParser(description="Joins a multicast group and counts what arrives of send.py.")
+    parser.add_argument("group", metavar="GROUP", type=multicast_group, help="IPv6, such as ff1e::101")
+    parser.add_argument("source", metavar="SOURCE", nargs="?", type=address, help="hear this one only")
+    arguments = parser.parse_args()
+    group, source = arguments.group, arguments.source
     account, said = Account(), time.monotonic()
     with joined(group, source) as receiver:
         print(f"listening to {group}, port {PORT}; Ctrl-C ends this", flush=True)
@@ -84,5 +104,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (IndexError, OSError) as error:
-        sys.exit(f"{error}\n{__doc__}")
+    except OSError as error:
+        sys.exit(f"{sys.argv[0]}: {error}")

@@ -31,6 +31,7 @@ try:
     from lab.view_cli import view
     from node.process_cli import agent, controller
     from node.switch_cli import switch
+    from southbound.version import VERSION
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
     ours = ("apps", "bench", "castover_client", "containers", "controller", "lab", "node", "southbound", "topology")
@@ -40,6 +41,7 @@ except ModuleNotFoundError as error:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="castover")
 def castover() -> None:
     """Castover: lossless predictive handover of multicast listeners for Proxy Mobile IPv6."""
 

@@ -20,8 +20,8 @@ from lab.errors import LabError
 from lab.interruption import LabInterrupted
 from lab.machine import describe_machine
 from lab.number_range import NumberRange
+from lab.report_file import prepare_report, write_report_file
 from lab.requirements import check_requirements
-from lab.state import write_json
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
 from lab.typed import typed
 
@@ -124,14 +124,13 @@ def prepare_output(pcap: Path | None, json_file: Path | None) -> None:
         if pcap is not None:
             check_capture_tools()
             pcap.mkdir(parents=True, exist_ok=True)
-        if json_file is not None:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            json_file.touch()
     except OSError as error:
         raise LabError(f"{error.filename}: {error.strerror}") from error
+    if json_file is not None:
+        prepare_report(json_file)
 
 
 def write_report(file: Path, results: list[RunResult], *, complete: bool) -> None:
     """The form is the same however many runs there are; docs/reference/demo.md describes it."""
     runs = [run_report(result) for result in results]
-    write_json(file, {"machine": describe_machine(), "complete": complete, "runs": runs})
+    write_report_file(file, {"machine": describe_machine(), "complete": complete, "runs": runs})

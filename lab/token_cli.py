@@ -8,6 +8,11 @@ import secrets
 
 import click
 
+from lab.cli import said_plainly
+from lab.errors import LabError
+from topology.problem import show_value
+from topology.values import CLIENT_NAME, RefusedValueError
+
 TOKEN_OCTETS = 32
 """Random ones; 43 characters of text."""
 
@@ -18,12 +23,17 @@ TOKEN_OCTETS = 32
     "--role", type=click.Choice(["read", "trigger"]), default="read", show_default=True,
     help="read: look at everything; trigger: also begin and cancel handovers.",
 )
+@said_plainly
 def token(name: str, role: str) -> None:
     """Make a token for the client NAME of the REST API.
 
     Standard output is the entry for topology.yaml, with the token's SHA-256; the token itself goes to standard error,
     this once: Castover does not keep it.
     """
+    try:
+        CLIENT_NAME.parse(name)
+    except RefusedValueError as error:
+        raise LabError(f"NAME: found {show_value(name)}; allowed: {CLIENT_NAME.allowed}") from error
     made = secrets.token_urlsafe(TOKEN_OCTETS)
     click.echo(f"the token of {name}, shown only now: {made}", err=True)
     click.echo("rest:\n  tokens:")

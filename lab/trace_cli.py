@@ -16,8 +16,9 @@ from rich.text import Text
 from castover_client import Castover, Trace
 from lab.cli import load_domain, said_plainly, topology_option
 from lab.errors import LabError
+from lab.report_file import write_report_file
 from lab.rest_client import lab_errors
-from lab.state import load_state, write_json
+from lab.state import load_state
 from lab.typed import typed
 
 EXIT_INCOMPLETE = 3
@@ -52,14 +53,24 @@ def trace(topology: Path, handover_id: str, file: Path | None, rest: str | None)
         click.echo(json.dumps(dataclasses.asdict(story), indent=2))
     else:
         if file is not None:
-            write_json(file, dataclasses.asdict(story))
-        # In a file or a pipe a fact is a line, for grep.
-        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-        console.print(story_table(story))
+            write_report_file(file, dataclasses.asdict(story))
+        print_story(story)
     for part in story.missing:
         click.echo(f"{part.node} could not be asked: {part.reason}", err=True)
     if story.missing:
         sys.exit(EXIT_INCOMPLETE)
+
+
+def print_story(story: Trace) -> None:
+    """On standard output: a table that fits a terminal; in a file or a pipe a fact is a line, for grep."""
+    if sys.stdout.isatty():
+        Console(highlight=False, markup=False).print(story_table(story))
+        return
+    console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+    with console.capture() as printed:
+        console.print(story_table(story))
+    # rich fills every line up to the width of the table.
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def story_table(story: Trace) -> Table:

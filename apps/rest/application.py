@@ -53,7 +53,7 @@ class RestApi:
             response = self._respond(request, path, candidates)
         except Problem as problem:
             response = problem.response()
-            leave_body(request, response)
+            leave_body(request)
         except Exception:
             _log.exception("event=rest_fault method=%r path=%r", request.method, environ.get("PATH_INFO"))
             response = Problem(INTERNAL, "The controller could not answer; its log says why.").response()

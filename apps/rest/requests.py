@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
-from webob import Request, Response
+from webob import Request
 
 from apps.rest.problems import (
     MALFORMED,
@@ -192,25 +192,25 @@ def _octets(request: Request) -> bytes:
     return bytes(body)
 
 
-def leave_body(request: Request, response: Response) -> None:
+def leave_body(request: Request) -> None:
     """A request that was refused before its body was read: nobody can make us read on for the sake of keep-alive."""
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    if has_body and not request.environ.get(_BODY_READ) and "Connection" not in response.headers:
-        response.headers["Connection"] = "close"
+    if has_body and not request.environ.get(_BODY_READ):
         _close(request)
 
 
 def _too_large(request: Request) -> Problem:
     _close(request)
-    return Problem(TOO_LARGE, f"allowed: {BODY_OCTETS_MAX} octets", headers={"Connection": "close"})
+    return Problem(TOO_LARGE, f"allowed: {BODY_OCTETS_MAX} octets")
 
 
 def _unreadable(request: Request, detail: str) -> Problem:
     _close(request)
-    return Problem(MALFORMED, detail, headers={"Connection": "close"})
+    return Problem(MALFORMED, detail)
 
 
 def _close(request: Request) -> None:
-    close = request.environ.get(CLOSE_CONNECTION)
+    # Once: it reads on for a while. The server says `Connection: close` itself (PEP 3333: hop-by-hop headers are its own).
+    close = request.environ.pop(CLOSE_CONNECTION, None)
     if close is not None:
         close()

@@ -14,13 +14,13 @@ from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
 from southbound.agent.settings import argument_parser
 from southbound.fact_log import configure_log, log_fact
+from southbound.version import VERSION
 from topology.load import load_topology
 from topology.model import Domain, Mag
 from topology.problem import TopologyError
 
 EXIT_CONFIGURATION = 2
 EXIT_SOCKETS = 3
-VERSION = "0.1.0"
 
 
 def main() -> int:

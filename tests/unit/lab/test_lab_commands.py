@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,22 @@ def test_a_token_is_made_for_a_topology_and_said_once() -> None:
     assert (found.name, found.role, found.sha256) == ("predictor", "trigger", hashlib.sha256(made.encode()).digest())
     assert made not in done.stdout
     assert CliRunner().invoke(castover, ["token", "predictor"]).stderr != done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "A B", "x;rm", "x\n", "1a", 33 * "x"])
+def test_a_name_that_no_topology_takes_gets_no_token(name: str) -> None:
+    done = run("token", name)
+    assert done.exit_code == 1
+    assert done.output == (
+        f"Error: NAME: found {name!r}; allowed: a name of 1 to 32 characters a-z, 0-9 and '-', starting with a letter\n"
+    )
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert run("--version").output == f"castover, version {project['version']}\n"
+
+
+def test_a_hint_follows_a_sentence() -> None:
+    assert str(LabError("This asks for a token.", "give one")) == "This asks for a token; give one"
+    assert str(LabError("This asks for a token.")) == "This asks for a token."
