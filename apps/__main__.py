@@ -23,7 +23,7 @@ from apps.rest.server import RestServer
 from apps.rest.sockets import RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
-from southbound.fact_log import configure_log, log_fact
+from southbound.fact_log import configure_log, log_fact, log_refusal
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -53,11 +53,7 @@ def main() -> int:
 
 
 def _refused(error: Exception, settings: Settings) -> int:
-    """Say why the controller does not start, as lines to be read, or as a fact in a log that a program reads."""
-    if settings.log_format == "json":
-        log_fact(_log, "controller_not_started", {"reason": str(error)}, level=logging.ERROR)
-    else:
-        print(error, file=sys.stderr)
+    log_refusal(_log, "controller_not_started", str(error), settings.log_format)
     return EXIT_CONFIGURATION
 
 

@@ -41,6 +41,14 @@ def log_fact(
     logger.handle(record)
 
 
+def log_refusal(logger: logging.Logger, name: str, reason: str, log_format: str) -> None:
+    """Why a process does not start: as lines to be read, or as the fact `name` in a log that a program reads."""
+    if log_format == "json":
+        log_fact(logger, name, {"reason": reason}, level=logging.ERROR)
+    else:
+        print(reason, file=sys.stderr)
+
+
 class _TextFormatter(logging.Formatter):
     """Time of day, level, part, and the fact as `key=value`."""
 

@@ -13,12 +13,13 @@ import sys
 from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
 from southbound.agent.settings import argument_parser
-from southbound.fact_log import configure_log, log_fact
+from southbound.fact_log import configure_log, log_fact, log_refusal
 from southbound.version import VERSION
 from topology.load import load_topology
 from topology.model import Domain, Mag
 from topology.problem import TopologyError
 
+_log = logging.getLogger("castover.mag")
 EXIT_CONFIGURATION = 2
 EXIT_SOCKETS = 3
 
@@ -30,22 +31,25 @@ def main() -> int:
     try:
         domain = load_topology(arguments.topology)
     except TopologyError as error:
-        print(error, file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return _refused(str(error), arguments.log_format)
     mag = domain.mag(arguments.mag)
     if mag is None:
         allowed = ", ".join(known.id for known in domain.mags)
-        print(f"--mag: found {arguments.mag!r}, allowed: {allowed}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return _refused(f"--mag: found {arguments.mag!r}, allowed: {allowed}", arguments.log_format)
     _go_first()
     # What is there by now stays: the collector need not walk it in the middle of a handover.
     gc.freeze()
     try:
         asyncio.run(_run(domain, mag))
     except AdapterError as error:
-        print(f"cannot start: {error} (run as root on the MAG's node)", file=sys.stderr)
-        return EXIT_SOCKETS
+        reason = f"cannot start: {error} (run as root on the MAG's node)"
+        return _refused(reason, arguments.log_format, EXIT_SOCKETS)
     return 0
+
+
+def _refused(reason: str, log_format: str, code: int = EXIT_CONFIGURATION) -> int:
+    log_refusal(_log, "agent_not_started", reason, log_format)
+    return code
 
 
 def _go_first() -> None:
@@ -56,8 +60,8 @@ def _go_first() -> None:
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError as error:
-        logger, reason = logging.getLogger("castover.mag"), error.strerror
-        log_fact(logger, "no_realtime_scheduling", {"reason": reason}, level=logging.WARNING)
+        reason = error.strerror
+        log_fact(_log, "no_realtime_scheduling", {"reason": reason}, level=logging.WARNING)
 
 
 async def _run(domain: Domain, mag: Mag) -> None:
