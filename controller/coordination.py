@@ -125,6 +125,9 @@ def answered(state: LmaState, token: str, error: str | None) -> Reaction:
     handover = state.handovers.get(handover_id)
     if error is None or handover is None or handover.ended:
         return Reaction()
+    if method == methods.StartHandover.method and _taken_elsewhere(state, handover):
+        left = f"{handover.mn_id} had left {handover.previous_mag} before this handover began"
+        return give_up(state, handover, left, HandoverInput.CANCEL)
     if method in (methods.StartHandover.method, methods.CancelHandover.method):
         return give_up(state, handover, f"{handover.previous_mag}: {error}")
     # finish: the p-MAG knows it no more, or its own forwarding lifetime ends it; either way it needs its clone no longer.
@@ -172,11 +175,22 @@ def forwarding_fact(handover: Handover) -> RecordEvent:
     return RecordEvent(name="handover_forwarding", fields=facts_of(handover))
 
 
-def give_up(state: LmaState, handover: Handover, reason: str) -> Reaction:
-    """End a handover as failed and take its rules away at both MAGs."""
+def _taken_elsewhere(state: LmaState, handover: Handover) -> bool:
+    """Another candidate has won before this one began: the MN has left the p-MAG, by another handover or elsewhere."""
+    if handover.state is not HandoverState.REQUESTED or state.listeners.is_attached(handover.previous_mag, handover.mn_id):
+        return False
+    others = state.handovers.under_way(handover.mn_id)
+    by_another = any(one is not handover and one.previous_mag == handover.previous_mag for one in others)
+    return by_another or state.listeners.attached_at(handover.mn_id) not in (None, handover.new_mag)
+
+
+def give_up(
+    state: LmaState, handover: Handover, reason: str, how: HandoverInput = HandoverInput.FAIL
+) -> Reaction:
+    """End a handover, as failed or as `how` says, and take its rules away at both MAGs."""
     handover.error = handover.error or reason
     handover.release()
-    handover.advance(HandoverInput.FAIL)
+    handover.advance(how)
     fact = RecordEvent(name="handover_ended", fields={**facts_of(handover), "reason": reason})
     return Reaction([fact], {handover.previous_mag, handover.new_mag, state.domain.lma.id})
 

@@ -563,6 +563,24 @@ def test_candidates(domain: SimulatedDomain) -> None:
     assert_at_rest(domain, {MN1: "mag3", MN2: "mag1"})
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.001, 0.02])
+def test_candidate_asked_for_while_the_mobile_node_leaves(domain: SimulatedDomain, late_s: float) -> None:
+    """It has left for one MAG when the p-MAG hears of the other one: that is no failure, and nothing is lost."""
+    running = streaming(domain)
+    chosen = trigger(domain, "mag3")
+    domain.run_for(0.2)
+    domain.detach(MN1)
+    domain.run_for(late_s)  # at 0 the controller has not heard of it yet
+    other = trigger(domain, "mag2")
+    domain.run_for(0.05)
+    domain.attach(MN1, "mag3")
+    assert lost(running) == 0
+    assert outcome(domain, other) == ("cancelled", f"{MN1} had left mag1 before this handover began")
+    domain.run_for(LIFETIMES_S)
+    assert outcome(domain, chosen) == ("completed", None)
+    assert_at_rest(domain, {MN1: "mag3", MN2: "mag1"})
+
+
 # --- what a HI may say ------------------------------------------------------------------------------------------------
 
 
