@@ -34,9 +34,10 @@ export function handoverControl(store, map, { say, warn }) {
     try {
       const handover = await act("POST", "/v1/handovers", { mn_id: mnId, new_mag: mag });
       const handovers = new Map(store.state.handovers).set(handover.id, handover);
-      store.update({ handovers, selected: null });
+      store.update({ handovers, selected: null, mayBegin: true });
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
+      if (error.status === 403) store.update({ mayBegin: false });
       warn(error.status === 403 ? "This token may look, but not begin handovers." : `No handover of ${name}: ${error.message}`);
     }
   }
@@ -126,6 +127,7 @@ export function handoverControl(store, map, { say, warn }) {
         const target = targetsOf(mnId).find((one) => one.mag === cell?.dataset.mag);
         if (target?.why === "") ask(mnId, target.mag);
         else if (target) warn(`No handover to ${target.mag}: ${target.why}.`);
+        else say(`${nodeOf(mnId).name} stays ${placeOf(mnId) ? `at ${placeOf(mnId)}` : "on no link"}.`);
         store.update({});
       },
       clicked: () => confirm(button, mnId),

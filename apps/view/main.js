@@ -7,6 +7,7 @@ import { outcome } from "./handover-facts.js";
 import { handoverControl } from "./handover-control.js";
 import { handoversView } from "./handovers-view.js";
 import { ladderView } from "./ladder-view.js";
+import { mapHint } from "./map-hint.js";
 import { mapView } from "./map-view.js";
 import { statusView } from "./status-view.js";
 import { makeStore } from "./store.js";
@@ -29,7 +30,7 @@ const sync = startSync(store, {
 });
 
 themeSwitch(part("theme"));
-part("map-hint").textContent = "Drag a mobile node to another gateway. By keyboard: Tab to it, ← → to choose, Enter.";
+store.subscribe(mapHint(part("map-hint")));
 store.subscribe(statusView(part("status"), part("banner"), part("domain"), { retry: sync.retry }));
 store.subscribe(tokenDialog({ entered: sync.retry }));
 store.subscribe(mapView(part("map"), control));

@@ -144,6 +144,31 @@ def test_the_menu_says_what_is_possible_and_the_keyboard_is_enough(server: Serve
     expect(view.find(".toast")).to_contain_text("Handover of mn2 from mag1 to mag2 failed: nobody came.")
 
 
+def test_a_mobile_node_that_is_dropped_where_it_was_stays(server: Server, open_view: Opener) -> None:
+    view = open_view(server)
+    view.await_at("mn1", "mag1")
+    expect(view.find("#map-hint")).to_contain_text("By keyboard")
+    view.drag("mn1", "mag1")
+    view.await_announcement("mn1 stays at mag1.")
+    view.await_at("mn1", "mag1")
+    assert view.page.evaluate("getSelection().toString()") == ""
+
+
+def test_what_a_touch_screen_is_told(server: Server, open_view: Opener) -> None:
+    view = open_view(server, size=PHONE, has_touch=True, is_mobile=True)
+    expect(view.find("#map-hint")).to_contain_text("or tap it to choose one")
+
+
+def test_the_list_of_handovers_fits_its_card(server: Server, open_view: Opener) -> None:
+    view = open_view(server, size=(1280, 800))
+    view.await_at("mn1", "mag1")
+    view.drag("mn1", "mag2")
+    expect(view.row(1)).to_be_visible()
+    server.tell("complete", handover_id=server.get("/v1/handovers")[1]["handovers"][0]["id"])
+    expect(view.row(1).locator(".col-duration")).to_have_text("108.0 ms")
+    assert view.page.evaluate("(one => one.scrollWidth <= one.clientWidth)(document.querySelector('#handovers'))")
+
+
 def test_an_agent_that_is_away(open_view: Opener) -> None:
     server = Server()
     view = open_view(server)
@@ -220,6 +245,7 @@ def test_a_controller_that_asks_for_a_token(open_view: Opener, tmp_path: Path) -
     view.await_at("mn1", "mag1")
     view.drag("mn1", "mag2")
     expect(view.find(".toast")).to_contain_text("This token may look, but not begin handovers.")
+    expect(view.find("#map-hint")).to_have_text("This token may look, but not begin handovers.")
     # Kept for this tab, and nowhere else.
     view.page.reload()
     view.await_at("mn1", "mag1")
