@@ -267,7 +267,7 @@ def test_buffer_port_names_the_path_of_each_packet(link: Link) -> None:
                 assert port.drain()
                 assert packets[201:] == [(0, multicast_frame(number)[14:]) for number in range(100)]
                 assert port.counters == {
-                    "open_no_interface": 1, "received": 301, "discarded_no_path_mark": 1, "discarded_not_ipv6": 1,
+                    "open_no_interface": 1, "received": 301, "discarded_no_path_mark": 1, "discarded_not_ip": 1,
                     "discarded_short": 1,
                 }  # fmt: skip
                 assert port.count_overflow() == 0

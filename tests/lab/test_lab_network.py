@@ -424,7 +424,7 @@ def test_two_labs_are_up_at_once_and_apart(lab: Lab) -> None:
 
 
 def test_a_lab_that_is_up_is_not_built_again(lab: Lab) -> None:
-    with pytest.raises(LabError, match="is up already; take it down first: castover lab down"):
+    with pytest.raises(LabError, match="is up already; take it down first"):
         build_lab(lab.domain)
     assert lab.switch("lma").vsctl("list-br").split() == ["br-int", "br-phy"]
 

@@ -7,6 +7,7 @@ group of type ALL copies (5.10), no packet leaves by its ingress port unless OFP
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
@@ -67,6 +68,8 @@ class Packet:
 
 
 Sent = tuple[str, Packet]
+Conditions = tuple[tuple[str, object], ...]
+"""(field, what it must be)."""
 
 
 @dataclass
@@ -75,6 +78,8 @@ class SwitchSimulator:
 
     flows: dict[FlowKey, FlowRule] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
+    _tables: dict[int, list[tuple[Conditions, FlowRule]]] = field(default_factory=dict, repr=False, compare=False)
+    """Of each table that a packet has met since the flows changed: what each flow asks for, the highest priority first."""
 
     @classmethod
     def of(cls, rules: SwitchRules) -> SwitchSimulator:
@@ -93,9 +98,11 @@ class SwitchSimulator:
         for change in changes:
             trial.apply(change)
         self.flows, self.groups = trial.flows, trial.groups
+        self._tables.clear()
 
     def apply(self, change: Change) -> None:
         """One modification. Raises RefusedError."""
+        self._tables.clear()
         match change:
             case AddGroup(group=group):
                 self._require(group.group_id not in self.groups, "OFPGMFC_GROUP_EXISTS")
@@ -142,10 +149,11 @@ class SwitchSimulator:
         return sorted(sent, key=lambda copy: (copy[0], str(copy[1].tunnel_destination)))
 
     def _table(self, table_id: int, packet: Packet) -> list[Sent]:
-        hits = [flow for flow in self.flows.values() if flow.table_id == table_id and _matches(flow, packet)]
-        if not hits:
+        if table_id not in self._tables:
+            self._tables[table_id] = _in_order(flow for flow in self.flows.values() if flow.table_id == table_id)
+        flow = next((flow for conditions, flow in self._tables[table_id] if _meets(packet, conditions)), None)
+        if flow is None:
             return []
-        flow = max(hits, key=lambda hit: hit.priority)
         sent, rest = self._run(flow.actions, packet)
         if rest is None:
             return sent
@@ -182,15 +190,22 @@ class SwitchSimulator:
         return sent, packet
 
 
-def _matches(flow: FlowRule, packet: Packet) -> bool:
-    match = flow.match
-    return not match.unknown and all(
-        _fits(getattr(match, name), getattr(packet, name)) for name in match.fields()
-    )
+def _in_order(flows: Iterable[FlowRule]) -> list[tuple[Conditions, FlowRule]]:
+    """As a packet meets them. What this version never writes (`unknown`) matches nothing here."""
+    return [
+        (tuple((name, getattr(flow.match, name)) for name in sorted(flow.match.fields())), flow)
+        for flow in sorted(flows, key=lambda flow: -flow.priority) if not flow.match.unknown
+    ]
+
+
+def _meets(packet: Packet, conditions: Conditions) -> bool:
+    return all(_fits(wanted, getattr(packet, name)) for name, wanted in conditions)
 
 
 def _fits(wanted: object, found: object) -> bool:
-    return found in wanted if isinstance(wanted, IPv6Network) else wanted == found
+    if isinstance(wanted, IPv6Network):
+        return isinstance(found, IPv6Address) and found in wanted
+    return wanted == found
 
 
 def addressed(source: IPv4Address | IPv6Address, group: IPv4Address | IPv6Address, **fields: Any) -> Packet:
