@@ -62,6 +62,10 @@ def _refusal(state: LmaState, mn_id: str, new_mag: str) -> HandoverRefused | Non
     if state.domain.mag(new_mag) is None:
         allowed = ", ".join(mag.id for mag in state.domain.mags)
         return HandoverRefused(status=404, field="new_mag", reason=f"no MAG {new_mag!r}; there are: {allowed}")
+    if not profile.mobility_service:
+        # The LMA refuses its every PBU with 152 (RFC 5213 section 5.3.1): it is served nowhere.
+        reason = f"{profile.id} has no mobility service (mobility_service in the policy store)"
+        return HandoverRefused(status=409, field="mn_id", reason=reason)
     if not state.policy.may_register(profile.id, new_mag):
         return HandoverRefused(status=422, field="new_mag", reason=f"{new_mag} may not register {profile.id}")
     previous = _present_mag(state, profile.id)
@@ -109,8 +113,11 @@ def handover_of_call(
         if not same:
             return f"handover {handover_id} is another one"
         return f"handover {handover_id} has ended ({handover.state.value})" if handover.ended else handover
-    if state.policy.by_id(mn_id) is None:
+    profile = state.policy.by_id(mn_id)
+    if profile is None:
         return f"mn_id: {mn_id} is not in the policy store"
+    if not profile.mobility_service:
+        return f"mn_id: {mn_id} has no mobility service"
     for mag_id in (previous_mag, new_mag):
         if state.domain.mag(mag_id) is None:
             return f"no MAG {mag_id!r} in this domain"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from controller.commands import HandoverRefused
 from southbound.codec.accessors import find_option, find_options, home_network_prefixes
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
 from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIndicator
@@ -619,6 +620,10 @@ def test_mobile_node_without_mobility_service_has_none() -> None:
     assert find_options(updates(domain)[0], HomeNetworkPrefix) != ()
     domain.run_for(100.0)
     assert len(updates(domain)) == 1
+    refused = domain.request_handover(MN1, "mag2")
+    assert isinstance(refused, HandoverRefused)
+    assert (refused.status, refused.field) == (409, "mn_id")
+    assert "mobility_service" in refused.reason
 
 
 def test_nothing_is_lost_while_the_number_is_asked_for() -> None:

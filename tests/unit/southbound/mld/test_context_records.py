@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +30,7 @@ SOURCE = IPv6Address("2001:db8:c0::10")
 def record(kind: int, group: str, *sources: str) -> MulticastAddressRecord:
     return MulticastAddressRecord(
         record_type=Mldv2RecordType(kind),
-        group=IPv6Address(group),
+        group=ip_address(group),
         sources=tuple(IPv6Address(source) for source in sources),
     )
 
@@ -66,6 +66,7 @@ def test_records_that_are_no_state_are_ignored_and_counted(kind: int) -> None:
         (record(EXCLUDE, "ff02::1"), "link_scope_group"),
         (record(EXCLUDE, "ff02::1:ff00:11"), "link_scope_group"),
         (record(EXCLUDE, "ff12::1"), "link_scope_group"),
+        (record(EXCLUDE, "224.0.0.251"), "link_scope_group"),
         (record(EXCLUDE, "ff00::1"), "reserved_scope_group"),
         (record(EXCLUDE, "ff01::1"), "reserved_scope_group"),
         (record(INCLUDE, "ff1e::101"), "include_without_sources"),
