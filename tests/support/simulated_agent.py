@@ -32,7 +32,7 @@ from southbound.agent.commands import (
 from southbound.agent.events import ControllerAnswered, ControllerCalled, Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_exchange import token_parts
 from southbound.agent.mag import MagCore
-from tests.support.simulated_clock import SimulatedClock, Ticker
+from tests.support.simulated_clock import Deadline, SimulatedClock, Ticker
 from topology.model import Domain, Mag
 
 WALL_OFFSET = 1_760_000_000.0
@@ -164,9 +164,8 @@ class SimulatedAgent:
 
     def _tick_core(self) -> None:
         core = self.core
-        self._clock.add(
-            Ticker(f"agent {self.mag.id}", core.next_deadline, lambda now: self._execute(core.tick(now)))
-        )
+        self._deadline = Deadline(core.next_deadline)
+        self._clock.add(Ticker(f"agent {self.mag.id}", self._deadline, lambda now: self._execute(core.tick(now))))
 
     def handle(self, event: Event) -> None:
         """Hand an event to the core and carry out what it says."""
@@ -185,6 +184,7 @@ class SimulatedAgent:
         return answers[0].error
 
     def _execute(self, commands: list[Command]) -> None:
+        self._deadline.may_have_changed()
         around, mag_id = self._surroundings, self.mag.id
         for command in commands:
             match command:

@@ -27,6 +27,25 @@ class Ticker:
     tick: Callable[[float], None]
 
 
+class Deadline:
+    """The next deadline of a core, asked again only after something has happened to it: most events are packets."""
+
+    def __init__(self, ask: Callable[[], float | None]) -> None:
+        self._ask = ask
+        self._known = False
+        self._value: float | None = None
+
+    def __call__(self) -> float | None:
+        """What the core says."""
+        if not self._known:
+            self._value, self._known = self._ask(), True
+        return self._value
+
+    def may_have_changed(self) -> None:
+        """The core has handled an event, or a tick."""
+        self._known = False
+
+
 class SimulatedClock:
     """Runs actions and ticks in order of time; equal times in the order in which they were asked for."""
 

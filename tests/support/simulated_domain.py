@@ -45,7 +45,7 @@ from southbound.codec.neighbor_options import TargetLinkLayerAddress
 from southbound.openflow.intents import SwitchRole
 from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
-from tests.support.simulated_clock import SimulatedClock, Ticker
+from tests.support.simulated_clock import Deadline, SimulatedClock, Ticker
 from tests.support.simulated_mobile_node import SimulatedMobileNode
 from tests.support.simulated_switch import SimulatedSwitch
 from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
@@ -414,6 +414,7 @@ class SimulatedDomain:
         self.transport.send(self.domain.lma.id, destination, decode_ipv6(decode_ethernet(frame).payload).payload)
 
     def _execute(self, commands: list[lma.Command]) -> None:
+        self._lma_deadline.may_have_changed()
         for command in commands:
             match command:
                 case lma.SendProxyBindingAcknowledgement(acknowledgement=answer, destination=to, reply_to=reply_to):
@@ -461,7 +462,8 @@ class SimulatedDomain:
 
     def _start_controller(self) -> None:
         core = self.lma
-        self.clock.add(Ticker("lma", core.next_deadline, lambda now: self._execute(core.tick(now))))
+        self._lma_deadline = Deadline(core.next_deadline)
+        self.clock.add(Ticker("lma", self._lma_deadline, lambda now: self._execute(core.tick(now))))
         self._execute(core.start(self.clock.now))
 
     def _switch(self, role: SwitchRole) -> SimulatedSwitch:
