@@ -31,6 +31,11 @@ def check_networks(document: Document, report: Report) -> None:
         _apart(location, prefix, [*fixed, *pool], report)
     # All are /64, so to overlap is to be the same.
     unique(prefixes, "a prefix that no other mobile node has", report, show=str)
+    ipv4 = [
+        (("mobile_nodes", position, "ipv4_home_address"), profile.ipv4_home_address and profile.ipv4_home_address.ip)
+        for position, profile in enumerate(document.mobile_nodes or ())
+    ]
+    unique(ipv4, "an IPv4 address that no other mobile node has", report, show=str)
     links = [
         (("mobile_nodes", position, "link_layer_id"), profile.link_layer_id)
         for position, profile in enumerate(document.mobile_nodes or ())

@@ -261,6 +261,8 @@ def _ipv4_interface(value: object) -> IPv4Interface:
     except ValueError as error:
         raise RefusedValueError from error
     _unicast_ipv4(interface.ip)
+    if interface.network.prefixlen < 31 and interface.ip in (interface.network[0], interface.network[-1]):
+        raise RefusedValueError("the network's own or its broadcast address")
     return interface
 
 

@@ -240,6 +240,9 @@ ONE_VALUE = [
     ("attached_to: mag1\n", "attached_to: mag1\n    ipv4_home_address: 192.0.2.1\n",
      "32 mobile_nodes[0].ipv4_home_address: found '192.0.2.1', without a prefix length; "
      "allowed: an IPv4 unicast address with its prefix length, such as 192.0.2.1/24"),
+    ("attached_to: mag1\n", "attached_to: mag1\n    ipv4_home_address: 192.0.2.255/24\n",
+     "32 mobile_nodes[0].ipv4_home_address: found '192.0.2.255/24', the network's own or its broadcast address; "
+     "allowed: an IPv4 unicast address with its prefix length, such as 192.0.2.1/24"),
     (SUBSCRIPTION, "      - group: ff3e::101\n        sources: 2001:db8:c0::10\n",
      "34 mobile_nodes[0].subscriptions[0].sources: found '2001:db8:c0::10'; allowed: a list of at most 62 addresses"),
     (SUBSCRIPTION, SUBSCRIPTION * 2,
@@ -400,3 +403,16 @@ def test_an_item_that_is_no_mapping_is_not_asked_for_its_keys(problems: Any) -> 
 def test_a_long_value_is_shown_shortened_on_one_line(problems: Any) -> None:
     found = problems(("dialect: draft", f'dialect: "{"x" * 200}\\n"'))
     assert found == [f"6 domain.dialect: found '{'x' * 60}'... (201 characters); allowed: draft or rfc"]
+
+
+def test_two_mobile_nodes_have_no_ipv4_address_in_common(problems: Any) -> None:
+    both = [
+        (given, f"{given}\n    ipv4_home_address: {address}")
+        for given, address in (
+            ("link_layer_id: 02:00:00:00:00:11", "192.0.2.1/24"), ("link_layer_id: 02:00:00:00:00:12", "192.0.2.1/25"),
+        )
+    ]
+    assert problems(*both) == [
+        "37 mobile_nodes[1].ipv4_home_address: found 192.0.2.1, already used by mobile_nodes[0]; "
+        "allowed: an IPv4 address that no other mobile node has"
+    ]
