@@ -552,7 +552,8 @@ def test_the_command_line_builds_moves_runs_and_takes_down(tmp_path: Path) -> No
         assert up.returncode == 0, up.stderr
         again = castover("up", "--network-only")
         assert again.returncode == 1
-        assert "is up already; take it down first" in again.stderr
+        assert "is up already, built from" in again.stderr
+        assert "take it down first" in again.stderr
         moved = json.loads(castover("move", "mn1@example.net", "mag2", "--gap-ms", "5", "--json").stdout)
         assert moved["gap_ms"] >= 5
         assert json.loads(castover("status", "--json").stdout)["mobile_nodes"][0]["attached_to"] == "mag2"
