@@ -37,6 +37,9 @@ _POLL_S = 0.02
 _NOT_MENDED_BY_WAITING = frozenset({401, 403})
 SETTLE_S = 0.1
 """Undisturbed stream between the end of one handover and the request for the next."""
+_UNANNOUNCED_APART_S = 0.5
+"""A MAG sends three PBUs a second for one node at most (RFC 6275, MAX_UPDATE_RATE), one with each move; what is announced
+need not wait. A node that moved faster would be measured while it waits for that."""
 
 Tell = Callable[[int, int], None]
 """(number of the handover that begins, from 1; handovers wanted)."""
@@ -89,6 +92,8 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
             else:
                 _unannounced(stage, host, run, followed=how.followed)
             _settle(stage)
+            if not how.announced:
+                time.sleep(max(0.0, run.requested_ns / 1e9 + _UNANNOUNCED_APART_S - time.time()))
             _read_again(stage, run)
     return runs
 
