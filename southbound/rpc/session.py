@@ -32,6 +32,9 @@ from southbound.rpc.session_events import (
 
 _REQUEST, _RESPONSE, _NOTIFICATION = 0, 1, 2
 _CHUNK_OCTETS = 64 * 1024
+_BUFFER_OCTETS = 16 * 1024
+"""What the unpacker begins with; it grows for a long frame. Its own choice is 1 MiB, through which it writes page by page
+before it uses any of it again: a process that hears little would grow by every octet that it hears for days."""
 _MESSAGE_ID_MAX = 0xFFFF_FFFF
 _TEXT_MAX = 1024
 _ERROR_CODES = tuple(code.value for code in ErrorCode)
@@ -79,6 +82,7 @@ class Session:
         self._unpacker = msgpack.Unpacker(
             raw=False,
             strict_map_key=True,
+            read_size=_BUFFER_OCTETS,
             max_buffer_size=limits.frame_octets_max + _CHUNK_OCTETS,
             max_array_len=limits.collection_items_max,
             max_map_len=limits.collection_items_max,

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
 from typing import Any
 
 import msgpack
@@ -263,6 +264,25 @@ class TestBrokenStream:
         session.request(START, 0.0, 1.0)
         for frame in (value, [0, 1, method, [value]], [2, method, value], [1, 1, value, value]):
             session.receive(msgpack.packb(frame), 0.0)
+
+    def test_no_room_is_taken_for_what_has_not_come(self) -> None:
+        """Room taken ahead is resident later: the kernel gives it page by page as it is written through."""
+        tracemalloc.start()
+        try:
+            agent()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 64 * 1024
+
+    def test_a_frame_of_almost_the_longest_length_in_pieces(self) -> None:
+        text = "x" * (1024 * 1024 - 100)
+        frame = msgpack.packb([2, "agent.nothing", [{"text": text}]])
+        session = controller()
+        pieces = [frame[at : at + 10_000] for at in range(0, len(frame), 10_000)]
+        found = [event for piece in pieces for event in session.receive(piece, 0.0)]
+        assert [type(event) for event in found] == [MessageRefused]
+        assert session.broken is None
 
     def test_a_flipped_octet_never_raises(self) -> None:
         rng = random.Random(5949)
