@@ -20,6 +20,7 @@ from castover_client.events import Event, EventStream
 from castover_client.models import (
     ENDED,
     MAY_LEAVE,
+    AccessState,
     Batch,
     BatchItem,
     Binding,
@@ -41,6 +42,7 @@ from castover_client.models import (
 __all__ = [
     "ENDED",
     "MAY_LEAVE",
+    "AccessState",
     "Batch",
     "BatchItem",
     "Binding",

@@ -19,6 +19,7 @@ from castover_client.errors import CastoverError, HandoverTimeout, NotTrusted, U
 from castover_client.events import EventStream
 from castover_client.models import (
     ENDED,
+    AccessState,
     Batch,
     Binding,
     Handover,
@@ -200,6 +201,10 @@ class Castover:
         """What happens from now on, or after the event with the id `after`; connected when this returns."""
         query = _query({"handover_id": handover_id, "mn_id": mn_id})
         return EventStream(self._connection, f"/v1/events{query}", after=after, patience_s=patience_s)
+
+    def access(self) -> AccessState:
+        """What this client's token allows."""
+        return decode(AccessState, self._connection.request("GET", "/v1/access").document)
 
     def webhooks(self) -> Iterator[WebhookState]:
         """Who is told of handovers by HTTP POST, and what became of it."""

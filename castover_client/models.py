@@ -266,6 +266,14 @@ class WebhookState:
     last_problem: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessState:
+    """What whoever asks may do; `name` is that of the token, None where none is asked for."""
+
+    name: str | None
+    role: Literal["read", "trigger"]
+
+
 # --- switches --------------------------------------------------------------------------------------------------------
 
 

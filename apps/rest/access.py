@@ -50,6 +50,10 @@ class Access:
         """Whether a token is asked for."""
         return bool(self._tokens)
 
+    def role_of(self, name: str) -> Role:
+        """What the token that `judge` has named allows."""
+        return next((token.role for token in self._tokens if token.name == name), Role.TRIGGER)
+
     def judge(self, authorization: str | None, wanted: Role) -> str:
         """The name of the token in an Authorization header. Raises Problem 401 or 403, which say what is asked for."""
         if not self._tokens:

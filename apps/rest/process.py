@@ -12,7 +12,7 @@ from apps.metrics import CONTENT_TYPE as METRICS_TYPE
 from apps.metrics import Metrics
 from apps.rest.access import Access
 from apps.rest.answers.problems import AwayPart, ProblemMeaning
-from apps.rest.answers.process import Health, Index, Readiness, ResourceLine
+from apps.rest.answers.process import AccessState, Health, Index, Readiness, ResourceLine
 from apps.rest.conditional import Pictures
 from apps.rest.lookup import none_of, not_found
 from apps.rest.problems import NOT_FOUND, PROBLEM_TYPES, UNAVAILABLE, Problem
@@ -21,7 +21,7 @@ from apps.rest.view import HTML, View
 
 
 class ProcessResources:
-    """/, /healthz, /readyz, /metrics, /problems, /openapi.json.
+    """/, /healthz, /readyz, /v1/access, /metrics, /problems, /openapi.json.
 
     `all_routes` is asked when a list of them is wanted; `document` makes the OpenAPI document; `view` has the page for
     browsers; `run_id` tells one controller process from another.
@@ -60,6 +60,8 @@ class ProcessResources:
             Route(method="GET", path="/readyz", summary="whether all agents and switches are connected",
                   answer=self.get_readiness, tag="process", role=None, problems=(UNAVAILABLE,),
                   answers=(Good(description="All are connected.", model=Readiness),)),
+            Route(method="GET", path="/v1/access", summary="what whoever asks may do", answer=self.get_access,
+                  tag="process", answers=(Good(description="Token and role.", model=AccessState),)),
             Route(method="GET", path="/metrics", summary="Prometheus metrics", answer=self.get_metrics, tag="process",
                   answers=(Good(description="Text format 0.0.4.", media_type=METRICS_TYPE.partition(";")[0]),)),
             Route(method="GET", path="/openapi.json", summary="this API as an OpenAPI 3.1 document",
@@ -102,6 +104,11 @@ class ProcessResources:
             named = ", ".join(f"{part.part} of {part.name}" for part in away)
             raise Problem(UNAVAILABLE, f"not connected: {named}", members={"away": away})
         return model_response(Readiness())
+
+    def get_access(self, call: Call) -> Response:
+        """A program that shows what it could begin need not be refused first."""
+        role = self._access.role_of(call.client)
+        return model_response(AccessState(name=call.client or None, role=role.value))
 
     def get_metrics(self, _: Call) -> Response:
         """For Prometheus."""

@@ -21,6 +21,7 @@ export function handoverControl(store, map, { say, warn }) {
   }
 
   function whyNot(node, mag) {
+    if (!store.state.mayBegin) return "this token may only look";
     if (node.handover_id) return "a handover is under way";
     if (!node.mags.includes(mag.id)) return `${node.name} may not register here`;
     if (!mag.agent_connected) return "its agent is away";

@@ -37,7 +37,7 @@ export function ladderView(parent, { callOff, follow }) {
     last = state;
     const handover = shownHandover(state);
     if (handover !== drawn) looked = handover?.id === drawn?.id ? looked : null;
-    off.hidden = !handover || !CANCELLABLE.has(handover.state);
+    off.hidden = !handover || !state.mayBegin || !CANCELLABLE.has(handover.state);
     latest.hidden = !handover || handover === newestFirst(state.handovers)[0];
     empty.hidden = Boolean(handover?.steps.length);
     sayEmpty(empty, handover, state);
@@ -104,7 +104,7 @@ function sayEmpty(element, handover, state) {
     setText(head, "The draft's Figure 2, drawn from what happens");
     setText(words, state.topology?.mobile_nodes.length === 0
       ? "There is no mobile node in topology.yaml."
-      : "Hand a mobile node over: each message appears here at its real time, with the packets at both MAGs beside it.");
+      : `${state.mayBegin ? "Hand a mobile node over" : "When a mobile node is handed over"}: each message appears here at its real time, with the packets at both MAGs beside it.`);
   }
 }
 

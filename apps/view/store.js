@@ -6,7 +6,7 @@ export function emptyState() {
   return {
     /** phase: connecting | live | away | token; retryAt: when the next try is, ms of Date.now(). */
     connection: { phase: "connecting", retryAt: null, problem: "" },
-    /** False when the controller has said that this token may only look. */
+    /** Of /v1/access: false when this token may only look. */
     mayBegin: true,
     /** /v1/topology, or null. */
     topology: null,

@@ -63,10 +63,10 @@ export function startSync(store, { ended }) {
     touched.clear();
     everything = false;
     try {
-      const [topology, switches, handovers] = await Promise.all([
-        get("/v1/topology"), get("/v1/switches"), all ? readPage() : readOnes(wanted),
+      const [topology, switches, handovers, access] = await Promise.all([
+        get("/v1/topology"), get("/v1/switches"), all ? readPage() : readOnes(wanted), all ? readAccess() : {},
       ]);
-      const changes = { ...handovers };
+      const changes = { ...handovers, ...access };
       if (topology.changed || all) changes.topology = topology.document;
       if (switches.changed || all) changes.switches = switches.document.switches;
       if (Object.keys(changes).length > 0) store.update(changes);
@@ -75,6 +75,11 @@ export function startSync(store, { ended }) {
       // Nobody there: the stream finds that out as well, and everything is read again when it is back.
       if (error.status !== 0) wanted.forEach((id) => touched.add(id));
     }
+  }
+
+  async function readAccess() {
+    const { document: found } = await get("/v1/access");
+    return { mayBegin: found.role === "trigger" };
   }
 
   async function readPage() {

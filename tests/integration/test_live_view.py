@@ -243,9 +243,12 @@ def test_a_controller_that_asks_for_a_token(open_view: Opener, tmp_path: Path) -
     view.page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     view.await_at("mn1", "mag1")
-    view.drag("mn1", "mag2")
-    expect(view.find(".toast")).to_contain_text("This token may look, but not begin handovers.")
+    # Said before anything has been tried, and nothing is sent that would be refused.
     expect(view.find("#map-hint")).to_have_text("This token may look, but not begin handovers.")
+    view.drag("mn1", "mag2")
+    expect(view.find(".toast")).to_contain_text("No handover to mag2: this token may only look.")
+    server.token = READER
+    assert server.get("/v1/handovers")[1]["total"] == 0
     # Kept for this tab, and nowhere else.
     view.page.reload()
     view.await_at("mn1", "mag1")

@@ -29,6 +29,13 @@ class Index(Answer):
     resources: list[ResourceLine]
 
 
+class AccessState(Answer):
+    """What whoever asks may do."""
+
+    name: Annotated[str | None, Field(description="Of the token; null where none is asked for")]
+    role: Literal["read", "trigger"]
+
+
 class Health(Answer):
     """The process lives."""
 

@@ -77,6 +77,18 @@ def test_roles(rest: RestWorld) -> None:
     assert start(rest, f"Bearer {TRIGGER}") == 202
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    (READER, {"name": "dashboard", "role": "read"}), (TRIGGER, {"name": "predictor", "role": "trigger"}),
+])
+def test_a_token_can_ask_what_it_allows(rest: RestWorld, text: str, said: dict[str, str]) -> None:
+    assert rest.get("/v1/access", Authorization=f"Bearer {text}").json == said
+
+
+def test_where_no_token_is_asked_for_everybody_may_begin_handovers() -> None:
+    answer = RestWorld().get("/v1/access", Authorization=f"Bearer {READER}")
+    assert (answer.status, answer.json) == (200, {"name": None, "role": "trigger"})
+
+
 def test_the_index_says_whether_a_token_is_asked_for(rest: RestWorld) -> None:
     assert rest.get("/").json["tokens_required"] is True
     assert RestWorld().get("/").json["tokens_required"] is False
