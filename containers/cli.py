@@ -15,10 +15,10 @@ from lab.cli import load_domain, progress, said_plainly, topology_option
 from lab.demo_cli import PLAIN_WIDTH, prepare_output, write_report
 from lab.demo_measurement import await_bindings, measure_mode
 from lab.demo_modes import MODES, PLAIN, PREDICTIVE
+from lab.demo_options import gap_option, handovers_option, json_option, rate_option, unicast_option
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult
 from lab.demo_settings import Cast, DemoSettings, choose_cast
-from lab.number_range import NumberRange
 from lab.rest_client import RestClient
 from topology.model import Domain
 
@@ -46,24 +46,19 @@ def node(topology: Path, name: str) -> None:
 
 @containers.command()
 @topology_option
-@click.option("--handovers", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="In each run.")
-@click.option(
-    "--rate-pps", type=NumberRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
-    help="Packets/s of the stream.",
-)
-@click.option(
-    "--gap-ms", type=NumberRange(0, 3000), default=50.0, show_default=True, metavar="G",
-    help="How long the mobile node is without a link at each move.",
-)
+@handovers_option
+@rate_option
+@gap_option
 @click.option(
     "--mode", type=click.Choice(list(_MODES)), default="both", show_default=True,
     help="; ".join(f"{name}: {MODES[name].words}" for name in (PREDICTIVE, PLAIN)) + "; both: one after the other.",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Write the report here as JSON.")
+@unicast_option
+@json_option
 @said_plainly
 def demo(
-    topology: Path, handovers: int, rate_pps: float, gap_ms: float, mode: str, json_file: Path | None,
+    topology: Path, handovers: int, rate_pps: float, gap_ms: float, mode: str, unicast: bool,
+    json_file: Path | None,
 ) -> None:
     """Move a mobile node back and forth between the MAGs' containers, count every packet, report as `castover demo` does.
 
@@ -77,6 +72,7 @@ def demo(
     settings = DemoSettings(
         topology=topology, handovers=handovers, rate_pps=rate_pps, gap_ms=gap_ms, size=200, modes=_MODES[mode],
         dialects=(domain.dialect,), trigger="rest", pcap=None, logs=Path(),
+        unicast=unicast,
     )
     prepare_output(None, json_file)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, highlight=False)

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from ipaddress import IPv6Network
 from typing import Any
 
+from pyroute2 import IPRoute
+
 from containers.interfaces import interface_on, write_own_checksums
 from containers.server import Handler
 from containers.wire import Answer, ask, network_namespace
@@ -18,7 +20,7 @@ from lab import links
 from lab.errors import LabError
 from lab.mobile_node import MobileNodeHost, build_radio, plug_in, unplug
 from lab.plan import SOURCE_PORT, Node
-from topology.model import Domain, MobileNode, Source
+from topology.model import LMA_LINK_LOCAL_ADDRESS, Domain, MobileNode, Source
 
 
 class MobileNodeContainer:
@@ -102,10 +104,10 @@ class MobileNodeContainer:
 
 
 class SourceContainer:
-    """A source: an ordinary host on the multicast network."""
+    """A source: an ordinary host on the multicast network, whose router is the LMA."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, domain: Domain, source: Source) -> None:
+        self._domain, self._source = domain, source
 
     def handlers(self) -> Mapping[str, Handler]:
         """None of its own."""
@@ -117,6 +119,11 @@ class SourceContainer:
         if interface != SOURCE_PORT:
             raise LabError(f"the source's interface is {interface}", f"give the container one network: {SOURCE_PORT}")
         write_own_checksums(interface)
+        with IPRoute() as netlink:
+            # The way to the mobile nodes; the source knows what fits into the LMA's tunnels.
+            links.add_default_route(
+                netlink, interface, gateway=LMA_LINK_LOCAL_ADDRESS, mtu=self._domain.access_mtu
+            )
 
     def still_well(self) -> None:
         """A host has nothing to look after."""

@@ -85,7 +85,7 @@ def _part(domain: Domain, topology: Path, node: Node) -> Part:
             return MobileNodeContainer(domain, profile, node)
     for source in domain.sources:
         if source.name == node.name:
-            return SourceContainer(source)
+            return SourceContainer(domain, source)
     # Without SYS_NICE it is only slower.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)

@@ -13,13 +13,13 @@ from lab.capture import check_capture_tools
 from lab.cli import load_domain, progress, said_plainly, topology_option
 from lab.demo import remove_abandoned_demos, run_demo
 from lab.demo_modes import MODES, PLAIN, PREDICTIVE
+from lab.demo_options import gap_option, handovers_option, json_option, rate_option, unicast_option
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult, run_report
 from lab.demo_settings import DemoSettings, choose_cast
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
 from lab.machine import describe_machine
-from lab.number_range import NumberRange
 from lab.report_file import prepare_report, write_report_file
 from lab.requirements import check_requirements
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RECORDS_MAX
@@ -34,17 +34,9 @@ _LONGEST_HANDOVER_S = 60
 
 @click.command("demo")
 @topology_option
-@click.option(
-    "--handovers", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="In each run.",
-)
-@click.option(
-    "--rate-pps", type=NumberRange(10, 20_000), default=1000.0, show_default=True, metavar="R",
-    help="Packets/s of the stream.",
-)
-@click.option(
-    "--gap-ms", type=NumberRange(0, 3000), default=50.0, show_default=True, metavar="G",
-    help="How long the mobile node is without a link at each move.",
-)
+@handovers_option
+@rate_option
+@gap_option
 @click.option(
     "--size", type=click.IntRange(PAYLOAD_HEADER.size, PAYLOAD_OCTETS_MAX), default=200, show_default=True,
     metavar="OCTETS", help="UDP payload of each packet.",
@@ -60,10 +52,9 @@ _LONGEST_HANDOVER_S = 60
     "--trigger", type=click.Choice(["rest", "mobile-node"]), default="rest", show_default=True,
     help="Who asks for a handover: POST /v1/handovers, or the mobile node's own HO-Initiate.",
 )
-@click.option("--unicast", is_flag=True, help="A stream to the moving node alone besides, at the same rate.")
+@unicast_option
 @click.option("--pcap", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep captures here.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Write the report here as JSON.")
+@json_option
 @click.option(
     "--logs", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output/logs"), show_default=True,
     metavar="DIR", help="Where the logs go when the demo fails.",

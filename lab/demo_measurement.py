@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from ipaddress import IPv6Address
 
 from lab.demo_result import RunResult, accounts_of
 from lab.demo_run import SETTLE_S, Stage, await_ready, run_handovers
@@ -20,6 +21,8 @@ _READY_TIMEOUT_S = 30.0
 _RECEPTION_TIMEOUT_S = 30.0
 _LEFTOVERS_TIMEOUT_S = 5.0
 _POLL_S = 0.05
+_TENTATIVE = 0x40
+"""IFA_F_TENTATIVE of linux/if_addr.h."""
 
 Say = Callable[[str], None]
 
@@ -49,7 +52,7 @@ def measure_mode(
     for name in names:
         stream.await_reception(name, packets, _RECEPTION_TIMEOUT_S)
     if own is not None:
-        _await_address(ground, cast.mover.name, str(own.settings.group))
+        _await_address(ground, cast.mover.name, home_addresses(cast.mover)[0].ip)
         own.start()
         own.await_reception(cast.mover.name, packets, _RECEPTION_TIMEOUT_S)
     stage = Stage(lab=ground, client=client, stream=stream, cast=cast, settings=settings)
@@ -81,16 +84,28 @@ def _unicast_stream(ground: Ground, cast: Cast, settings: DemoSettings) -> Measu
     return MeasuredStream(ground, own, [cast.mover.name], name="unicast")
 
 
-def _await_address(ground: Ground, node: str, address: str) -> None:
+def _await_address(ground: Ground, node: str, address: IPv6Address) -> None:
     """The mover has formed it, and found that nobody else has it (RFC 4862 section 5.4). Raises LabError."""
     deadline = time.monotonic() + _RECEPTION_TIMEOUT_S
     while True:
-        lines = ground.run_on(node, ["ip", "-6", "-o", "addr", "show", "dev", RADIO_BRIDGE]).splitlines()
-        if any(f" {address}/" in line and "tentative" not in line for line in lines):
+        # Not with `ip`: a container has no more than it needs.
+        if has_formed(address, RADIO_BRIDGE, ground.run_on(node, ["cat", "/proc/net/if_inet6"])):
             return
         if time.monotonic() > deadline:
             raise LabError(f"{node} has no address {address} after {_RECEPTION_TIMEOUT_S:g} s")
         time.sleep(_POLL_S)
+
+
+def has_formed(address: IPv6Address, interface: str, table: str) -> bool:
+    """Whether the interface has this address, and may use it. `table` is the text of /proc/net/if_inet6.
+
+    Its lines are address, interface index, prefix length, scope and flags in hexadecimal, and the interface's name.
+    """
+    for line in table.splitlines():
+        octets, _, _, _, flags, name = line.split()
+        if name == interface and IPv6Address(int(octets, 16)) == address:
+            return not int(flags, 16) & _TENTATIVE
+    return False
 
 
 def _settled_leftovers(ground: Ground, client: RestClient) -> list[str]:

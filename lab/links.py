@@ -108,7 +108,8 @@ def add_ipv4_default_route(netlink: IPRoute, name: str) -> None:
 def add_default_route(netlink: IPRoute, name: str, *, gateway: IPv6Address, mtu: int) -> None:
     """Everything that has no other route goes to this router, in packets of at most this size."""
     netlink.route(
-        "add", family=socket.AF_INET6, dst="::/0", oif=interface_index(name), gateway=str(gateway),
+        "replace",  # a container may have been given one
+        family=socket.AF_INET6, dst="::/0", oif=interface_index(name), gateway=str(gateway),
         metrics={"attrs": [("RTAX_MTU", mtu)]},
     )
 

@@ -17,6 +17,7 @@ from lab.__main__ import castover
 from lab.accounting import account
 from lab.demo import _labs
 from lab.demo_cli import write_report
+from lab.demo_measurement import has_formed
 from lab.demo_modes import MODES
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult, native_came_first, preparation_ms, run_report, steps_in_ms
@@ -253,3 +254,17 @@ def test_the_command_refuses_what_it_cannot_do(words: list[str], said: str) -> N
     done = CliRunner().invoke(castover, ["demo", *words])
     assert done.exit_code != 0
     assert said in done.output
+
+
+@pytest.mark.parametrize(("line", "formed"), [
+    ("20010db80100000100000000000000aa 02 40 00 00 wlan0", True),
+    ("20010db80100000100000000000000aa 02 40 00 80 wlan0", True),  # IFA_F_PERMANENT
+    ("20010db80100000100000000000000aa 02 40 00 40 wlan0", False),
+    ("20010db80100000100000000000000aa 02 40 00 48 wlan0", False),  # somebody else has it
+    ("20010db80100000100000000000000ab 02 40 00 00 wlan0", False),
+    ("20010db80100000100000000000000aa 02 40 00 00  mag1", False),
+])
+def test_an_address_is_there_when_nobody_else_was_found_to_have_it(line: str, formed: bool) -> None:
+    table = f"00000000000000000000000000000001 01 80 10 80       lo\n{line}\n"
+    assert has_formed(IPv6Address("2001:db8:100:1::aa"), "wlan0", table) is formed
+    assert not has_formed(IPv6Address("2001:db8:100:1::aa"), "wlan0", "")
