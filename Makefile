@@ -34,8 +34,7 @@ check: ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 test: check ## check, then every test: those without a lab side by side, labs one after the other
-	$(BIN)/pytest -m 'not lab' -n auto
-	$(BIN)/pytest -m lab
+	@tools/test.sh
 
 docs: ## docs/reference/cli.md, from the commands' own help
 	@tools/install.sh dev

@@ -12,6 +12,7 @@ called off when that MAG falls behind again before the mobile node has gone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import random
 import shlex
@@ -79,9 +80,21 @@ def piped(lines: Iterable[str]) -> Iterator[Measurement]:
             continue
         try:
             at, mag, dbm = words
-            yield Measurement(float(at), mag, float(dbm))
+            one = Measurement(float(at), mag, float(dbm))
         except ValueError as error:
             raise ValueError(f"line {number}: found {line.strip()!r}; expected: seconds, MAG, dBm") from error
+        # One nan would stay in the smoothed value for ever, and no MAG would be better than it.
+        if not (math.isfinite(one.at) and math.isfinite(one.dbm)):
+            raise ValueError(f"line {number}: found {line.strip()!r}; expected: finite numbers of seconds and dBm")
+        yield one
+
+
+def amount(text: str) -> float:
+    """An argument. Raises ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if math.isfinite(found := float(text)) and found >= 0:
+            return found
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
 
 
 def walk(mags: list[str], *, metres: float = 100.0, speed: float = 20.0, seed: int = 1) -> Iterator[Measurement]:
@@ -162,8 +175,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mn", help="MN-ID or short name of the mobile node")
     parser.add_argument("--simulate", action="store_true", help="a walk from where it is to another MAG, in real time")
-    parser.add_argument("--hysteresis", type=float, default=3.0, metavar="DB", help="default: %(default)s")
-    parser.add_argument("--time-to-trigger", type=float, default=0.2, metavar="S", help="default: %(default)s")
+    parser.add_argument("--hysteresis", type=amount, default=3.0, metavar="DB", help="default: %(default)s")
+    parser.add_argument("--time-to-trigger", type=amount, default=0.2, metavar="S", help="default: %(default)s")
     parser.add_argument("--move", metavar="COMMAND", help="what moves the mobile node {mn} to {mag} when it may leave")
     given = parser.parse_args()
     try:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A container engine for docker-compose.yml: the one that is there, or Docker from Debian's packages, started here.
 #   tools/engine.sh up      prints what to put into the environment: eval "$(tools/engine.sh up)"
+#   tools/engine.sh answers exit code 0: one answers already, so that `up` would start none
+#   tools/engine.sh prepare as up, and builds the image of docker-compose.yml
 #   tools/engine.sh compose prints the command that reads docker-compose.yml: 'docker compose' or 'docker-compose'
 #   tools/engine.sh down    stops the one that was started here; its images stay for the next time
 # Where no image registry can be reached, the base image is made of Debian's packages (debootstrap). Needs root.
@@ -18,6 +20,8 @@ suite=${suite%-slim}
 fail() { echo "engine: $*" >&2; exit 1; }
 say() { echo "engine: $*" >&2; }
 answers() { docker info >/dev/null 2>&1; }
+ours_answers() { DOCKER_HOST=$socket docker info >/dev/null 2>&1; }
+compose() { if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi; }
 
 install_packages() {
     missing=
@@ -36,12 +40,12 @@ install_packages() {
     }
 }
 
+# Of the engine that was started here. A former one that was killed has left its number, which may be somebody else's now.
+runs() { [ -f "$run/dockerd.pid" ] && [ "$(cat "/proc/$(cat "$run/dockerd.pid")/comm" 2>/dev/null)" = dockerd ]; }
+
 start_engine() {
     mkdir -p "$run" "$data"
-    # What a former one that was killed has left: its number may be somebody else's by now.
-    if [ -f "$run/dockerd.pid" ] && [ "$(cat "/proc/$(cat "$run/dockerd.pid")/comm" 2>/dev/null)" != dockerd ]; then
-        rm -f "$run/dockerd.pid"
-    fi
+    runs || rm -f "$run/dockerd.pid"
     say "starting dockerd, log in $data/dockerd.log"
     # Nothing is handed down: a lock that the caller holds would be held for as long as the engine runs.
     nohup dockerd --data-root "$data/data" --exec-root "$run/exec" --host "$socket" --pidfile "$run/dockerd.pid" \
@@ -76,31 +80,40 @@ make_base_image() {
     rm -rf "$tree"
 }
 
-case ${1:-} in
-    up)
+up() {
+    if ! answers; then
+        DOCKER_HOST=$socket
+        # Builds reach what this machine reaches, proxies and registries on it included.
+        BUILD_NETWORK=host
+        export DOCKER_HOST BUILD_NETWORK
         if ! answers; then
-            DOCKER_HOST=$socket
-            export DOCKER_HOST
-            if ! answers; then
-                [ "$(id -u)" -eq 0 ] || fail "no engine answers, and starting one needs root"
-                install_packages
-                start_engine
-            fi
-            make_base_image
-            # Builds reach what this machine reaches, proxies and registries on it included.
-            echo "export DOCKER_HOST=$socket BUILD_NETWORK=host"
+            [ "$(id -u)" -eq 0 ] || fail "no engine answers, and starting one needs root"
+            install_packages
+            start_engine
         fi
+        make_base_image
+        echo "export DOCKER_HOST=$DOCKER_HOST BUILD_NETWORK=$BUILD_NETWORK"
+    fi
+}
+
+case ${1:-} in
+    up) up ;;
+    answers) answers || ours_answers ;;
+    prepare)
+        up
+        cd -- "$(dirname -- "$0")/.."
+        # shellcheck disable=SC2046  # two words
+        $(compose) build controller >&2 || say "the image cannot be built (above)"
         ;;
-    compose)
-        if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi
-        ;;
+    compose) compose ;;
     down)
-        if [ -f "$run/dockerd.pid" ] && kill "$(cat "$run/dockerd.pid")" 2>/dev/null; then
-            while [ -f "$run/dockerd.pid" ]; do sleep 0.2; done
+        if runs; then
+            kill "$(cat "$run/dockerd.pid")"
+            while runs; do sleep 0.2; done
             say "stopped"
         else
             say "none was started here: nothing to do"
         fi
         ;;
-    *) echo "usage: tools/engine.sh up|compose|down" >&2; exit 2 ;;
+    *) echo "usage: tools/engine.sh up|answers|prepare|compose|down" >&2; exit 2 ;;
 esac

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -112,3 +115,34 @@ def test_receivers_get_every_event_in_order_signed_and_hold_up_nobody(
         metrics.request("GET", "/metrics")
         assert b'castover_webhook_messages_total{outcome="delivered",webhook="good"} 4.0' in metrics.getresponse().read()
         metrics.close()
+
+
+def test_the_example_receiver_takes_what_the_controller_sends_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"whsec_{SECRET}\n")
+    with subprocess.Popen(
+        [ROOT / "examples" / "webhook.py", tmp_path / "secret", "--port", "0"], stdout=subprocess.PIPE, text=True,
+    ) as receiver:
+        assert receiver.stdout is not None
+        url = receiver.stdout.readline().split()[2].rstrip(";")
+        hook = f"\nrest:\n  webhooks:\n    - {{name: told, url: '{url}', secret_file: secret, events: [handover_ended]}}\n"
+        (tmp_path / "topology.yaml").write_text((ROOT / "topology.yaml").read_text() + hook)
+        server = Server(topology=tmp_path / "topology.yaml")
+        server.tell("populate")
+        try:
+            strange = http.client.HTTPConnection(url.split("/")[2], timeout=WAIT_S)
+            strange.request("POST", "/", b"{}", headers={"webhook-timestamp": str(int(time.time()))})
+            assert strange.getresponse().status == 401
+            strange.close()
+            with Castover(server.url) as castover:
+                handover = castover.start_handover("mn1", "mag2")
+                server.tell("fail", handover_id=handover.id)
+                said = [receiver.stdout.readline(), receiver.stdout.readline()]
+                assert said[0] == "refused: webhook-signature: nobody who knows the secret has signed this\n"
+                assert f" handover_ended {handover.id} mn1@example.net from mag1 to mag2, failed: " in said[1]
+                deadline = time.monotonic() + WAIT_S
+                while [(hook.delivered, hook.failed) for hook in castover.webhooks()] != [(1, 0)]:
+                    assert time.monotonic() < deadline
+        finally:
+            receiver.send_signal(signal.SIGINT)
+            assert "Traceback" not in server.end()
+    assert receiver.returncode == 0

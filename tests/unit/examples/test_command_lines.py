@@ -38,6 +38,24 @@ def test_wrong_use_is_said_with_the_usage(words: tuple[str, ...], said: str) -> 
     assert done.stderr.splitlines()[-1] == said
 
 
+@pytest.mark.parametrize("words", [("--hysteresis", "nan"), ("--hysteresis", "-1"), ("--time-to-trigger", "inf")])
+def test_a_predictor_is_told_finite_amounts(words: tuple[str, str]) -> None:
+    option = f"{words[0]}={words[1]}"
+    done = run(sys.executable, str(EXAMPLES / "predictor.py"), "mn1", option, PYTHONPATH=str(EXAMPLES.parent))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"argument {words[0]}: {words[1]!r} is not a number from 0 on" in done.stderr
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("/nowhere/secret",), "webhook.py: [Errno 2] No such file or directory: '/nowhere/secret'"),
+    ((os.devnull,), "webhook.py: a secret of 0 octets; allowed: 24 to 64"),
+])
+def test_a_receiver_that_cannot_be_says_why(words: tuple[str, ...], said: str) -> None:
+    done = run(sys.executable, str(EXAMPLES / "webhook.py"), *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == said
+
+
 def test_a_handover_without_a_controller() -> None:
     done = run("sh", str(EXAMPLES / "handover.sh"), "mn1", "mag2", CASTOVER_URL="http://127.0.0.1:1")
     assert (done.returncode, done.stdout) == (3, "")

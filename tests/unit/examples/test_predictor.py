@@ -75,6 +75,12 @@ def test_what_is_no_measurement_is_named(predictor: ModuleType) -> None:
         list(predictor.piped(["mag1 -70\n"]))
 
 
+@pytest.mark.parametrize("line", ["0.1 mag1 nan", "nan mag1 -70", "0.1 mag1 -inf", "inf mag1 -70", "0.1 mag1 1e999"])
+def test_a_measurement_is_finite(predictor: ModuleType, line: str) -> None:
+    with pytest.raises(ValueError, match=f"line 2: found '{line}'; expected: finite numbers of seconds and dBm"):
+        list(predictor.piped(["0.0 mag1 -70\n", f"{line}\n"]))
+
+
 class Controller:
     """What the driver asks of castover_client.Castover."""
 
