@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A container engine for docker-compose.yml: the one that is there, or Docker from Debian's packages, started here.
 #   tools/engine.sh up      prints what to put into the environment: eval "$(tools/engine.sh up)"
-#   tools/engine.sh answers exit code 0: one answers already, so that `up` would start none
+#   tools/engine.sh answers exit code 0: one answers, so that `up` would start none
 #   tools/engine.sh prepare as up, and builds the image of docker-compose.yml
 #   tools/engine.sh compose prints the command that reads docker-compose.yml: 'docker compose' or 'docker-compose'
 #   tools/engine.sh down    stops the one that was started here; its images stay for the next time
