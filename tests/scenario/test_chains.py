@@ -47,7 +47,10 @@ def streams(domain: SimulatedDomain, links: str = "equal", interval_s: float = 0
 
 
 def finish(running: SimulatedStreams) -> None:
-    running.domain.run_for(3.0)
+    """All that a handover does to packets is done within half a second; what it leaves, later ones show as well."""
+    running.domain.run_for(0.5)
+    running.thin_out(0.05)
+    running.domain.run_for(2.5)
     running.stop()
     running.domain.run_for(1.0)
 

@@ -44,9 +44,11 @@ def streams(domain: SimulatedDomain, links: str = "equal", group: IPv6Address = 
     return running
 
 
-def finish(running: SimulatedStreams) -> None:
-    """Let everything come to rest, and the last packets arrive."""
-    running.domain.run_for(3.0)
+def finish(running: SimulatedStreams, closely_s: float = 0.5) -> None:
+    """Let everything come to rest, and the last packets arrive; nothing happens to them after `closely_s`."""
+    running.domain.run_for(closely_s)
+    running.thin_out(0.05)
+    running.domain.run_for(3.0 - closely_s)
     running.stop()
     running.domain.run_for(1.0)
 
@@ -125,7 +127,7 @@ def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str, ga
     trigger(domain)
     domain.run_for(0.5)
     move(domain, gap_s=gap_s)
-    finish(running)
+    finish(running, closely_s=2.0)  # messages are sent again after a second
     for mn_id in (MN1, MN2):
         assert_everything_once_in_order(running.heard[mn_id], running)
         assert_everything_once_in_order(running.heard_alone[mn_id], running)
@@ -187,6 +189,8 @@ def test_without_forwarding_nothing_comes_twice_and_it_goes_on(domain: Simulated
     trigger(domain)
     domain.run_for(2.0)
     move(domain, gap_s=0.05)
+    domain.run_for(1.0)
+    running.thin_out(0.05)
     domain.run_for(LIFETIMES_S)
     finish(running)
     heard = running.heard[MN1]

@@ -219,6 +219,10 @@ class SimulatedStreams:
         self._running = True
         self._emit()
 
+    def thin_out(self, interval_s: float) -> None:
+        """Send less often from now on: whether a stream goes on shows as well, and most time is spent on packets."""
+        self._interval_s = interval_s
+
     def stop(self) -> None:
         """Send no more; what is on the way arrives when time passes."""
         self._running = False

@@ -249,7 +249,7 @@ MESSAGES = {
     ),
     "unknown_message": st.builds(
         UnknownMobilityMessage,
-        message_type=u8.filter(lambda kind: kind not in (5, 6, 11, 14, 15)).map(iana.MobilityHeaderType),
+        message_type=u8.filter(lambda kind: kind not in (5, 6, 7, 11, 14, 15)).map(iana.MobilityHeaderType),
         data=st.integers(0, 20).flatmap(lambda words: st.binary(min_size=8 * words + 2, max_size=8 * words + 2)),
     ),
 }
