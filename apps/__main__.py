@@ -24,6 +24,8 @@ from apps.rest.sockets import RestSocketError
 from apps.settings import Settings, SettingsError, read_settings
 from controller.lma import LmaCore
 from southbound.fact_log import configure_log, log_fact, log_refusal
+from southbound.mobility_authentication import MobilityAuthentication
+from southbound.mobility_keys import MobilityKeysError, read_mobility_authentication
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -44,10 +46,11 @@ def main() -> int:
     try:
         domain = load_topology(settings.topology)
         credentials = read_credentials(domain.rest, settings.topology)
-    except (TopologyError, CredentialsError) as error:
+        authentication = read_mobility_authentication(domain, domain.lma, settings.topology)
+    except (TopologyError, CredentialsError, MobilityKeysError) as error:
         return _refused(error, settings)
     try:
-        return _run(domain, settings, credentials)
+        return _run(domain, settings, credentials, authentication)
     except RestSocketError as error:
         return _refused(error, settings)
 
@@ -57,7 +60,9 @@ def _refused(error: Exception, settings: Settings) -> int:
     return EXIT_CONFIGURATION
 
 
-def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
+def _run(
+    domain: Domain, settings: Settings, credentials: Credentials, authentication: MobilityAuthentication | None
+) -> int:
     """Raises RestSocketError."""
     cfg.CONF(args=[], project="castover", default_config_files=[])
     cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
@@ -67,7 +72,9 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     manager = AppManager.get_instance()
     manager.load_apps(["apps.lma_app", "ryu.controller.ofp_handler"])
     contexts = manager.create_contexts()
-    services = manager.instantiate_apps(domain=domain, executor=executor, **contexts)
+    services = manager.instantiate_apps(
+        domain=domain, executor=executor, authentication=authentication, **contexts
+    )
     app: LmaApp = manager.applications["LmaApp"]
     rest = RestServer(
         domain=domain, executor=executor, switches=app.datapaths, ask_agents=app.inquiries.ask, credentials=credentials,
@@ -79,7 +86,10 @@ def _run(domain: Domain, settings: Settings, credentials: Credentials) -> int:
     # What is there by now stays. A full collection would walk it, and stop the core for a quarter of a second.
     gc.collect()
     gc.freeze()
-    log_fact(_log, "controller_started", {"rest": rest.url, "process_id": os.getpid()})
+    log_fact(_log, "controller_started", {
+        "rest": rest.url, "process_id": os.getpid(),
+        "mobility_authentication": "on" if authentication is not None else "off",
+    })
     _await_signal()
     # Nothing is taken back: the switches go on forwarding without a controller.
     rest.stop()

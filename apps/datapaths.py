@@ -26,6 +26,7 @@ from controller.events import Event, ForwardingConfirmed, ForwardingFailed, Swit
 from southbound.codec.binding import ProxyBindingAcknowledgement
 from southbound.codec.binding_error import BindingError
 from southbound.fact_log import log_fact
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
@@ -62,8 +63,10 @@ class _Switch:
 class Datapaths:
     """All switches of the domain. `post` takes the events that come of them."""
 
-    def __init__(self, domain: Domain, post: Callable[[Event], None]) -> None:
-        self._domain = domain
+    def __init__(
+        self, domain: Domain, post: Callable[[Event], None], authentication: MobilityAuthentication | None = None
+    ) -> None:
+        self._domain, self._authentication = domain, authentication
         self._post = post
         self._by_id: dict[int, _Switch] = {}
         self._by_name: dict[str, _Switch] = {}
@@ -106,7 +109,7 @@ class Datapaths:
         self, answer: ProxyBindingAcknowledgement | BindingError, destination: IPv6Address, reply_to: Any
     ) -> None:
         datapath = reply_to.datapath
-        frame = answer_frame(answer, self._domain.lma.address, destination, reply_to)
+        frame = answer_frame(answer, self._domain.lma.address, destination, reply_to, self._authentication)
         _packet_out(datapath, frame, [datapath.ofproto_parser.OFPActionOutput(reply_to.port)])
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:

@@ -33,6 +33,7 @@ from apps.listener_packets import listener_event
 from apps.mobility_packets import frame_event
 from apps.neighbor_packets import is_neighbor_frame, neighbor_event
 from controller import events
+from southbound.mobility_authentication import MobilityAuthentication
 from topology.model import Domain
 
 _log = logging.getLogger("castover.app")
@@ -57,11 +58,13 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
 
     OFP_VERSIONS = (ofproto_v1_5.OFP_VERSION,)
 
-    def __init__(self, *args: Any, domain: Domain, executor: Executor, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, domain: Domain, executor: Executor, authentication: MobilityAuthentication | None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.domain = domain
+        self.domain, self.authentication = domain, authentication
         self.executor = executor
-        self.datapaths = Datapaths(domain, executor.post)
+        self.datapaths = Datapaths(domain, executor.post, authentication)
         self.agents = AgentServer(
             host=str(domain.controller.address),
             port=domain.controller.rpc_port,
@@ -114,7 +117,8 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
             heard = tunnel is None and is_neighbor_frame(frame)
             self.executor.post(neighbor_event(frame) if heard else listener_event(frame, tunnel))
             return
-        self.executor.post(frame_event(frame, self.domain.lma.address, message.datapath, port, time.time()))
+        lma = self.domain.lma.address
+        self.executor.post(frame_event(frame, lma, message.datapath, port, time.time(), self.authentication))
 
     @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
     @_stop_on_fault

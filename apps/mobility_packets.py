@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Any
 
@@ -13,7 +13,10 @@ from southbound.codec.binding_error import BindingError
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.handover import Dialect
-from southbound.codec.mobility import UnknownMobilityMessage, decode_mobility_packet, encode_mobility_packet
+from southbound.codec.iana import NEXT_HEADER_MOBILITY
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.codec.mobility import UnknownMobilityMessage, decode_mobility_packet, encode_mobility
+from southbound.mobility_authentication import MobilityAuthentication
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +30,22 @@ class ReplyTo:
 
 
 def frame_event(
-    frame: bytes, lma_address: IPv6Address, datapath: Any, port: int, received_at: float
+    frame: bytes,
+    lma_address: IPv6Address,
+    datapath: Any,
+    port: int,
+    received_at: float,
+    authentication: MobilityAuthentication | None = None,
 ) -> ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped:
     """What a packet-in is to the core: a PBU, something unknown, or a drop with its reason.
 
-    `received_at`: seconds since 1970.
+    `received_at`: seconds since 1970. `authentication`: of the LMA, where messages are authenticated.
     """
     try:
         ethernet = decode_ethernet(frame)
+        plain = _authenticated(ethernet.payload, lma_address, authentication)
         # The dialect concerns HI and HAck only, which no LMA receives.
-        packet = decode_mobility_packet(ethernet.payload, Dialect.RFC)
+        packet = decode_mobility_packet(plain, Dialect.RFC)
     except DecodeError as error:
         return MobilityPacketDropped(reason=error.reason)
     if packet.destination != lma_address:
@@ -56,11 +65,31 @@ def frame_event(
     )
 
 
+def _authenticated(
+    packet: bytes, lma_address: IPv6Address, authentication: MobilityAuthentication | None
+) -> bytes:
+    """The packet without its authenticator. Raises DecodeError."""
+    outer = decode_ipv6(packet)
+    ours = outer.next_header == NEXT_HEADER_MOBILITY and outer.destination == lma_address
+    if authentication is None or not ours:
+        return packet
+    return encode_ipv6(replace(outer, payload=authentication.open(outer.payload, outer.source)))
+
+
 def answer_frame(
-    answer: ProxyBindingAcknowledgement | BindingError, source: IPv6Address, destination: IPv6Address, reply_to: ReplyTo
+    answer: ProxyBindingAcknowledgement | BindingError,
+    source: IPv6Address,
+    destination: IPv6Address,
+    reply_to: ReplyTo,
+    authentication: MobilityAuthentication | None = None,
 ) -> bytes:
     """The Ethernet frame of a PBA or Binding Error."""
-    packet = encode_mobility_packet(answer, source, destination)
+    header = encode_mobility(answer, source, destination)
+    if authentication is not None:
+        header = authentication.sign(header, destination)
+    packet = encode_ipv6(
+        Ipv6Packet(source=source, destination=destination, next_header=NEXT_HEADER_MOBILITY, payload=header)
+    )
     return encode_ethernet(
         EthernetFrame(destination=reply_to.neighbour_mac, source=reply_to.own_mac, payload=packet)
     )

@@ -13,8 +13,8 @@ from typing import Any
 from bench.lanes import Lane
 from bench.listeners import Listener
 from lab.errors import LabError
+from lab.topology_copy import document_of
 from topology.load import load_topology
-from topology.locate import locate
 from topology.model import Domain
 from topology.problem import TopologyError
 
@@ -60,8 +60,7 @@ def write_topology(
     The other mobile nodes are left out because they would keep the new MAG warm: what is measured is a MAG that does
     not carry the group yet. Raises TopologyError when the original is wrong or the copy asks for what there is not.
     """
-    load_topology(original)
-    document: Any = locate(original.read_text(encoding="utf-8-sig")).data
+    document = document_of(original)
     movers = [node for node in document["mobile_nodes"] if len(node.get("mags") or document["mags"]) > 1]
     if not movers or not document.get("sources"):
         raise LabError("the benchmark needs a source and a mobile node that may use two MAGs", "add them to topology")

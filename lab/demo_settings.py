@@ -8,11 +8,9 @@ import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any
 
 from lab.errors import LabError
-from topology.load import load_topology
-from topology.locate import locate
+from lab.topology_copy import document_of
 from topology.model import Domain, MobileNode
 
 DEFAULT_GROUP = IPv6Address("ff1e::101")
@@ -88,8 +86,7 @@ def write_demo_topology(original: Path, folder: Path, dialect: str, attach_mode:
     `attach_mode` replaces the one of the topology, unless it is None.
     The name carries the process id, so that the demo never meets a lab that is up. Raises TopologyError, OSError.
     """
-    load_topology(original)  # from here on the file is known to be right
-    document: Any = locate(original.read_text(encoding="utf-8-sig")).data
+    document = document_of(original)
     document["domain"] = {
         **document["domain"], "name": f"{document['domain']['name'][:40]}-demo-{os.getpid()}", "dialect": dialect,
     }

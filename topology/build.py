@@ -50,6 +50,7 @@ def build(document: Document) -> Domain:
             option_length_unit=mag.option_length_unit,
             multicast_context=mag.multicast_context is not False,
             binding_order=mag.binding_order,
+            mobility_authentication=mag.mobility_authentication is not False,
             allowed_prefixes=derive.ALLOWED_PREFIXES
             if mag.allowed_prefixes is None
             else tuple(_there(network) for network in mag.allowed_prefixes),
@@ -77,6 +78,7 @@ def build(document: Document) -> Domain:
         attach_mode=domain.attach_mode or derive.ATTACH_MODE,
         binding_order=domain.binding_order or derive.BINDING_ORDER,
         gre_key_option=domain.gre_key_option or derive.GRE_KEY_OPTION,
+        mobility_key_file=domain.mobility_key_file,
         mld_fast_leave=bool(domain.mld_fast_leave),
         transport_mtu=domain.transport_mtu or derive.TRANSPORT_MTU,
         rest=_rest(document.rest),

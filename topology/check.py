@@ -29,9 +29,10 @@ def check_file(path: Path, out: TextIO, err: TextIO) -> int:
 
 
 def missing_files(domain: Domain, folder: Path) -> list[str]:
-    """Files that `rest` names and the controller would not find: perhaps they are on another host, or come later."""
+    """Files that the topology names and a process would not find: perhaps they are on another host, or come later."""
     rest = domain.rest
-    named = [token.file for token in rest.tokens] + [hook.secret_file for hook in rest.webhooks]
+    named = [domain.mobility_key_file]
+    named += [token.file for token in rest.tokens] + [hook.secret_file for hook in rest.webhooks]
     if rest.tls is not None:
         named += [rest.tls.certificate, rest.tls.key]
     return [show_file(name) for name in dict.fromkeys(named) if name is not None and not os.path.exists(folder / name)]

@@ -14,7 +14,12 @@ from topology.crosscheck_delays import check_path_difference
 from topology.crosscheck_links import check_links
 from topology.crosscheck_networks import check_networks
 from topology.crosscheck_rest import check_rest
-from topology.crosscheck_settings import check_subscriptions, check_timing, check_tunnels_and_ports
+from topology.crosscheck_settings import (
+    check_mobility_authentication,
+    check_subscriptions,
+    check_timing,
+    check_tunnels_and_ports,
+)
 from topology.crosscheck_switches import check_switches
 from topology.locate import Fault, Located
 from topology.problem import Location, show_value
@@ -52,6 +57,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _datapath_ids(document, report)
     check_switches(document, report)
     check_tunnels_and_ports(document, report)
+    check_mobility_authentication(document, report)
     for position, profile in enumerate(document.mobile_nodes or ()):
         check_subscriptions(profile, ("mobile_nodes", position), document, report)
     check_timing(document, report)

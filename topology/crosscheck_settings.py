@@ -26,6 +26,17 @@ def check_tunnels_and_ports(document: Document, report: Report) -> None:
         unique(entries, "a port that controller uses once (openflow_port, rpc_port, rest)", report, show=str)
 
 
+def check_mobility_authentication(document: Document, report: Report) -> None:
+    """Who is left out of something that nobody does has most likely been meant to be in."""
+    domain = document.domain
+    if domain is None or domain.mobility_key_file is not None or report.refused(("domain", "mobility_key_file")):
+        return
+    for position, mag in enumerate(document.mags or ()):
+        if mag.mobility_authentication:
+            where: Location = ("mags", position, "mobility_authentication")
+            report(where, "true without domain.mobility_key_file", "false, no key, or a file of keys for the domain")
+
+
 def check_subscriptions(profile: MobileNodeSection, where: Location, document: Document, report: Report) -> None:
     """One mobile node's subscriptions: within the limits, allowed to it, each group once, SSM with sources."""
     limits = derive.limits(document)

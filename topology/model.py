@@ -214,6 +214,9 @@ class Mag:
     """Whether it knows options 60 and 61 (RFC 7411); one that does not is sent none, and its MNs' groups come by MLD."""
     binding_order: str | None = None
     """Overrides Domain.binding_order for this MAG's PBUs."""
+    mobility_authentication: bool = True
+    """Whether its Mobility Header messages have an authenticator where Domain.mobility_key_file is given; one of another
+    make has none."""
     allowed_prefixes: tuple[IPv6Network, ...] = (IPv6Network("::/0"),)
     """Home network prefixes that it may register (RFC 5213 section 4: MAG and prefix combinations)."""
     switch: SwitchNames = field(default_factory=SwitchNames)
@@ -322,6 +325,9 @@ class Domain:
     TimestampBasedApproachInUse)."""
     gre_key_option: str = "not-required"
     """Whether a MAG names the GRE key in its PBU (RFC 5845): 'not-required' or 'required'."""
+    mobility_key_file: str | None = None
+    """File of the keys that authenticate Mobility Header messages; as written in topology.yaml, relative to it. None: they
+    are not authenticated."""
 
     @property
     def access_mtu(self) -> int:

@@ -118,6 +118,7 @@ class DomainSection(Section):
     mld_fast_leave: Annotated[bool | None, values.TRUTH] = None
     binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
     gre_key_option: Annotated[str | None, one_of(*GRE_KEY_OPTIONS)] = None
+    mobility_key_file: Annotated[str | None, rest_values.FILE_NAME] = None
     lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
@@ -202,6 +203,7 @@ class MagSection(Section):
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
     multicast_context: Annotated[bool | None, values.TRUTH] = None
     binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
+    mobility_authentication: Annotated[bool | None, values.TRUTH] = None
     allowed_prefixes: Annotated[
         list[NetworkItem] | None,
         Field(max_length=ALLOWED_PREFIXES_MAX),

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.exactly_once.cells import Cell
 from lab.errors import LabError
+from lab.topology_copy import document_of
 from topology.load import load_topology
-from topology.locate import locate
 from topology.model import Domain
 
 GROUP = IPv6Address("ff1e::101")
@@ -22,8 +22,7 @@ SMALL_RECORDS = {"handovers_remembered": 50, "idempotency_keys": 50}
 
 def write_domain(original: Path, folder: Path, cell: Cell) -> tuple[Path, Domain]:
     """A copy of the topology for one cell. Raises TopologyError when the original or the copy is wrong, LabError."""
-    load_topology(original)
-    document: Any = locate(original.read_text(encoding="utf-8-sig")).data
+    document = document_of(original)
     if not document.get("sources") or not document.get("mobile_nodes"):
         raise LabError("the measurement needs a source and a mobile node", "add them to the topology")
     first, second = document["mags"] = document["mags"][:2]

@@ -51,7 +51,11 @@ local RECORD_TYPES = {
 local SUBSCRIPTION_TYPES = {
     [0x16] = "IGMPv2 report", [0x22] = "IGMPv3 record", [131] = "MLDv1 report", [143] = "MLDv2 record",
 }
-local SUB_TYPES = { [1] = "New MAG Identifier", [2] = "Last Delivered", [3] = "Handover Identifier", [4] = "Handover Mode" }
+local SUB_TYPES = {
+    [1] = "New MAG Identifier", [2] = "Last Delivered", [3] = "Handover Identifier", [4] = "Handover Mode",
+    [5] = "Authenticator",
+}
+local ALGORITHMS = { [1] = "HMAC-SHA-256, first 16 octets" }
 local MODES = { [0] = "predictive", [1] = "join", [2] = "relayed", [3] = "more follows" }
 
 local f = {
@@ -107,6 +111,8 @@ local f = {
     mode = ProtoField.uint8("pfmip6.handover_mode", "Mode", base.DEC, MODES),
     digests = ProtoField.uint8("pfmip6.digests", "Number of digests"),
     digest = ProtoField.bytes("pfmip6.digest", "Digest"),
+    algorithm = ProtoField.uint8("pfmip6.authenticator.algorithm", "Algorithm", base.DEC, ALGORITHMS),
+    authenticator = ProtoField.bytes("pfmip6.authenticator", "Authenticator"),
 }
 proto.fields = f
 
@@ -171,9 +177,10 @@ local function records(r, ipv4)
     end
 end
 
-local function vendor_specific(r)
-    local vendor, sub_type = add(r, f.vendor, 4), add(r, f.sub_type, 1)
-    if not sub_type or vendor:uint() ~= VENDOR_ID then return end
+-- Behind our Vendor-ID.
+local function vendor_content(r)
+    local sub_type = add(r, f.sub_type, 1)
+    if not sub_type then return end
     r.tree:append_text(", " .. (SUB_TYPES[sub_type:uint()] or "unknown"))
     if sub_type:uint() == 1 then
         add(r, f.new_mag, left(r))
@@ -181,6 +188,9 @@ local function vendor_specific(r)
         add(r, f.handover_id, left(r))
     elseif sub_type:uint() == 4 then
         add(r, f.mode, 1)
+    elseif sub_type:uint() == 5 then
+        add(r, f.algorithm, 1)
+        add(r, f.authenticator, 16)
     elseif sub_type:uint() == 2 then
         add(r, f.source, 16)
         add(r, f.group, 16)
@@ -189,6 +199,12 @@ local function vendor_specific(r)
             if not add(r, f.digest, 8) then return end
         end
     end
+end
+
+local function vendor_specific(r)
+    local vendor = add(r, f.vendor, 4)
+    if not vendor then return end
+    if vendor:uint() == VENDOR_ID then vendor_content(r) else add(r, f.sub_type, 1) end
 end
 
 local function subscription(r, ipv4)
@@ -379,3 +395,12 @@ if walk then
     walk:add(56, subscriptions)
     walk:add(57, subscriptions)
 end
+
+-- It has a vendor's options shown by whoever knows the vendor.
+local vendor_options = Proto("pfmip6_vendor", "Castover vendor option")
+function vendor_options.dissector(buffer, _, tree)
+    vendor_content(reader(buffer(), tree:add(proto, buffer(), "Castover")))
+    return buffer:len()
+end
+local vendors = DissectorTable.get("mip6.vsm")
+if vendors then vendors:add(VENDOR_ID, vendor_options) end

@@ -14,6 +14,8 @@ from southbound.agent.adapters.errors import AdapterError
 from southbound.agent.adapters.mag_process import MagProcess
 from southbound.agent.settings import argument_parser
 from southbound.fact_log import configure_log, log_fact, log_refusal
+from southbound.mobility_authentication import MobilityAuthentication
+from southbound.mobility_keys import MobilityKeysError, read_mobility_authentication
 from southbound.version import VERSION
 from topology.load import load_topology
 from topology.model import Domain, Mag
@@ -36,11 +38,15 @@ def main() -> int:
     if mag is None:
         allowed = ", ".join(known.id for known in domain.mags)
         return _refused(f"--mag: found {arguments.mag!r}, allowed: {allowed}", arguments.log_format)
+    try:
+        authentication = read_mobility_authentication(domain, mag, arguments.topology)
+    except MobilityKeysError as error:
+        return _refused(str(error), arguments.log_format)
     _go_first()
     # What is there by now stays: the collector need not walk it in the middle of a handover.
     gc.freeze()
     try:
-        asyncio.run(_run(domain, mag))
+        asyncio.run(_run(domain, mag, authentication))
     except AdapterError as error:
         reason = f"cannot start: {error} (run as root on the MAG's node)"
         return _refused(reason, arguments.log_format, EXIT_SOCKETS)
@@ -64,12 +70,12 @@ def _go_first() -> None:
         log_fact(_log, "no_realtime_scheduling", {"reason": reason}, level=logging.WARNING)
 
 
-async def _run(domain: Domain, mag: Mag) -> None:
+async def _run(domain: Domain, mag: Mag, authentication: MobilityAuthentication | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    process = MagProcess(domain, mag, version=VERSION)
+    process = MagProcess(domain, mag, version=VERSION, authentication=authentication)
     process.start()
     try:
         await stopped.wait()

@@ -12,6 +12,7 @@ from ipaddress import IPv6Network
 
 from southbound.agent.binding_answer import Asked
 from southbound.agent.context import MagContext
+from southbound.agent.message_room import OCTETS_MAX
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.mobility import encode_mobility
 from southbound.codec.options import (
@@ -30,8 +31,6 @@ from southbound.mld.membership import GroupMembership
 
 ALL_ZERO = IPv6Network("::/0")
 """Asks the LMA to choose (RFC 5213 section 6.9.1.1)."""
-OCTETS_MAX = 1152
-"""Of one PBU: fits the smallest IPv6 path, with room for ESP."""
 _SUBSCRIPTION_OCTETS = 24
 """Option 57 with its record, without sources; its alignment of 8n+1 makes every one a multiple of eight."""
 _PADDING_OCTETS = 8
@@ -119,7 +118,8 @@ def encode_update(
         multicast=asked.lifetime_s > 0,
         options=tuple(options),
     )
-    room = OCTETS_MAX - len(encode_mobility(update, context.mag.address, domain.lma.address))
+    room = OCTETS_MAX - context.authenticator_octets(domain.lma.address)
+    room -= len(encode_mobility(update, context.mag.address, domain.lma.address))
     update = replace(update, options=(*options, *_fitting(context, memberships, room)))
     return encode_mobility(update, context.mag.address, domain.lma.address)
 

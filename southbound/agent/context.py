@@ -15,6 +15,7 @@ from southbound.agent.releases import Releases
 from southbound.agent.sequence_window import SequenceWindow
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import encode_mobility
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc.methods import StepReached
 from topology.model import Domain, Mag
 from topology.policy_store import PolicyStore
@@ -38,6 +39,12 @@ class MagContext:
     wall_offset: float = 0.0
     """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""
     counters: Counter[str] = field(default_factory=Counter)
+    authentication: MobilityAuthentication | None = None
+    """Of Mobility Header messages; None: they have none."""
+
+    def authenticator_octets(self, peer: IPv6Address) -> int:
+        """What a message to this peer has to leave room for."""
+        return self.authentication.octets(peer) if self.authentication is not None else 0
 
     def dialect(self, peer: Mag) -> Dialect:
         """The HI/HAck dialect between this MAG and the peer."""

@@ -27,9 +27,9 @@ GATHERED_FOR_S = 0.3
 """Without the last part what there is counts: some peers may not know that Code 3 is to end it."""
 
 
-def count_parts(memberships: tuple[GroupMembership, ...]) -> int:
-    """How many messages the context takes."""
-    return max(len(context_messages(memberships)), 1)
+def count_parts(memberships: tuple[GroupMembership, ...], room: int) -> int:
+    """How many messages the context takes, with so many octets of records in each."""
+    return max(len(context_messages(memberships, room)), 1)
 
 
 def more_follows(message: HandoverInitiate) -> bool:

@@ -12,6 +12,7 @@ from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.events import LastDeliveredDigests
+from southbound.agent.message_room import state_room, word_room
 from southbound.codec.accessors import (
     find_option,
     find_options,
@@ -20,8 +21,10 @@ from southbound.codec.accessors import (
     last_delivered,
     multicast_records,
 )
+from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.addresses import IpAddress, address_order
-from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered
+from southbound.codec.authenticator import OPTION_OCTETS
+from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered, MobilityAuthenticator
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
 from southbound.codec.handover_options import ContextRequest, RequestedContext
 from southbound.codec.iana import (
@@ -44,10 +47,9 @@ from southbound.codec.options import (
     UnreadableMulticastMobility,
 )
 from southbound.codec.records import Version
-from southbound.mld.context import context_messages, memberships_from_records
+from southbound.mld.context import STATE_OCTETS_MAX, context_messages, memberships_from_records
 from southbound.mld.membership import GroupMembership
 
-_WORD_OCTETS_MAX = 1024
 _STREAM_OCTETS = 40
 """Of one LastDelivered without its digests: option and vendor header, source, group, count."""
 _DIGEST_OCTETS = 8
@@ -90,7 +92,8 @@ def purpose(message: HandoverInitiate) -> Purpose:
 def _is_bare_word(message: HandoverInitiate) -> bool:
     """A word on the last packets that names no stream: nothing was sent while the p-MAG watched."""
     told = {MobileNodeIdentifier, HandoverIdentifier}
-    return not message.forward and not message.buffer and {type(option) for option in message.options} == told
+    said = {type(option) for option in message.options} - {MobilityAuthenticator}
+    return not message.forward and not message.buffer and said == told
 
 
 def context_message(
@@ -108,14 +111,16 @@ def context_message(
     multicast: bool = True,
     older: frozenset[Version] = frozenset(),
     part: int = 0,
+    room: int = STATE_OCTETS_MAX,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
-    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of `context_parts` messages.
+    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of `context_parts` messages,
+    each with at most `room` octets of records, see `state_room`.
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
-    parts = _states(memberships, older)
+    parts = _states(memberships, older, room)
     more = multicast and part + 1 < len(parts)
     mode = HandoverModeCode.MORE_FOLLOWS if more else mode
     return HandoverInitiate(
@@ -141,13 +146,13 @@ def context_message(
 State = tuple[MulticastMobility, ...]
 
 
-def _states(memberships: tuple[GroupMembership, ...], older: frozenset[Version]) -> tuple[State, ...]:
+def _states(memberships: tuple[GroupMembership, ...], older: frozenset[Version], room: int) -> tuple[State, ...]:
     """The options 60 of each message, and one without records for an MN that listens to nothing.
 
     `older`: families whose listener speaks an older version; their Option-Code says so (RFC 7411 section 5.6).
     """
     codes = {current: old for version, (current, old) in _PAYLOADS.items() if version in older}
-    messages = context_messages(memberships) or ((MulticastMobility(records=()),),)
+    messages = context_messages(memberships, room) or ((MulticastMobility(records=()),),)
     return tuple(
         tuple(replace(option, option_code=codes.get(option.option_code, option.option_code)) for option in message)
         for message in messages
@@ -192,7 +197,8 @@ def context_acknowledgement(
 ) -> HandoverAcknowledge:
     """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
     # What does not fit comes with the MN's own report.
-    state = _states(memberships, older)[0]
+    room = state_room(mn_id_of(request) or "", prefixes, authenticator_octets=OPTION_OCTETS)
+    state = _states(memberships, older, room)[0]
     return HandoverAcknowledge(
         dialect=request.dialect,
         sequence=request.sequence,
@@ -232,10 +238,11 @@ def last_delivered_message(
     dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests
 ) -> HandoverInitiate:
     """Step 6: Castover's own vendor option in a HandoverInitiate, acknowledged and repeated like any other."""
-    # The whole message stays below 1152 octets, which fit the smallest IPv6 path; with many streams fewer digests each,
-    # and streams that find no room are delivered from the buffer's beginning (copies rather than loss).
-    named = sorted(last_delivered.items(), key=_stream_order)[: _WORD_OCTETS_MAX // (_STREAM_OCTETS + _DIGEST_OCTETS)]
-    each = (_WORD_OCTETS_MAX // max(len(named), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
+    # The whole message stays below OCTETS_MAX, its authenticator included; with many streams fewer digests each, and
+    # streams that find no room are delivered from the buffer's beginning (copies rather than loss).
+    room = word_room(mn_id, handover_id, authenticator_octets=OPTION_OCTETS)
+    named = sorted(last_delivered.items(), key=_stream_order)[: room // (_STREAM_OCTETS + _DIGEST_OCTETS)]
+    each = (room // max(len(named), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
     words = tuple(
         LastDelivered(source=source, group=group, digests=digests[-min(each, _DIGESTS_MAX):])
         for (source, group), digests in named
@@ -282,7 +289,8 @@ def acknowledgement(
     elif find_option(request, MulticastMobility) is not None:
         granted = MulticastAcknowledgementStatus.SUCCESS
         # What one option holds. A refused group that it does not name is sent in vain, and dropped here.
-        named = [option.records for option in (*context_messages(refused), ())[0]] or [()]
+        room = state_room(mn_id_of(request) or "", authenticator_octets=OPTION_OCTETS)
+        named = [option.records for option in (*context_messages(refused, room), ())[0]] or [()]
         told = status if refused else granted
         answer += [MulticastAcknowledgement(status=told, records=records) for records in named]
     return HandoverAcknowledge(

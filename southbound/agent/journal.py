@@ -37,6 +37,7 @@ from southbound.codec.errors import DecodeError
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import decode_mobility
 from southbound.facts import Fact, FactMemory
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc.methods import BufferReport, StepReached
 from topology.model import Domain, Mag
 
@@ -58,8 +59,8 @@ _NOTED = (
 class Journal:
     """Of one agent. `memory` has the facts by handover, `messages` how many of each kind went in and out."""
 
-    def __init__(self, domain: Domain, mag: Mag) -> None:
-        self._domain, self._mag = domain, mag
+    def __init__(self, domain: Domain, mag: Mag, authentication: MobilityAuthentication | None = None) -> None:
+        self._domain, self._mag, self._authentication = domain, mag, authentication
         self._ports = {profile.access_port(): profile.id for profile in domain.mobile_nodes}
         self._notes: deque[tuple[float, Any]] = deque()
         self._handover_of_mn: OrderedDict[str, str] = OrderedDict()
@@ -143,6 +144,8 @@ class Journal:
         sender, receiver = (other, self._mag.address) if way == "received" else (self._mag.address, other)
         known = peer or self._mag
         try:
+            if self._authentication is not None and way == "received":
+                header = self._authentication.open(header, other)
             message = decode_mobility(
                 header, sender, receiver, Dialect(self._domain.dialect_between(self._mag, known)),
                 option_length_unit=self._domain.option_length_unit_between(self._mag, known),

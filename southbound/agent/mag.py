@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
@@ -14,6 +15,7 @@ from southbound.agent.commands import (
     Command,
     NotifyController,
     RecordFact,
+    SendMobilityHeader,
 )
 from southbound.agent.context import MagContext
 from southbound.agent.context_fetch import ContextFetch
@@ -46,6 +48,7 @@ from southbound.agent.tunnel_proxy import TunnelProxy
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import new_mag_id
 from southbound.codec.handover import HandoverIndication
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc import methods
 from topology.model import Domain, Mag, MobileNode
 from topology.policy_store import PolicyStore
@@ -66,8 +69,9 @@ class MagCore:
         wall_offset: float,
         held_bytes: Callable[[], int] = lambda: 0,
         uniform: Callable[[float, float], float] = lambda low, high: (low + high) / 2,
+        authentication: MobilityAuthentication | None = None,
     ) -> None:
-        """`held_bytes` tells how many octets of packets are kept for MNs here."""
+        """`held_bytes` tells how many octets of packets are kept for MNs here. None: messages are not authenticated."""
         timers = domain.timers
         exchange = HandoverExchange(
             timeout_s=timers.handover_initiate_timeout_ms / 1000,
@@ -83,6 +87,7 @@ class MagCore:
             sequences=SequenceWindow(timers.forwarding_lifetime_s),
             held_bytes=held_bytes,
             wall_offset=wall_offset,
+            authentication=authentication,
         )
         self._links = AccessLinks(self._context)
         self._bindings = BindingUpdateList(self._context)
@@ -126,8 +131,7 @@ class MagCore:
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """React to one event, to completion."""
-        commands = self._react(event, now)
-        return [*commands, *self._deregister_departed(now), *self._binding_results(now), *self._proxied(now)]
+        return self._completed(self._react(event, now), now)
 
     def _react(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -186,7 +190,18 @@ class MagCore:
         commands += self._peers.tick(now)
         commands += self._proxy.tick(now)
         commands += self._attachments.reported(self._links.tick(now))
-        return [*commands, *self._deregister_departed(now), *self._binding_results(now), *self._proxied(now)]
+        return self._completed(commands, now)
+
+    def _completed(self, commands: list[Command], now: float) -> list[Command]:
+        """With what follows from them; whatever goes to a peer is signed here, and nowhere else."""
+        follow = (*self._deregister_departed(now), *self._binding_results(now), *self._proxied(now))
+        return [self._signed(command) for command in (*commands, *follow)]
+
+    def _signed(self, command: Command) -> Command:
+        authentication = self._context.authentication
+        if authentication is None or not isinstance(command, SendMobilityHeader):
+            return command
+        return replace(command, header=authentication.sign(command.header, command.destination))
 
     def _proxied(self, now: float) -> list[Command]:
         """Where the LMA has no ear for the multicast option, MLD tells it (RFC 6224)."""

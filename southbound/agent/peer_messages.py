@@ -64,6 +64,8 @@ class PeerMessages:
             return self._dropped("mobility_header_of_unknown_peer")
         dialect, unit = context.dialect(peer or context.mag), context.option_length_unit(peer or context.mag)
         try:
+            if context.authentication is not None:
+                header = context.authentication.open(header, source)
             message = decode_mobility(
                 header, source, context.mag.address, dialect,
                 option_length_unit=unit, verify_checksum=True,

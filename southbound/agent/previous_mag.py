@@ -23,6 +23,7 @@ from southbound.agent.departures import Departures
 from southbound.agent.handover_exchange import token
 from southbound.agent.leaving import Leaving, PreviousState, Source, is_of
 from southbound.agent.leaving_table import LeavingTable
+from southbound.agent.message_room import state_room
 from southbound.agent.new_mag import NewMag
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
@@ -123,6 +124,7 @@ class PreviousMag:
                 multicast=self._context.speaks_multicast(leaving.peer),
                 older=leaving.older,
                 part=leaving.part,
+                room=self._room(leaving),
             ),
             token("context", profile.id, leaving.handover_id),
             now,
@@ -184,7 +186,13 @@ class PreviousMag:
 
     def _parts(self, leaving: Leaving) -> int:
         multicast = self._context.speaks_multicast(leaving.peer)
-        return count_parts(leaving.memberships) if multicast else 1
+        return count_parts(leaving.memberships, self._room(leaving)) if multicast else 1
+
+    def _room(self, leaving: Leaving) -> int:
+        return state_room(
+            leaving.profile.id, self._context.home_networks.of(leaving.profile), leaving.handover_id,
+            authenticator_octets=self._context.authenticator_octets(leaving.peer.address),
+        )
 
     def gave_up(self, mn_id: str, handover_id: str, what: str, now: float) -> list[Command]:
         """All repetitions of a HI went unanswered."""

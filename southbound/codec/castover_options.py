@@ -19,6 +19,9 @@ DIGEST_OCTETS = 8
 DIGESTS_MAX = 27
 """Of one LastDelivered: 5 + 33 + 27 * 8 = 254 octets, and Length ends at 255."""
 IDENTIFIER_OCTETS_MAX = 250
+AUTHENTICATOR_OCTETS = 16
+HMAC_SHA_256_128 = 1
+"""The one Algorithm of MobilityAuthenticator."""
 
 
 def _vendor_header(sub_type: CastoverSubType) -> bytes:
@@ -128,13 +131,40 @@ class HandoverMode:
         return _vendor_header(CastoverSubType.HANDOVER_MODE) + unsigned(self.mode, 1, "handover_mode")
 
 
-CastoverOption = NewMagIdentifier | LastDelivered | HandoverIdentifier | HandoverMode
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MobilityAuthenticator:
+    """Who has written this Mobility Header; `southbound.codec.authenticator` makes it and checks it.
+
+    | 19 | 22 | 32473 (32) | 5 | algorithm | authenticator (16 octets) |
+    """
+
+    TYPE: ClassVar[OptionType] = OptionType.VENDOR_SPECIFIC
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    authenticator: bytes
+    algorithm: int = HMAC_SHA_256_128
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        algorithm = cursor.u8("authenticator.algorithm")
+        authenticator = cursor.take(AUTHENTICATOR_OCTETS, "authenticator")
+        cursor.finish("authenticator")
+        return cls(authenticator=authenticator, algorithm=algorithm)
+
+    def encode_data(self) -> bytes:
+        if len(self.authenticator) != AUTHENTICATOR_OCTETS:
+            raise EncodeError("authenticator", f"{len(self.authenticator)} octets, allowed: {AUTHENTICATOR_OCTETS}")
+        algorithm = unsigned(self.algorithm, 1, "authenticator.algorithm")
+        return _vendor_header(CastoverSubType.AUTHENTICATOR) + algorithm + self.authenticator
+
+
+CastoverOption = NewMagIdentifier | LastDelivered | HandoverIdentifier | HandoverMode | MobilityAuthenticator
 
 _CASTOVER_OPTIONS: dict[int, type[CastoverOption]] = {
     CastoverSubType.NEW_MAG_IDENTIFIER: NewMagIdentifier,
     CastoverSubType.LAST_DELIVERED: LastDelivered,
     CastoverSubType.HANDOVER_IDENTIFIER: HandoverIdentifier,
     CastoverSubType.HANDOVER_MODE: HandoverMode,
+    CastoverSubType.AUTHENTICATOR: MobilityAuthenticator,
 }
 
 

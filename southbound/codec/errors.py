@@ -5,6 +5,8 @@ from __future__ import annotations
 
 DECODE_REASONS = frozenset(
     {
+        "authenticator_missing",
+        "authenticator_wrong",
         "bad_checksum",
         "bad_code",
         "bad_context_request",

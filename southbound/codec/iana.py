@@ -234,6 +234,7 @@ class CastoverSubType(OpenIntEnum):
     LAST_DELIVERED = 2
     HANDOVER_IDENTIFIER = 3
     HANDOVER_MODE = 4
+    AUTHENTICATOR = 5
 
 
 class HandoverModeCode(OpenIntEnum):

@@ -28,6 +28,7 @@ from southbound.codec.castover_options import (
     CastoverOption,
     HandoverIdentifier,
     LastDelivered,
+    MobilityAuthenticator,
     NewMagIdentifier,
     decode_vendor_specific,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "MobileNodeIdentifier",
     "MobileNodeInterfaceIdentifier",
     "MobileNodeLinkLayerIdentifier",
+    "MobilityAuthenticator",
     "MobilityOption",
     "MulticastAcknowledgement",
     "MulticastMobility",

@@ -21,7 +21,7 @@ from southbound.codec.multicast_options import (
     ActiveMulticastSubscriptionIpv4,
     MulticastMobility,
 )
-from southbound.codec.records import MulticastAddressRecord, Version, record_octets
+from southbound.codec.records import SOURCE_OCTETS, MulticastAddressRecord, Version, record_octets
 from southbound.mld.membership import FilterMode, GroupMembership
 
 REFUSAL_REASONS = frozenset(
@@ -40,8 +40,12 @@ REFUSAL_REASONS = frozenset(
 )
 """Every `RefusedRecord.reason` there is: the closed label set of the counters."""
 
-_PAYLOAD_OCTETS_MAX = 255 * 4 - 4
+STATE_OCTETS_MAX = 255 * 4 - 4
 """Records of one Multicast Mobility option: 255 words (RFC 7411 5.3) without the count line."""
+_RECORD_OCTETS = 20
+"""Of one without sources (RFC 3810 5.2); of IGMPv3 less."""
+_SECOND_OPTION_OCTETS = 12
+"""Type, Length, Option-Code, count line and padding of a second one in a message."""
 _SSM_RANGE_MASK = int(IPv6Address("fff0:ffff::"))
 _SSM_RANGE = int(IPv6Address("ff30::"))
 _LINK_LOCAL_SCOPE = 2
@@ -161,23 +165,29 @@ def records_from_memberships(
     return tuple(records)
 
 
-def multicast_mobility_options(memberships: Iterable[GroupMembership]) -> tuple[MulticastMobility, ...]:
+def multicast_mobility_options(
+    memberships: Iterable[GroupMembership], room: int = STATE_OCTETS_MAX
+) -> tuple[MulticastMobility, ...]:
     """Options 60 for these memberships, each as full as it may be; MLD comes first."""
-    records = records_from_memberships(memberships)
-    return (*_options(records, 6), *_options(records, 4))
+    sources_max = min(SOURCES_MAX, (room - _RECORD_OCTETS) // SOURCE_OCTETS)
+    records = records_from_memberships(memberships, sources_max=sources_max)
+    return (*_options(records, 6, room), *_options(records, 4, room))
 
 
-def context_messages(memberships: Iterable[GroupMembership]) -> tuple[tuple[MulticastMobility, ...], ...]:
+def context_messages(
+    memberships: Iterable[GroupMembership], room: int = STATE_OCTETS_MAX
+) -> tuple[tuple[MulticastMobility, ...], ...]:
     """The options 60 of each HandoverInitiate that a context takes: one (RFC 7411 5.5).
 
+    `room`: octets of records in each message, at most STATE_OCTETS_MAX, what one option holds.
     Of a dual-stack MN the last of MLD and the first of IGMP go together where they fit into the room of one: the RFC has
     a payload of MLD or of IGMP, and is silent on MNs that have both.
     """
     messages: list[tuple[MulticastMobility, ...]] = []
-    for option in multicast_mobility_options(memberships):
+    for option in multicast_mobility_options(memberships, room):
         last = messages[-1] if messages else ()
         other_family = len(last) == 1 and last[0].option_code != option.option_code
-        if other_family and _octets(last[0]) + _octets(option) <= _PAYLOAD_OCTETS_MAX:
+        if other_family and _octets(last[0]) + _octets(option) <= room - _SECOND_OPTION_OCTETS:
             messages[-1] = (*last, option)
         else:
             messages.append((option,))
@@ -188,7 +198,7 @@ def _octets(option: MulticastMobility) -> int:
     return sum(record_octets(record) for record in option.records)
 
 
-def _options(records: Iterable[MulticastAddressRecord], version: Version) -> list[MulticastMobility]:
+def _options(records: Iterable[MulticastAddressRecord], version: Version, whole: int) -> list[MulticastMobility]:
     payloads: list[list[MulticastAddressRecord]] = []
     room = 0
     for record in records:
@@ -197,7 +207,7 @@ def _options(records: Iterable[MulticastAddressRecord], version: Version) -> lis
         octets = record_octets(record)
         if not payloads or octets > room or len(payloads[-1]) == RECORDS_MAX:
             payloads.append([])
-            room = _PAYLOAD_OCTETS_MAX
+            room = whole
         payloads[-1].append(record)
         room -= octets
     code = MulticastPayload.MLDV2 if version == 6 else MulticastPayload.IGMPV3

@@ -24,7 +24,7 @@ pytestmark = [
 LAB, BESIDE = "lab", "lab beside"
 BUILDS_ITS_OWN = ("README.md", "docs/tutorial/first-handover.md", "docs/tutorial/the-page.md")
 WITHOUT_A_LAB = (
-    "docs/how-to/own-topology.md", "docs/how-to/secure-the-api.md",
+    "docs/how-to/own-topology.md", "docs/how-to/secure-the-api.md", "docs/how-to/authenticate-signalling.md",
     # What `make demo` and the tutorial have left.
     "docs/how-to/read-a-capture.md", "docs/reference/demo.md",
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -88,12 +89,22 @@ def mobility_headers_raw(file: Path) -> list[bytes]:
     return found
 
 
-@pytest.mark.parametrize(("dialect", "trigger"), [("draft", "rest"), ("rfc", "mobile-node")])
-def test_the_steps_of_figure_2_in_order(dialect: str, trigger: str, tmp_path: Path) -> None:
+def signed_topology(folder: Path) -> Path:
+    """topology.yaml with a key of the domain."""
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    (folder / "mobility.keys").write_text(f"{secrets.token_hex(32)}\n", encoding="utf-8")
+    path = folder / "topology.yaml"
+    path.write_text(text.replace("domain:\n", "domain:\n  mobility_key_file: mobility.keys\n", 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("dialect", "trigger", "signed"), [("draft", "rest", False), ("rfc", "mobile-node", True)])
+def test_the_steps_of_figure_2_in_order(dialect: str, trigger: str, signed: bool, tmp_path: Path) -> None:
     results: list[RunResult] = []
+    topology = signed_topology(tmp_path) if signed else REPOSITORY / "topology.yaml"
     run_demo(
         DemoSettings(
-            topology=REPOSITORY / "topology.yaml", handovers=1, rate_pps=1000.0, gap_ms=50.0, size=200,
+            topology=topology, handovers=1, rate_pps=1000.0, gap_ms=50.0, size=200,
             modes=("predictive",), dialects=(dialect,), trigger=trigger, pcap=tmp_path / "pcap", logs=tmp_path / "logs",
         ),
         lambda _: None,
@@ -108,6 +119,8 @@ def test_the_steps_of_figure_2_in_order(dialect: str, trigger: str, tmp_path: Pa
     (file,) = (tmp_path / "pcap" / f"{dialect}-predictive").glob("transport*.pcap")
     assert read_fields(file, "_ws.malformed || pfmip6.malformed", ["frame.number"], dissector=DISSECTOR) == []
     wire = read_wire(tmp_path / "pcap" / f"{dialect}-predictive")
+    authenticated = read_fields(file, "pfmip6.authenticator", ["pfmip6.authenticator"], dissector=DISSECTOR)
+    assert len(authenticated) == (len(wire.spoken) if signed else 0)
     order = [(message.kind, message.source, message.destination) for message in wire.spoken]
     assert order[:6] == [
         (INITIATE, MAG1, MAG2), (ACKNOWLEDGE, MAG2, MAG1),  # steps 2 and 3

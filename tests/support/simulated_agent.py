@@ -32,6 +32,7 @@ from southbound.agent.commands import (
 from southbound.agent.events import ControllerAnswered, ControllerCalled, Event, StreamObserved, StreamsJoined
 from southbound.agent.handover_exchange import token_parts
 from southbound.agent.mag import MagCore
+from southbound.mobility_authentication import MobilityAuthentication
 from tests.support.simulated_clock import Deadline, SimulatedClock, Ticker
 from topology.model import Domain, Mag
 
@@ -132,6 +133,7 @@ class SimulatedAgent:
         *,
         clock_error_s: float = 0.0,
         join_after_s: float = 0.005,
+        authentication: MobilityAuthentication | None = None,
     ) -> None:
         numbers = itertools.count(1)
         self.mag = mag
@@ -141,6 +143,7 @@ class SimulatedAgent:
             new_handover_id=lambda: f"{mag.id}-ho{next(numbers)}",
             wall_offset=WALL_OFFSET + clock_error_s,
             held_bytes=lambda: self.held_bytes,
+            authentication=authentication,
         )
         self.held_bytes = 0
         """Octets that it says it keeps."""

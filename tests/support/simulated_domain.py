@@ -42,6 +42,7 @@ from southbound.codec.neighbor_discovery import (
     decode_neighbor_packet,
 )
 from southbound.codec.neighbor_options import TargetLinkLayerAddress
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.openflow.intents import SwitchRole
 from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
@@ -98,8 +99,11 @@ class SimulatedDomain:
         seed: int = 0,
         delays: Delays | None = None,
         clock_errors_s: dict[str, float] | None = None,
+        keys: dict[str, MobilityAuthentication] | None = None,
     ) -> None:
+        """`keys`: by node, of those that authenticate their Mobility Header messages."""
         self.domain = domain or three_mags()
+        self.keys = keys or {}
         self.clock = SimulatedClock()
         self.delays = delays or Delays()
         self.transport = SimulatedTransport(self.domain, self.clock, quality or LinkQuality(), seed, self._arrived)
@@ -126,6 +130,7 @@ class SimulatedDomain:
             mag.id: SimulatedAgent(
                 self.domain, mag, self.clock, self,
                 clock_error_s=errors.get(mag.id, 0.0), join_after_s=self.delays.join_s,
+                authentication=self.keys.get(mag.id),
             )
             for mag in self.domain.mags
         }
@@ -222,6 +227,7 @@ class SimulatedDomain:
         core = MagCore(
             self.domain, agent.mag, wall_offset=WALL_OFFSET,
             new_handover_id=lambda: f"{mag_id}-{number}-ho{next(self._handover_numbers)}",
+            authentication=self.keys.get(mag_id),
         )
         agent.restarted(core)
 
@@ -396,7 +402,8 @@ class SimulatedDomain:
             )
         )
         frame = encode_ethernet(EthernetFrame(destination=MAG_ACCESS_MAC, source=_NEIGHBOUR_MAC, payload=packet))
-        event = frame_event(frame, self.domain.lma.address, None, 1, self.clock.now + WALL_OFFSET)
+        lma = self.domain.lma
+        event = frame_event(frame, lma.address, None, 1, self.clock.now + WALL_OFFSET, self.keys.get(lma.id))
         self.clock.after(self.delays.rpc_s, lambda: self._to_lma(event))
 
     def _to_lma(self, event: lma_events.Event) -> None:
@@ -410,7 +417,8 @@ class SimulatedDomain:
         return answers[0]
 
     def _answer(self, answer: Any, destination: IPv6Address, reply_to: Any) -> None:
-        frame = answer_frame(answer, self.domain.lma.address, destination, reply_to)
+        lma = self.domain.lma
+        frame = answer_frame(answer, lma.address, destination, reply_to, self.keys.get(lma.id))
         self.transport.send(self.domain.lma.id, destination, decode_ipv6(decode_ethernet(frame).payload).payload)
 
     def _execute(self, commands: list[lma.Command]) -> None:

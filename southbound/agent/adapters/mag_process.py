@@ -66,6 +66,7 @@ from southbound.agent.mag import MagCore
 from southbound.codec.listener_packet import is_query
 from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.path_mark import NATIVE_PATH
 from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
 from southbound.rpc.methods import (
@@ -88,8 +89,10 @@ _REPORT_EVERY_S = 1.0
 class MagProcess:
     """All of one agent. `start`, then `close`; everything runs in the loop that `start` was called in."""
 
-    def __init__(self, domain: Domain, mag: Mag, *, version: str) -> None:
-        self._mag = mag
+    def __init__(
+        self, domain: Domain, mag: Mag, *, version: str, authentication: MobilityAuthentication | None = None
+    ) -> None:
+        self._mag, self._is_authenticated = mag, authentication is not None
         self._lma_address, self._lma_gre_key = domain.lma.address, domain.lma_gre_key
         self._core = MagCore(
             domain,
@@ -98,6 +101,7 @@ class MagProcess:
             wall_offset=time.time() - time.monotonic(),
             held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,
             uniform=secrets.SystemRandom().uniform,
+            authentication=authentication,
         )
         names = mag.switch
         ours = [node.access_port() for node in domain.mobile_nodes]
@@ -134,7 +138,7 @@ class MagProcess:
         )
         self._timer: asyncio.TimerHandle | None = None
         self._drops, self._report = DropLog(), CounterReport()
-        self._story = Storyteller(Journal(domain, mag), _log)
+        self._story = Storyteller(Journal(domain, mag, authentication), _log)
         self._reporter: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Future[Any]] = set()
 
@@ -153,7 +157,10 @@ class MagProcess:
         self._links.open()
         self._rpc.start()
         self._report_drops()
-        fields = {"mag_id": self._mag.id, "address": self._mag.address, "process_id": os.getpid()}
+        fields = {
+            "mag_id": self._mag.id, "address": self._mag.address, "process_id": os.getpid(),
+            "mobility_authentication": "on" if self._is_authenticated else "off",
+        }
         log_fact(_log, "agent_started", fields)
 
     async def close(self) -> None:

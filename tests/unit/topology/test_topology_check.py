@@ -53,3 +53,11 @@ def test_files_that_are_not_there_yet_are_named(capsys: pytest.CaptureFixture[st
     (tmp_path / "secrets" / "token").touch()
     assert main([str(file)]) == 0
     assert capsys.readouterr().out.endswith(", dialect draft, but secrets/none.key is not there yet\n")
+
+
+def test_a_file_of_keys_that_is_not_there_yet_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "topology.yaml"
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("  dialect:", "  mobility_key_file: keys\n  dialect:", 1))
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out.endswith(", dialect draft, but keys is not there yet\n")

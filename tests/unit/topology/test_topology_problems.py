@@ -45,8 +45,17 @@ ONE_VALUE = [
     (
         "  dialect:", "  dialct: rfc\n  dialect:",
         "6 domain.dialct: found an unknown key, did you mean dialect?; allowed: name, dialect, option_length_unit, "
-        "attach_mode, mld_fast_leave, binding_order, gre_key_option, lma_gre_key, mag_gre_key, transport_network, "
-        "management_network, transport_mtu",
+        "attach_mode, mld_fast_leave, binding_order, gre_key_option, mobility_key_file, lma_gre_key, mag_gre_key, "
+        "transport_network, management_network, transport_mtu",
+    ),
+    (
+        "  dialect:", "  mobility_key_file: [secret]\n  dialect:",
+        "6 domain.mobility_key_file: found a list; allowed: the name of a file, at most 1024 characters",
+    ),
+    (
+        "    address: 2001:db8:ff::12\n", "    address: 2001:db8:ff::12\n    mobility_authentication: true\n",
+        "25 mags[1].mobility_authentication: found true without domain.mobility_key_file; "
+        "allowed: false, no key, or a file of keys for the domain",
     ),
     (
         "  dialect:", "  lma_gre_key: 200\n  dialect:",
@@ -104,10 +113,10 @@ ONE_VALUE = [
     (MAG2, f"{MAG2}    dpid: 1\n",
      "26 mags[1].dpid: found an unknown key, did you mean id?; "
      "allowed: id, address, management_address, datapath_id, dialect, option_length_unit, multicast_context, "
-     "binding_order, allowed_prefixes, switch"),
+     "binding_order, mobility_authentication, allowed_prefixes, switch"),
     (MAG2, f"{MAG2}    'a\\nb': 1\n",
      "26 mags[1].'a\\\\nb': found an unknown key; allowed: id, address, management_address, datapath_id, "
-     "dialect, option_length_unit, multicast_context, binding_order, allowed_prefixes, switch"),
+     "dialect, option_length_unit, multicast_context, binding_order, mobility_authentication, allowed_prefixes, switch"),
     (MAG2, f"{MAG2}    [1]: 1\n", "26 mags[1]: found a key that is a list or a mapping; allowed: plain keys"),
     (MAG2, f"{MAG2}    id: mag3\n",
      "26 mags[1].id: found the key a second time, first on line 23; allowed: each key once"),
@@ -396,7 +405,7 @@ def test_an_item_that_is_no_mapping_is_not_asked_for_its_keys(problems: Any) -> 
     found = problems((MAG2, f"{MAG2}  - mag3\n"))
     assert found == [
         "26 mags[2]: found 'mag3'; allowed: a mapping of id, address, management_address, datapath_id, dialect, "
-        "option_length_unit, multicast_context, binding_order, allowed_prefixes, switch"
+        "option_length_unit, multicast_context, binding_order, mobility_authentication, allowed_prefixes, switch"
     ]
 
 

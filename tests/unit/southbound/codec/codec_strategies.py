@@ -12,6 +12,7 @@ from southbound.codec.binding_error import BindingError
 from southbound.codec.mld import Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query, Mldv2Report
 from southbound.codec.mld_codes import decode_code
 from southbound.codec.mobility import (
+    MOBILITY_MESSAGES,
     Dialect,
     HandoverAcknowledge,
     HandoverIndication,
@@ -50,6 +51,7 @@ from southbound.codec.options import (
     MobileNodeIdentifier,
     MobileNodeInterfaceIdentifier,
     MobileNodeLinkLayerIdentifier,
+    MobilityAuthenticator,
     MulticastAcknowledgement,
     MulticastMobility,
     NewMagIdentifier,
@@ -136,6 +138,9 @@ PLAIN_OPTIONS = {
         digests=st.lists(st.binary(min_size=8, max_size=8), max_size=27).map(tuple),
     ),
     HandoverIdentifier: st.builds(HandoverIdentifier, identifier=text),
+    MobilityAuthenticator: st.builds(
+        MobilityAuthenticator, algorithm=u8, authenticator=st.binary(min_size=16, max_size=16)
+    ),
     UnknownOption: unknown_option,
 }
 multicast_mobility = st.builds(
@@ -249,7 +254,7 @@ MESSAGES = {
     ),
     "unknown_message": st.builds(
         UnknownMobilityMessage,
-        message_type=u8.filter(lambda kind: kind not in (5, 6, 7, 11, 14, 15)).map(iana.MobilityHeaderType),
+        message_type=u8.filter(lambda kind: kind not in MOBILITY_MESSAGES).map(iana.MobilityHeaderType),
         data=st.integers(0, 20).flatmap(lambda words: st.binary(min_size=8 * words + 2, max_size=8 * words + 2)),
     ),
 }

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from southbound.codec.authenticator import append_authenticator
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.codec.mobility import encode_mobility_packet
@@ -91,6 +92,20 @@ def test_our_vendor_options_have_names(tmp_path: Path) -> None:
     for text in ("Last Delivered", "Handover Identifier"):
         present = any(_carries(item.message, text.replace(" ", "")) for item in MOBILITY_VECTORS)
         assert (text in shown) == present
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 7, 8, 9, 11])
+def test_an_authenticator_is_shown_in_every_message(tmp_path: Path, number: int) -> None:
+    item = vector(number)
+    header = append_authenticator(item.packet[40:], item.source, item.destination, bytes(32))
+    packet = encode_ipv6(
+        Ipv6Packet(source=item.source, destination=item.destination, next_header=135, payload=header)
+    )
+    found = fields(tmp_path, [packet], "pfmip6.authenticator.algorithm", "pfmip6.authenticator")
+    assert found == [["1", header[-16:].hex()]]
+    shown = tshark(tmp_path, [packet], "-V")
+    assert "Sub-Type: Authenticator (5)" in shown
+    assert "alformed" not in shown
 
 
 def _carries(message: Any, class_name: str) -> bool:
