@@ -32,6 +32,8 @@ from topology.problem import TopologyError
 
 _log = logging.getLogger("castover")
 EXIT_CONFIGURATION = 2
+YOUNG_OBJECTS_MAX = 10_000
+"""How many new objects the collector waits for. At Python's 700 it ran twice in the preparation of each handover."""
 
 
 def main() -> int:
@@ -86,6 +88,7 @@ def _run(
     # What is there by now stays. A full collection would walk it, and stop the core for a quarter of a second.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX)
     log_fact(_log, "controller_started", {
         "rest": rest.url, "process_id": os.getpid(),
         "mobility_authentication": "on" if authentication is not None else "off",

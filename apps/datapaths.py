@@ -279,8 +279,10 @@ class Datapaths:
         encoded = ofp15.batch_messages(batch, switch.datapath)
         switch.barriers[encoded.barrier_xid] = batch.batch_id
         switch.batch_of_xid.update(dict.fromkeys(encoded.xids, batch.batch_id))
+        # In one piece: the switch wakes up once for the batch, and not for each of its messages.
         for message in encoded.messages:
-            switch.datapath.send_msg(message)
+            message.serialize()
+        switch.datapath.send(b"".join(bytes(message.buf) for message in encoded.messages))
 
     def _forget(self, switch: _Switch, batch_id: int) -> None:
         switch.batch_of_xid = {xid: batch for xid, batch in switch.batch_of_xid.items() if batch != batch_id}

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -40,6 +42,8 @@ _RATIONED = ("mobility_packet_dropped", "listener_packet_dropped")
 """Anybody who reaches the LMA can cause these as often as he likes."""
 QUEUE_MAX = 10_000
 """Events that may wait: a peer that floods is cut off, what is known stays (`event_dropped` counts)."""
+UNTOLD_MAX = 1000
+"""Facts that may wait to be told while there is something to do."""
 
 
 class Switches(Protocol):
@@ -76,6 +80,7 @@ class Executor:
         self._agents: AgentServer | None = None
         self._switches: Switches | None = None
         self._listeners: list[Callable[[RecordEvent, float], None]] = []
+        self._untold: deque[tuple[RecordEvent, float]] = deque()
         self.dropped_events = 0
         self._drops = {name: DropLog() for name in _RATIONED}
 
@@ -84,7 +89,10 @@ class Executor:
         self._agents, self._switches = agents, switches
 
     def listen(self, listener: Callable[[RecordEvent, float], None]) -> None:
-        """Have every RecordEvent told, with the time it happened (seconds since 1970); the listener must not block."""
+        """Have every RecordEvent told, with the time it happened (seconds since 1970); the listener must not block.
+
+        They are told in their order, a moment later: a handover's next message goes first.
+        """
         self._listeners.append(listener)
 
     def post(self, event: Event) -> None:
@@ -119,9 +127,14 @@ class Executor:
                 self._step()
         except Exception:
             _log.critical("core failed; the controller stops", exc_info=True)
+            # What led to it is in there.
+            with contextlib.suppress(Exception):
+                while self._untold:
+                    self._tell(*self._untold.popleft())
             os._exit(70)
 
     def _step(self) -> None:
+        self._tell_meanwhile()
         deadlines = [self._core.next_deadline(), *(drops.next_deadline() for drops in self._drops.values())]
         if self._switches is not None:
             deadlines.append(self._switches.next_deadline())
@@ -144,6 +157,25 @@ class Executor:
             for summary in drops.tick(now):
                 log_fact(_log, name, summary.fields(time.time() - now))
 
+    def _tell_meanwhile(self) -> None:
+        """Log and tell what has happened, as long as there is nothing to do."""
+        while self._untold:
+            if len(self._untold) <= UNTOLD_MAX and self._has_more_to_do():
+                return
+            self._tell(*self._untold.popleft())
+
+    def _has_more_to_do(self) -> bool:
+        if self._events.empty():
+            eventlet.sleep(0)  # what lies in the sockets comes in
+        return not self._events.empty()
+
+    def _tell(self, fact: RecordEvent, at: float) -> None:
+        drops = self._drops.get(fact.name)
+        if drops is None or drops.drop(str(fact.fields["reason"]), time.monotonic()):
+            log_fact(_log, fact.name, fact.fields, at)
+        for listener in self._listeners:
+            listener(fact, at)
+
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:
             self._carry_out(command)
@@ -152,12 +184,7 @@ class Executor:
         agents, switches = self._agents, self._switches
         match command:
             case RecordEvent():
-                at = time.time()
-                drops = self._drops.get(command.name)
-                if drops is None or drops.drop(str(command.fields["reason"]), time.monotonic()):
-                    log_fact(_log, command.name, command.fields, at)
-                for listener in self._listeners:
-                    listener(command, at)
+                self._untold.append((command, time.time()))
             case SetForwarding() if switches is not None:
                 switches.set_forwarding(command)
             case SendProxyBindingAcknowledgement() if switches is not None:

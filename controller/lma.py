@@ -92,7 +92,7 @@ class LmaCore:
             reaction.commands += listening.followed(self._state, now)
 
     def _carried_out(self, reaction: Reaction, now: float) -> list[Command]:
-        refreshed = list(self._refresh(reaction.dirty, now))
+        refreshed = list(self._refresh(reaction.dirty, now, reaction.first))
         # Waits are made after the refresh: only then is the generation known that they wait for.
         waits = reaction.waits(self._state) if reaction.waits else []
         if self._settle_at is not None:
@@ -230,8 +230,8 @@ class LmaCore:
         deferred, self._deferred = self._deferred, []
         return [command for waits in deferred for command in self._hold(waits(self._state), now)]
 
-    def _refresh(self, dirty: Iterable[str], now: float) -> Iterable[Command]:
-        for name in sorted(set(dirty)):
+    def _refresh(self, dirty: set[str], now: float, first: frozenset[str] = frozenset()) -> Iterable[Command]:
+        for name in sorted(dirty, key=lambda name: (name not in first, name)):
             if not self._may_tell(name):
                 continue
             wants = listening.by_mag(self._state) if name == self._state.domain.lma.id else {}

@@ -24,7 +24,10 @@ class Reaction:
 
     commands: list[Command] = field(default_factory=list)
     dirty: set[str] = field(default_factory=set)
+    """Switches of which something else may be wanted now."""
     waits: Callable[[LmaState], list[Wait]] | None = None
+    first: frozenset[str] = frozenset()
+    """Those of them that are told before the others, because somebody waits for them."""
 
     def wait_for(self, waits: Callable[[LmaState], list[Wait]]) -> None:
         """Hold these answers, too."""
@@ -35,6 +38,7 @@ class Reaction:
         """What else the event leads to, after what it has led to so far."""
         self.commands += other.commands
         self.dirty |= other.dirty
+        self.first |= other.first
         if other.waits is not None:
             self.wait_for(other.waits)
 
@@ -72,7 +76,7 @@ def answer_when_confirmed(
     def wait(state: LmaState) -> list[Wait]:
         return [wait_for(state, switches, now, done, mag_id, token, handover.handover_id, what)]
 
-    return Reaction([], switches | (also or set()), wait)
+    return Reaction([], switches | (also or set()), wait, frozenset(switches))
 
 
 def wait_for(

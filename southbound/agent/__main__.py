@@ -24,6 +24,8 @@ from topology.problem import TopologyError
 _log = logging.getLogger("castover.mag")
 EXIT_CONFIGURATION = 2
 EXIT_SOCKETS = 3
+YOUNG_OBJECTS_MAX = 10_000
+"""How many new objects the collector waits for: at Python's 700 it runs in the middle of handovers."""
 
 
 def main() -> int:
@@ -45,6 +47,7 @@ def main() -> int:
     _go_first()
     # What is there by now stays: the collector need not walk it in the middle of a handover.
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX)
     try:
         asyncio.run(_run(domain, mag, authentication))
     except AdapterError as error:

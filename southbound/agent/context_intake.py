@@ -117,7 +117,7 @@ class ContextIntake:
     def deliver_what_follows(self, arriving: Arriving) -> list[Command]:
         """The MN is here before its packets, which the p-MAG has kept."""
         arriving.state = NewState.PREPARING
-        expect, ask = self._prepare(arriving)
+        ask, expect = self._prepare(arriving)
         cut = CutBuffer(mn_id=arriving.profile.id, last_delivered=arriving.word)
         return [expect, cut, DeliverBuffer(mn_id=arriving.profile.id), ask]
 
@@ -131,7 +131,8 @@ class ContextIntake:
             tunnel_path=relay_path(path, place) if arriving.relayed else path, port=arriving.profile.access_port(),
             prefixes=self._context.home_networks.of(arriving.profile), link_layer_id=arriving.profile.link_layer_id,
         )
-        return [expect, ask]
+        # The controller and the switch are at work while the buffer gets ready; their answer comes later than it does.
+        return [ask, expect]
 
     def _ask_for_paths(self, arriving: Arriving) -> CallController:
         mn_id, handover_id, arriving.asked_in_vain = arriving.profile.id, arriving.handover_id, False

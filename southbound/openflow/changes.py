@@ -74,7 +74,7 @@ def plan(have: SwitchRules, want: SwitchRules) -> tuple[Change, ...]:
     for group in sorted(want.groups, key=_group_order):
         changes.extend(_group_changes(have.group(group.group_id), group))
     # Later tables first: nothing is sent on to a table before that table knows what to do with it.
-    added = (flow for flow in want.flows if have.flow(flow.key) != flow)
+    added = (flow for flow in want.flows if (known := have.flow(flow.key)) is not flow and known != flow)
     changes.extend(AddFlow(flow=flow) for flow in sorted(added, key=_flow_order, reverse=True))
     gone = (flow for flow in have.flows if want.flow(flow.key) is None)
     changes.extend(DeleteFlow(flow=flow) for flow in sorted(gone, key=_flow_order))
@@ -84,6 +84,8 @@ def plan(have: SwitchRules, want: SwitchRules) -> tuple[Change, ...]:
 
 
 def _group_changes(have: Group | None, want: Group) -> list[Change]:
+    if have is want:
+        return []
     if have is None or not have.type_all:
         first, rest = _first_buckets(want)
         start: Change = AddGroup(group=first) if have is None else ReplaceGroup(group=first)

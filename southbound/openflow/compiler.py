@@ -78,7 +78,8 @@ OWN_PORTS = {"lma": (LMA_MAG_PORT, LMA_SOURCE_PORT), "mag": (MAG_LMA_PORT, MAG_M
 
 HOST_PREFIX_LENGTH = 128
 _RULES_REMEMBERED = 1 << 14
-"""Unicast rules that are looked up and not made again: an intent that changes for one MN is the same for all others."""
+"""Rules that are looked up and not made again: an intent that changes for one MN is the same for all others."""
+_REPLICATION_MISS = FlowRule(table_id=REPLICATION, priority=PRIORITY_MISS, match=Match())
 _GROUP_ID_SPAN = 0x7FFF_FF01
 """How many ids have OWNED_GROUP_BIT set and are at most GROUP_ID_MAX."""
 
@@ -124,7 +125,7 @@ def _signalling(intent: SignallingIntent) -> SwitchRules:
 
 
 def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
-    flows = [*_ingress_misses(role), FlowRule(table_id=REPLICATION, priority=PRIORITY_MISS, match=Match())]
+    flows = [*_ingress_misses(role), _REPLICATION_MISS]
     groups: dict[int, Group] = {}
     streams: set[tuple[Ingress, IpAddress | None, IpAddress | IPv6Network]] = set()
     copies: list[Replication | Unicast] = [*intent.replications, *intent.unicast]
@@ -154,6 +155,7 @@ def _stream(copied: Replication | Unicast) -> tuple[Ingress, IpAddress | None, I
     return copied.ingress, None, copied.prefix
 
 
+@lru_cache(maxsize=_RULES_REMEMBERED)
 def _multicast_rules(replication: Replication, role: SwitchRole) -> tuple[FlowRule, Group | None]:
     if not replication.group.is_multicast:
         raise OpenFlowInvariantError(f"{role.name}: {replication.group} is not a multicast group")
@@ -197,17 +199,18 @@ def _to(group: Group | None) -> tuple[Action, ...]:
     return () if group is None else (DecrementHopLimit(), ToGroup(group_id=group.group_id))
 
 
-def _ingress_misses(role: SwitchRole) -> list[FlowRule]:
+@lru_cache
+def _ingress_misses(role: SwitchRole) -> tuple[FlowRule, ...]:
     """What drops all that no other rule of ours takes: everything, or on a shared switch what our own ports bring.
 
     Else the flows of others (NORMAL, say) would carry what comes out of our tunnels to everybody.
     """
     if not role.shared:
-        return [FlowRule(table_id=INGRESS, priority=PRIORITY_MISS, match=Match())]
-    return [
+        return (FlowRule(table_id=INGRESS, priority=PRIORITY_MISS, match=Match()),)
+    return tuple(
         FlowRule(table_id=INGRESS, priority=PRIORITY_OWN_PORT_MISS, match=Match(in_port=port))
         for port in OWN_PORTS[role.kind]
-    ]
+    )
 
 
 def _path(ingress: Ingress) -> int:
@@ -224,19 +227,18 @@ def _ingress_flows(ingresses: set[Ingress], role: SwitchRole) -> list[FlowRule]:
     # What comes through the tunnels of all MAGs is let in MN by MN, by the uplink's flows.
     ingresses = {ingress for ingress in ingresses if not isinstance(ingress, MagTunnels)}
     paths = {_path(ingress) for ingress in ingresses}
-    matches = {_ingress_match(ingress, role) for ingress in ingresses}
+    matches = {_ingress_flow(ingress, role).match for ingress in ingresses}
     if len(paths) != len(ingresses) or len(matches) != len(ingresses):
         raise OpenFlowInvariantError(f"{role.name}: two ingresses share a path index or an address: {ingresses}")
-    return [
-        FlowRule(
-            table_id=INGRESS,
-            priority=PRIORITY_INGRESS,
-            match=_ingress_match(ingress, role),
-            write_metadata=_path(ingress) + 1,
-            goto_table=REPLICATION,
-        )
-        for ingress in ingresses
-    ]
+    return [_ingress_flow(ingress, role) for ingress in ingresses]
+
+
+@lru_cache(maxsize=_RULES_REMEMBERED)
+def _ingress_flow(ingress: Ingress, role: SwitchRole) -> FlowRule:
+    return FlowRule(
+        table_id=INGRESS, priority=PRIORITY_INGRESS, match=_ingress_match(ingress, role),
+        write_metadata=_path(ingress) + 1, goto_table=REPLICATION,
+    )
 
 
 def _ingress_match(ingress: Ingress, role: SwitchRole) -> Match:

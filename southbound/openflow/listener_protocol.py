@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from southbound.codec.ethernet import ETHERTYPE_IPV4, ETHERTYPE_IPV6, multicast_mac
 from southbound.codec.iana import IP_PROTOCOL_IGMP, NEXT_HEADER_ICMPV6, MldType
@@ -29,17 +30,18 @@ _FOR_A_HOST = (MldType.QUERY, MldType.V1_REPORT)
 the group as its destination, and would be forwarded as the group's data."""
 
 
-def listener_protocol_flows(role: SwitchRole) -> list[FlowRule]:
+@lru_cache
+def listener_protocol_flows(role: SwitchRole) -> tuple[FlowRule, ...]:
     """Of the LMA's switch, or of a MAG's."""
     if role.kind == "lma":
         to_controller = (OutputController(),)
         upstream = _flows(LMA_SOURCE_PORT, None, _FOR_A_HOST, to_controller)
-        return [*upstream, *_flows(LMA_MAG_PORT, role.lma_gre_key, _OF_HOSTS, to_controller)]
+        return (*upstream, *_flows(LMA_MAG_PORT, role.lma_gre_key, _OF_HOSTS, to_controller))
     to_agent = (
         SetEthernetSource(address=path_mac(NATIVE_PATH)), SetEthernetDestination(address=multicast_mac(ALL_NODES)),
         OutputPort(port=MAG_BUFFER_PORT),
     )
-    return _flows(MAG_LMA_PORT, role.lma_gre_key, _OF_ROUTERS, to_agent)
+    return tuple(_flows(MAG_LMA_PORT, role.lma_gre_key, _OF_ROUTERS, to_agent))
 
 
 def _flows(port: str, key: int | None, types: Iterable[MldType], actions: tuple[Action, ...]) -> list[FlowRule]:

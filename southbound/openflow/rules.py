@@ -135,6 +135,19 @@ class Match:
     unknown: tuple[tuple[str, object], ...] = ()
     """(OXM name, value) seen on a switch that this version never writes; kept to name the flow for its deletion."""
 
+    # Worked out once: a switch's rules are compared and looked up as a whole each time that anything is wanted of it.
+    _fields: frozenset[str] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = [(name, getattr(self, name)) for name in _MATCH_FIELDS]
+        named = frozenset(name for name, value in values if value is not None and value != ())
+        object.__setattr__(self, "_fields", named)
+        object.__setattr__(self, "_hash", hash(tuple(value for _, value in values)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
     @property
     def source(self) -> IpAddress | IPv6Network | None:
         """Of the packet, of either family; None = any."""
@@ -147,8 +160,7 @@ class Match:
 
     def fields(self) -> frozenset[str]:
         """Names of the fields that are matched on."""
-        values = ((name, getattr(self, name)) for name in _MATCH_FIELDS)
-        return frozenset(name for name, value in values if value is not None and value != ())
+        return self._fields
 
 
 _MATCH_FIELDS = (
@@ -172,6 +184,15 @@ class FlowRule:
     write_metadata: int | None = None
     """Whole 64-bit value, unmasked."""
     goto_table: int | None = None
+
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        content = (self.table_id, self.priority, self.match, self.actions, self.write_metadata, self.goto_table)
+        object.__setattr__(self, "_hash", hash(content))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def key(self) -> FlowKey:

@@ -63,11 +63,12 @@ def uplink_flows(uplinks: Iterable[Uplink], role: SwitchRole) -> list[FlowRule]:
     return [*flows, *(_stays_on_link(port) for port in ports)]
 
 
-def router_flows(router: IPv6Address, role: SwitchRole) -> list[FlowRule]:
+@lru_cache
+def router_flows(router: IPv6Address, role: SwitchRole) -> tuple[FlowRule, ...]:
     """ICMPv6 for the LMA's own address on the network of the sources, Neighbor Discovery of it above all."""
     if role.kind != "lma":
         raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} is no router")
-    return [
+    return tuple(
         FlowRule(
             table_id=INGRESS,
             priority=PRIORITY_LINK_LOCAL,
@@ -77,9 +78,10 @@ def router_flows(router: IPv6Address, role: SwitchRole) -> list[FlowRule]:
             actions=(OutputController(),),
         )
         for address in (router, solicited_node(router))
-    ]
+    )
 
 
+@lru_cache(maxsize=_RULES_REMEMBERED)
 def _stays_on_link(port: str) -> FlowRule:
     match = Match(in_port=port, eth_type=ETH_TYPE_IPV6, ipv6_destination=LINK_LOCAL)
     return FlowRule(table_id=INGRESS, priority=PRIORITY_LINK_LOCAL, match=match)

@@ -220,6 +220,15 @@ def test_clone_is_answered_when_the_switch_has_confirmed() -> None:
     assert core.core.snapshot().handovers[0]["state"] == "forwarding"
 
 
+def test_the_switch_that_is_waited_for_is_told_first() -> None:
+    core = Core().bound()
+    core.tell(events.AgentRequested(mag_id="mag2", token=5, call=prepare()))
+    core.confirm("mag2")
+    clone = methods.CloneGroups(handover_id="ho1", mn_id=MN1.id, new_mag="mag2", memberships=(GROUP,))
+    said = core.tell(events.AgentRequested(mag_id="mag1", token=6, call=clone))
+    assert [command.switch for command in said if isinstance(command, SetForwarding)] == ["mag1", "lma"]
+
+
 @pytest.mark.parametrize("switch", ["mag2"])
 def test_prepare_is_rejected_with_the_switchs_reason(switch: str) -> None:
     core = Core().bound()

@@ -250,6 +250,8 @@ class TestRefused:
 
     def test_equal_ids(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compiler, "_hash", lambda _content: 7)
+        # Nothing that is remembered, and nothing to remember.
+        monkeypatch.setattr(compiler, "_multicast_rules", compiler._multicast_rules.__wrapped__)
         with pytest.raises(OpenFlowInvariantError, match="bucket id"):
             rules_of("mag", copy(NATIVE, ToAccess("a"), ToAccess("b")))
         with pytest.raises(OpenFlowInvariantError, match="group id"):

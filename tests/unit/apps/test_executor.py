@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In which order the executor carries out what the core says, and tells of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import eventlet
+import pytest
+
+from apps.executor import UNTOLD_MAX, Executor
+from controller.commands import RecordEvent, RespondToAgent
+from controller.events import AgentConnected
+
+
+class Core:
+    """Answers each event with facts and one answer to the agent; 'mag9' is a fault of ours."""
+
+    def __init__(self, facts: int) -> None:
+        self.facts = facts
+
+    def start(self, now: float) -> list[Any]:
+        return []
+
+    def handle(self, event: AgentConnected, now: float) -> list[Any]:
+        if event.mag_id == "mag9":
+            raise RuntimeError(event.mag_id)
+        facts = [RecordEvent(name=f"{event.mag_id}-{number}", fields={}) for number in range(self.facts)]
+        return [*facts, RespondToAgent(mag_id=event.mag_id, token=1, result={})]
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def tick(self, now: float) -> list[Any]:
+        return []
+
+
+class Agents:
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def respond(self, mag_id: str, token: int, result: object) -> None:
+        self._seen.append(f"answer to {mag_id}")
+
+
+def carried_out(*mags: str, facts: int = 1) -> list[str]:
+    """Everything that is done when these events wait at once, in order."""
+    seen: list[str] = []
+    core: Any = Core(facts)
+    agents: Any = Agents(seen)
+    executor = Executor(core)
+    executor.connect(agents, None)  # type: ignore[arg-type]
+    executor.listen(lambda fact, _at: seen.append(fact.name))
+    for mag_id in mags:
+        executor.post(AgentConnected(mag_id=mag_id))
+    runner = eventlet.spawn(executor.run)
+    with eventlet.Timeout(5.0):
+        while len(seen) < len(mags) * (facts + 1):
+            if runner.dead:
+                break
+            eventlet.sleep(0)
+    runner.kill()
+    return seen
+
+
+def test_a_message_goes_before_what_is_told_of_it() -> None:
+    assert carried_out("mag1") == ["answer to mag1", "mag1-0"]
+
+
+def test_events_that_wait_go_before_what_is_told_of_earlier_ones() -> None:
+    assert carried_out("mag1", "mag2") == ["answer to mag1", "answer to mag2", "mag1-0", "mag2-0"]
+
+
+def test_facts_are_told_in_their_order() -> None:
+    assert carried_out("mag1", facts=3)[1:] == ["mag1-0", "mag1-1", "mag1-2"]
+
+
+def test_a_flood_does_not_make_the_untold_grow_without_end() -> None:
+    seen = carried_out("mag1", "mag2", facts=UNTOLD_MAX + 5)
+    assert seen[:7] == ["answer to mag1", *(f"mag1-{number}" for number in range(5)), "answer to mag2"]
+
+
+def test_a_fault_takes_no_facts_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+
+    def stop(code: int) -> None:
+        codes.append(code)
+
+    monkeypatch.setattr("os._exit", stop)
+    assert carried_out("mag1", "mag9") == ["answer to mag1", "mag1-0"]
+    assert codes == [70]
