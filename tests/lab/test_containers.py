@@ -21,6 +21,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.documents import commands
+from tests.support.terminal import Terminal
+
+GUIDE = Path("docs/how-to/containers.md")
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENGINE = REPOSITORY / "tools" / "engine.sh"
 PROJECT = f"castover-test-{os.getpid()}"
@@ -36,14 +40,14 @@ class Compose:
         self.environment = {
             **os.environ, "COMPOSE_PROJECT_NAME": PROJECT, "CASTOVER_REST_PORT": _free_port(),
         }
-        self._command = subprocess.run(
+        self.command = subprocess.run(
             [ENGINE, "compose"], capture_output=True, text=True, check=True, env=self.environment,
         ).stdout.split()
 
     def __call__(self, *arguments: str, timeout_s: float = 120) -> str:
         """What it prints; fails the test with what it says when it fails."""
         done = subprocess.run(
-            [*self._command, *arguments], cwd=REPOSITORY, env=self.environment, capture_output=True, text=True,
+            [*self.command, *arguments], cwd=REPOSITORY, env=self.environment, capture_output=True, text=True,
             timeout=timeout_s, check=False,
         )
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -158,3 +162,18 @@ def test_the_rest_api_is_published_on_the_loopback_interface(compose: Compose) -
         except urllib.error.HTTPError:  # 503: a switch is not there again yet
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_the_commands_of_the_guide(compose: Compose, tmp_path: Path) -> None:
+    """The last one takes the domain down."""
+    terminal = Terminal(tmp_path, environment={**compose.environment, "HANDOVERS": "1"})
+    try:
+        terminal.run(f"cd '{REPOSITORY}'")
+        if compose.command == ["docker-compose"]:
+            terminal.run('docker() { [ "$1" = compose ]; shift; docker-compose "$@"; }')
+        for block in commands(GUIDE):
+            if block.way == "by test_containers":
+                terminal.run(block.script, timeout_s=170)
+    finally:
+        terminal.close()
+    assert compose("ps", "-q") == ""

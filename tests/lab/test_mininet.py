@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""examples/mininet.py as a reader runs it: switches that were there already become nodes, and a handover loses nothing."""
+"""Mininet as the guide has it: switches that were there already become nodes, and a handover loses nothing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from lab.requirements import missing_requirement
+from tests.support.documents import commands, expected, plain
+from tests.support.terminal import Terminal, copy_repository
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+GUIDE = Path("docs/how-to/existing-switches.md")
 DEBIAN_PYTHON = "/usr/bin/python3"
 
 
@@ -29,18 +31,21 @@ pytestmark = [pytest.mark.lab, pytest.mark.skipif(_missing() is not None, reason
 
 
 def test_existing_switches_in_mininet_hand_over_without_loss(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [DEBIAN_PYTHON, REPOSITORY / "examples" / "mininet.py", "--handovers", "2", "--logs", tmp_path / "logs"],
-        capture_output=True, text=True, timeout=110, check=False,
-    )
-    logs = {log.name: log.read_text(errors="replace")[-2000:] for log in (tmp_path / "logs").glob("*.log")}
-    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}\n{logs}"
-    assert re.search(r"handovers 2/2, sent (\d+), received \1, lost 0, twice 0, out of order 0", done.stdout)
+    (block,) = [block for block in commands(GUIDE) if block.way == "by test_mininet"]
+    terminal = Terminal(copy_repository(tmp_path / "castover"))
+    try:
+        printed = terminal.run(block.script, timeout_s=110).output.replace("\r\n", "\n")  # of Mininet's hosts
+    finally:
+        terminal.close()
+    assert block.output is not None
+    assert expected(block.output).fullmatch(plain(printed)), printed
+    logs = {log.name: log.read_text(errors="replace") for log in (tmp_path / "castover" / "mininet-logs").glob("*.log")}
+    assert re.search(r"handovers 4/4, sent (\d+), received \1, lost 0, twice 0, out of order 0", printed)
     # The bridge of the host was used as it was, and after `setup` nothing was left to `check`.
-    assert "mag1: mended: bridge br0 is not under the controller tcp:[fd00:ca57::1]:6653" in done.stdout
-    assert "bridge br0 is missing" not in done.stdout
+    assert "mag1: mended: bridge br0 is not under the controller tcp:[fd00:ca57::1]:6653" in printed
+    assert "bridge br0 is missing" not in printed
     for node in ("lma", "mag1", "mag2"):
-        assert done.stdout.count(f"{node}: the switch is ready\n") == 2
+        assert printed.count(f"{node}: the switch is ready\n") == 2
     # Ctrl-C ends the processes as it should.
     assert "event=controller_stopped" in logs["c0-controller.log"]
     assert all("event=agent_stopped" in logs[f"{mag}-agent.log"] for mag in ("mag1", "mag2"))

@@ -6,6 +6,7 @@ The info string of a fenced block says what a test does with it:
     ```sh run                      run without a lab, in tests/integration/test_documents.py
     ```sh lab                      run in a lab, in tests/lab/test_documents_in_the_lab.py
     ```sh lab beside               the same in a terminal of its own, until the page ends: then Ctrl-C
+    ```sh by NAME                  run by tests/lab/NAME.py, which needs more than a lab
     ```sh not-run: REASON          cannot be run by a test, for this reason
     ```text output                 what the commands of the block above print
 
@@ -22,6 +23,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"(?ms)^(?P<indent> *)(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<text>.*?)^ *(?P=fence) *$")
 _NOT_RUN = "not-run:"
+_BY = re.compile(r"by test_[a-z_]+")
 _HIDDEN = (".", "node_modules", "__pycache__")
 
 
@@ -61,7 +63,7 @@ class Commands:
     where: str
     script: str
     way: str
-    """`run`, `lab`, `lab beside`, or empty when it is not run."""
+    """`run`, `lab`, `lab beside`, `by NAME`, or empty when it is not run."""
     reason: str
     """Why it is not run."""
     output: str | None
@@ -106,13 +108,13 @@ def commands(page: Path) -> list[Commands]:
 
 
 def _way(fence: Fence) -> tuple[str, str]:
-    if fence.words in ("run", "lab", "lab beside"):
+    if fence.words in ("run", "lab", "lab beside") or _BY.fullmatch(fence.words):
         return fence.words, ""
     reason = fence.words.removeprefix(_NOT_RUN).strip()
     if fence.words.startswith(_NOT_RUN) and reason:
         return "", reason
     raise DocumentError(
-        f"{fence.where}: found {fence.info!r}; allowed: sh run, sh lab, sh lab beside, sh {_NOT_RUN} REASON"
+        f"{fence.where}: found {fence.info!r}; allowed: sh run, sh lab, sh lab beside, sh by TEST, sh {_NOT_RUN} REASON"
     )
 
 

@@ -29,6 +29,14 @@ def test_every_block_of_commands_is_tried_or_says_why_not(page: Path) -> None:
             assert not COMMAND.search(fence.text), f"{fence.where}: commands belong into a sh block"
 
 
+def test_tests_that_blocks_name_run_the_blocks_of_their_page() -> None:
+    for page in documents.documents():
+        for name in {block.way.removeprefix("by ") for block in commands(page) if block.way.startswith("by ")}:
+            text = (documents.REPOSITORY / "tests" / "lab" / f"{name}.py").read_text(encoding="utf-8")
+            assert f'"{page}"' in text, f"{page}: {name} does not read it"
+            assert f'"by {name}"' in text, f"{page}: {name} does not run its blocks"
+
+
 def test_most_of_them_are_tried() -> None:
     blocks = [block for page in documents.documents() for block in commands(page)]
     tried = [block for block in blocks if block.way]
@@ -56,7 +64,9 @@ def test_blocks_are_read_with_their_output(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
-@pytest.mark.parametrize("info", ["sh", "sh not-run:", "sh not-run", "sh later", "sh run beside"])
+@pytest.mark.parametrize("info", [
+    "sh", "sh not-run:", "sh not-run", "sh later", "sh run beside", "sh by hand", "sh by test_a test_b",
+])
 def test_a_block_that_does_not_say_how_is_refused(info: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = write(tmp_path, monkeypatch, f"# A\n\n```{info}\necho a\n```\n")
     with pytest.raises(DocumentError, match=re.escape(f"page.md:3: found '{info}'; allowed: sh run,")):
