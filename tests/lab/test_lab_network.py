@@ -451,8 +451,10 @@ def test_a_build_that_fails_leaves_nothing() -> None:
     assert left_over(of) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["linking", "starting", "up"])
+@pytest.mark.parametrize(("number", "moment"), [
+    (signal.SIGTERM, "linking"), (signal.SIGINT, "linking"), (signal.SIGTERM, "starting"), (signal.SIGINT, "starting"),
+    (signal.SIGINT, "up"), (signal.SIGHUP, "up"),
+])
 def test_a_signal_takes_everything_down(number: signal.Signals, moment: str) -> None:
     of = domain(f"{moment}-{number.name.lower()}")
     program = (

@@ -139,9 +139,9 @@ def within(lost: int, at_most_ms: float) -> bool:
     return lost <= (GAP_MS + at_most_ms) * RATE_PPS / 1000
 
 
-@pytest.mark.parametrize("dialect", ["draft", "rfc"])
-def test_rejoin(tmp_path: Path, dialect: str) -> None:
-    with running(tmp_path, "query", dialect) as (lab, client):
+def test_rejoin(tmp_path: Path) -> None:
+    # In one dialect: there is no HI or HAck, as is seen below.
+    with running(tmp_path, "query", "draft") as (lab, client):
         moved = move(lab, client, tmp_path)
     # A Linux host answers an MLD query after up to one second (RFC 3810 section 5.1.3), and reports when its link is up.
     assert within(moved.lost, 2500)
@@ -150,9 +150,8 @@ def test_rejoin(tmp_path: Path, dialect: str) -> None:
     assert {kind for kind, _, _ in moved.spoken} == {UPDATE, UPDATE_ACKNOWLEDGEMENT}
 
 
-@pytest.mark.parametrize("dialect", ["draft", "rfc"])
-def test_context_transfer(tmp_path: Path, dialect: str) -> None:
-    with running(tmp_path, "context-transfer", dialect) as (lab, client):
+def test_context_transfer(tmp_path: Path) -> None:
+    with running(tmp_path, "context-transfer", "rfc") as (lab, client):
         moved = move(lab, client, tmp_path)
     assert within(moved.lost, 200)
     assert (moved.doubled, moved.others_lost, moved.handovers) == (0, 0, [])
