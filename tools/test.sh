@@ -13,8 +13,11 @@ started=
 
 clean_up() {
     trap '' INT TERM HUP
-    # What brings the engine, and all that it waits for.
-    [ -z "$bringing" ] || kill -- "-$bringing" 2>/dev/null || true
+    if [ -n "$bringing" ]; then
+        # What brings the engine, and all that it waits for; or it alone, when it has not begun its session yet.
+        kill -- "-$bringing" 2>/dev/null || kill "$bringing" 2>/dev/null || true
+        wait "$bringing" 2>/dev/null || true
+    fi
     [ -z "$started" ] || tools/engine.sh down
     rm -rf "$notes"
 }

@@ -59,6 +59,14 @@ def runs_of(place: Path) -> list[str]:
     return [line for line in calls(place) if line.startswith("tests")]
 
 
+def runs(pid: int) -> bool:
+    """Whether this process is there, and no zombie that nobody has waited for."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def await_file(path: Path) -> None:
     deadline = time.monotonic() + 20
     while not (path.exists() and (path.name == "begun" or path.read_text().strip())):
@@ -104,5 +112,7 @@ def test_it_goes_also_when_the_tests_are_interrupted_while_it_comes(place: Path,
         os.killpg(script.pid, number)
         assert script.wait(20) == 128 + number
     assert calls(place)[-1] == "engine down"
-    preparing = Path("/proc", (place / "preparing").read_text().strip(), "stat")
-    assert not preparing.exists() or preparing.read_text().rpartition(")")[2].split()[0] == "Z"
+    deadline = time.monotonic() + 20
+    while runs(int((place / "preparing").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
