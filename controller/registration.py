@@ -18,7 +18,7 @@ from controller.refusal import Refusal
 from controller.session_lookup import CREATE, Found, Lookup, SessionRequest, find_session
 from southbound.codec.accessors import find_option, find_options, multicast_records
 from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
-from southbound.codec.iana import BindingStatus
+from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIndicator
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
     AlternateCareOfAddress,
@@ -223,9 +223,7 @@ class Registrar:
 
 def _session_request(update: ProxyBindingUpdate, mn_id: str, mag: Mag) -> SessionRequest | None:
     """None when one of the options of rules 10 to 12 is missing."""
-    prefixes = find_options(update, HomeNetworkPrefix)
-    handoff = find_option(update, HandoffIndicatorOption)
-    technology = find_option(update, AccessTechnologyTypeOption)
+    prefixes, handoff, technology = find_options(update, HomeNetworkPrefix), _handoff(update), _technology(update)
     if not prefixes or handoff is None or technology is None:
         return None
     named = tuple(option.prefix for option in prefixes if option.prefix.network_address != ALL_ZERO_ADDRESS)
@@ -237,10 +235,23 @@ def _session_request(update: ProxyBindingUpdate, mn_id: str, mag: Mag) -> Sessio
         # One that is all zero asks the LMA to choose (section 5.3.2 rule 1), whatever stands beside it.
         asked=named if len(named) == len(prefixes) else (),
         link_layer_id=identifier if any(identifier) else None,
-        technology=int(technology.technology),
-        handoff=handoff.indicator,
+        technology=int(technology),
+        # One that IANA has given out since, or not at all, says of the session as much as 'unknown' does.
+        handoff=handoff if handoff in tuple(HandoffIndicator) else HandoffIndicator.UNKNOWN,
         proxy_care_of_address=mag.address,
     )
+
+
+def _handoff(update: ProxyBindingUpdate) -> HandoffIndicator | None:
+    """None also for the reserved 0, which stands for an option that is not there (RFC 5213 sections 5.3.6 and 8.4)."""
+    option = find_option(update, HandoffIndicatorOption)
+    return None if option is None or option.indicator == HandoffIndicator.RESERVED else option.indicator
+
+
+def _technology(update: ProxyBindingUpdate) -> AccessTechnologyType | None:
+    """Likewise (section 8.5). Types that have no name here are taken: they are only held against each other."""
+    option = find_option(update, AccessTechnologyTypeOption)
+    return None if option is None or option.technology == AccessTechnologyType.RESERVED else option.technology
 
 
 def _latest(stamp: Timestamp | None, present: BindingCacheEntry | None) -> float | None:
@@ -254,9 +265,9 @@ def _missing(update: ProxyBindingUpdate) -> Refusal:
     """Rules 10 to 12."""
     if not find_options(update, HomeNetworkPrefix):
         return Refusal(BindingStatus.MISSING_HOME_NETWORK_PREFIX_OPTION, "no Home Network Prefix option")
-    if find_option(update, HandoffIndicatorOption) is None:
-        return Refusal(BindingStatus.MISSING_HANDOFF_INDICATOR_OPTION, "no Handoff Indicator option")
-    return Refusal(BindingStatus.MISSING_ACCESS_TECH_TYPE_OPTION, "no Access Technology Type option")
+    if _handoff(update) is None:
+        return Refusal(BindingStatus.MISSING_HANDOFF_INDICATOR_OPTION, "no Handoff Indicator option, or a reserved one")
+    return Refusal(BindingStatus.MISSING_ACCESS_TECH_TYPE_OPTION, "no Access Technology Type option, or a reserved one")
 
 
 def _ignored_deregistration(lookup: Lookup, mag: Mag) -> str:

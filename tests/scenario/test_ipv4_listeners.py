@@ -9,10 +9,12 @@ from ipaddress import IPv4Address, IPv6Network
 
 import pytest
 
-from southbound.codec.handover import HandoverInitiate
+from southbound.agent.handover_messages import context_message, refused_groups
+from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import Mldv2RecordType, MulticastPayload
 from southbound.codec.igmp import Igmpv3Query, Igmpv3Report
 from southbound.codec.listener_packet import LinkAddresses, encode_listener_packet
+from southbound.codec.mobility import encode_mobility
 from southbound.codec.options import ActiveMulticastSubscription, ActiveMulticastSubscriptionIpv4, MulticastMobility
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -154,6 +156,27 @@ def test_a_group_that_it_may_not_join_is_not_delivered() -> None:
     domain.mobile_nodes[MN1].join(str(GROUP4))
     domain.run_for(1.0)
     assert reaches(domain, GROUP4) == (0, [])
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+def test_a_refused_group_comes_back_in_an_option_61_of_its_family(dialect: str) -> None:
+    base = three_mags(dialect)
+    node = replace(base.mobile_nodes[0], allowed_groups=(IPv6Network("ff00::/8"),))
+    domain = SimulatedDomain(replace(base, mobile_nodes=(node, *base.mobile_nodes[1:])))
+    domain.start()
+    mag1, mag2 = base.mags[:2]
+    wanted = tuple(GroupMembership(group=group, filter_mode=FilterMode.EXCLUDE) for group in (GROUP, GROUP4))
+    context = context_message(
+        Dialect(dialect), 1, mn_id=MN1, handover_id="ho-1", prefixes=node.home_network_prefixes,
+        lma_address=base.lma.address, link_layer_id=node.link_layer_id, memberships=wanted,
+    )
+    domain.transport.send("mag1", mag2.address, encode_mobility(context, mag1.address, mag2.address))
+    domain.run_for(0.05)
+    (answer,) = domain.transport.sent("HAck to HI context")
+    # RFC 7411 section 5.4 by hand: 3 words, IGMPv3, administratively prohibited, one record, MODE_IS_EXCLUDE {}.
+    assert bytes.fromhex("3d030103 0000 0001 02000000") + GROUP4.packed in answer.header
+    assert isinstance(answer.message, HandoverAcknowledge)
+    assert refused_groups(answer.message, wanted) == {GROUP4}
 
 
 def test_context_transfer_leaves_ipv4_groups_to_the_mobile_nodes_own_word() -> None:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.mobility_packets import frame_event
+from apps.mobility_packets import ReplyTo, answer_frame, frame_event
 from controller import commands, events
 from controller.commands import RejectAgent, RespondToAgent, SendProxyBindingAcknowledgement, SetForwarding
 from controller.lma import ANCHOR_S, SETTLE_S, LmaCore
 from controller.snapshot import Snapshot
-from southbound.codec.binding import ProxyBindingUpdate
-from southbound.codec.ethernet import EthernetFrame, encode_ethernet
-from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
+from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
+from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
+from southbound.codec.iana import AccessTechnologyType, BindingStatus, HandoffIndicator
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.codec.mobility import encode_mobility_packet
 from southbound.codec.options import (
@@ -337,6 +337,19 @@ def picture(core: LmaCore) -> Snapshot:
 def packet_in(octets: bytes) -> events.Event:
     frame = encode_ethernet(EthernetFrame(destination=bytes(6), source=bytes(6), payload=octets))
     return frame_event(frame, LMA, None, 1, WALL)
+
+
+def test_an_answer_has_no_routing_header_nor_any_other() -> None:
+    """RFC 5213 section 5.3.6: no Type 2 Routing header. The Mobility Header follows the IPv6 header at once."""
+    answer = ProxyBindingAcknowledgement(status=BindingStatus.ACCEPTED, sequence=1, lifetime_s=300, options=())
+    reply_to = ReplyTo(datapath=None, port=1, neighbour_mac=b"n" * 6, own_mac=b"o" * 6)
+    frame = decode_ethernet(answer_frame(answer, LMA, MAG1, reply_to))
+    assert (frame.destination, frame.source) == (b"n" * 6, b"o" * 6)
+    packet = frame.payload
+    assert (packet[0] >> 4, packet[6]) == (6, 135)
+    assert (packet[8:24], packet[24:40]) == (LMA.packed, MAG1.packed)
+    # Payload Proto, Header Len, MH Type: and the header is all of the payload.
+    assert (packet[40], packet[42], len(packet) - 40) == (59, 6, 8 * (packet[41] + 1))
 
 
 @settings(max_examples=300, deadline=None)

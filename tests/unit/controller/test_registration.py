@@ -62,7 +62,7 @@ def update(
         MobileNodeIdentifier(identifier=changed.get("mn_id", MN1.id)),
         HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefixes[0])),
         HandoffIndicatorOption(indicator=HandoffIndicator(changed.get("handoff", HandoffIndicator.UNKNOWN))),
-        AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
+        AccessTechnologyTypeOption(technology=AccessTechnologyType(changed.get("technology", 3))),
         MobileNodeLinkLayerIdentifier(identifier=changed.get("link_layer_id", MN1.link_layer_id)),
     ]
     if stamp is not None:
@@ -111,6 +111,72 @@ def test_accepted() -> None:
     assert entry is not None
     assert (entry.mag_id, entry.state, entry.expires_at) == ("mag1", BindingState.ACTIVE, NOW + 300)
     assert entry.link_layer_id == MN1.link_layer_id
+
+
+def test_an_entry_has_what_the_pbu_said() -> None:
+    """Field by field of RFC 5213 section 5.1; the link-local address and the GRE key only where they were asked for."""
+    lma = Lma()
+    lma.judge(update(sequence=8, stamp=WALL + 0.25, lifetime_s=240, technology=5), at=WALL + 0.25)
+    entry = lma.cache.of_own_interface(MN1.id)
+    assert entry is not None
+    assert (entry.mn_id, entry.link_layer_id, entry.access_technology_type) == (MN1.id, MN1.link_layer_id, 5)
+    assert entry.home_network_prefixes == MN1.home_network_prefixes
+    assert (entry.proxy_care_of_address, entry.mag_id) == (MAG1, "mag1")
+    assert (entry.sequence, entry.timestamp) == (8, WALL + 0.25)
+    assert (entry.lifetime_s, entry.expires_at) == (240, NOW + 240.25)
+    assert (entry.link_local_address, entry.gre_key) == (None, None)
+
+
+@pytest.mark.parametrize(("changed", "status"), [({"handoff": 0}, 161), ({"technology": 0}, 162)])
+def test_a_reserved_value_is_none(changed: dict[str, int], status: int) -> None:
+    """0 is what a PBA has where the PBU had no such option (RFC 5213 sections 5.3.6, 8.4, 8.5)."""
+    lma = Lma()
+    for lifetime_s in (300, 0):
+        answer = answer_of(lma.judge(update(lifetime_s=lifetime_s, **changed)))
+        assert answer.status == status
+    assert lma.cache.sessions(MN1.id) == ()
+    lma.judge(update())
+    before = lma.cache.sessions(MN1.id)
+    assert answer_of(lma.judge(update(sequence=8, stamp=WALL + 1, **changed), MAG2, WALL + 1)).status == status
+    assert lma.cache.sessions(MN1.id) == before
+
+
+@pytest.mark.parametrize("handoff", [6, 9, 255])
+def test_a_handoff_indicator_without_a_name_says_that_it_is_unknown(handoff: int) -> None:
+    """Neither a handover nor a new interface is guessed: what is asked for by it waits as with 4, and it comes back."""
+    lma = Lma()
+    lma.judge(update())
+    zero = {"prefix": IPv6Network("::/0"), "link_layer_id": bytes(6)}
+    for indicator in (handoff, 4):
+        verdict = lma.judge(update(sequence=9, stamp=WALL + 1, handoff=indicator, **zero), MAG2, WALL + 1)
+        assert verdict.held
+    fresh = answer_of(Lma().judge(update(handoff=handoff)))
+    assert fresh.status == 0
+    assert [option.indicator for option in fresh.options if isinstance(option, HandoffIndicatorOption)] == [handoff]
+
+
+def test_an_access_technology_without_a_name_is_taken() -> None:
+    answer = answer_of(Lma().judge(update(technology=200)))
+    assert answer.status == 0
+    assert [int(o.technology) for o in answer.options if isinstance(o, AccessTechnologyTypeOption)] == [200]
+
+
+def test_a_zero_prefix_beside_a_named_one() -> None:
+    """A new session: at least one that is all zero has the LMA choose (RFC 5213 section 5.3.2 rule 1). A session that is
+    there: it is found by the named one (5.4.1.1), and the zero asks for nothing more."""
+    both = (HomeNetworkPrefix(prefix=IPv6Network("::/0")),)
+    lma = Lma()
+    stranger = IPv6Network("2001:db8:9999::/64")
+    answer = answer_of(lma.judge(update(prefix=stranger, more=both)))
+    assert answer.status == 0
+    assert _prefixes(answer) == list(MN1.home_network_prefixes)
+    again = answer_of(lma.judge(update(sequence=8, stamp=WALL + 1, more=both), at=WALL + 1))
+    assert (again.status, _prefixes(again)) == (0, list(MN1.home_network_prefixes))
+    assert [session.home_network_prefixes for session in lma.cache.sessions(MN1.id)] == [MN1.home_network_prefixes]
+
+
+def _prefixes(answer: ProxyBindingAcknowledgement) -> list[IPv6Network]:
+    return [option.prefix for option in answer.options if isinstance(option, HomeNetworkPrefix)]
 
 
 ORDER: list[tuple[int, dict[str, Any], IPv6Address]] = [

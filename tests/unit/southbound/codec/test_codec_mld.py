@@ -12,7 +12,7 @@ import pytest
 from southbound.codec.errors import DecodeError, EncodeError
 from southbound.codec.ethernet import EthernetFrame, encode_ethernet, multicast_mac
 from southbound.codec.iana import Mldv2RecordType
-from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6, upper_layer_checksum
 from southbound.codec.mld import Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query, Mldv2Report, decode_mld, encode_mld
 from southbound.codec.mld_codes import decode_code, encode_code
 from southbound.codec.mld_packet import decode_mld_packet, encode_mld_packet
@@ -104,6 +104,21 @@ def test_octets_behind_the_last_record_count_for_the_checksum_only() -> None:
     checksum = int.from_bytes(longer[2:4], "big") - 4
     longer[2:4] = (checksum % 0xFFFF).to_bytes(2, "big")
     assert decode_mld(bytes(longer), ROUTER, GROUP) == message
+
+
+@pytest.mark.parametrize("flags", range(1, 16))
+def test_flags_of_queries_and_reports_are_sent_zero_and_ignored(flags: int) -> None:
+    """RFC 9777 sections 5.1.6 and 5.2.3: octet 24 of a query (upper half), octets 4 and 5 of a report."""
+    query = Mldv2Query(group=GROUP, suppress_router_processing=True, robustness=5, maximum_response_delay_ms=1000)
+    report = Mldv2Report(records=(MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=GROUP),))
+    for message, at, sent, ones in ((query, 24, 0x0D, flags << 4), (report, 4, 0, flags), (report, 5, 0, flags << 4)):
+        octets = bytearray(encode_mld(message, ROUTER, GROUP))
+        assert octets[at] == sent
+        octets[at] |= ones
+        octets[2:4] = bytes(2)
+        checksum = upper_layer_checksum(ROUTER, GROUP, 58, bytes(octets))
+        octets[2:4] = checksum.to_bytes(2, "big")
+        assert decode_mld(bytes(octets), ROUTER, GROUP) == message
 
 
 def test_caps_of_reports_and_queries() -> None:
