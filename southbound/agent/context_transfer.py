@@ -159,9 +159,8 @@ class ContextTransfer:
                 self._sent[profile.id] = sent
             elapsed_s = now - sent.first_at
         # An MN that is not known here has no blocks: an answer all the same, so that nobody waits.
-        # CXTP's context data has IPv6 addresses (RFC 4067 appendix B); IPv4 groups come with the MN's own report.
-        told = [membership for membership in memberships if membership.group.version == 6]
-        records = records_from_memberships(told)[:BLOCKS_MAX] if profile is not None else ()
+        ipv6_first = sorted(memberships, key=lambda membership: -membership.group.version)
+        records = records_from_memberships(ipv6_first)[:BLOCKS_MAX] if profile is not None else ()
         network = IPv6Network((request.previous_address, 64), strict=False)
         blocks = [listener_block(network, record) for record in records]
         answer = ContextTransferData(

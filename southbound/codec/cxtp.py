@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Context Transfer Protocol between two routers (CXTP, RFC 4067): CT-Req, CTD, CTDR. IPv6 addresses only.
+"""The Context Transfer Protocol between two routers (CXTP, RFC 4067): CT-Req, CTD, CTDR. MNs by IPv6 addresses only.
 
 All messages begin with
 
@@ -22,7 +22,7 @@ from typing import ClassVar
 from southbound.codec.cursor import Cursor, unsigned
 from southbound.codec.errors import DecodeError, EncodeError
 from southbound.codec.iana import ContextTransferType, FeatureProfileType, Mldv2RecordType
-from southbound.codec.multicast_options import SOURCES_MAX
+from southbound.codec.multicast_options import SOURCES_MAX, SOURCES_MAX_IPV4
 from southbound.codec.records import MulticastAddressRecord, decode_record, encode_record
 
 PORT = 5091
@@ -149,13 +149,17 @@ def decode_context_transfer(datagram: bytes) -> ContextTransferMessage:
 
 
 def listener_block(prefix: IPv6Network, record: MulticastAddressRecord) -> ContextDataBlock:
-    """The block that carries one group: that of RFC 4067 appendix B, which knows no sources, or else our own.
+    """The block that carries one group: that of RFC 4067 appendix B, which knows no sources and no IPv4, or our own.
 
     | subnet prefix (8 octets) | group (16 octets) |              IPV6_MULTICAST_LISTENER
-    | subnet prefix (8 octets) | multicast address record |       MLDV2_LISTENER
+    | subnet prefix (8 octets) | multicast address record |       MLDV2_LISTENER (RFC 3810 5.2.4)
+    | subnet prefix (8 octets) | group record |                   IGMPV3_LISTENER (RFC 3376 4.2.4)
     """
     network = prefix.network_address.packed[:_PREFIX_OCTETS]
-    if record.record_type == Mldv2RecordType.MODE_IS_EXCLUDE and not record.sources:
+    if record.group.version == 4:
+        data = network + encode_record(record, sources_max=SOURCES_MAX_IPV4)
+        profile = FeatureProfileType.IGMPV3_LISTENER
+    elif record.record_type == Mldv2RecordType.MODE_IS_EXCLUDE and not record.sources:
         data, profile = network + record.group.packed, FeatureProfileType.IPV6_MULTICAST_LISTENER
     else:
         data, profile = network + encode_record(record, sources_max=SOURCES_MAX), FeatureProfileType.MLDV2_LISTENER
@@ -179,6 +183,9 @@ def record_of(block: ContextDataBlock) -> MulticastAddressRecord | None:
         case FeatureProfileType.MLDV2_LISTENER:
             cursor.take(_PREFIX_OCTETS, "subnet_prefix")
             return decode_record(cursor, sources_max=SOURCES_MAX)
+        case FeatureProfileType.IGMPV3_LISTENER:
+            cursor.take(_PREFIX_OCTETS, "subnet_prefix")
+            return decode_record(cursor, sources_max=SOURCES_MAX_IPV4, version=4)
     return None
 
 

@@ -260,3 +260,4 @@ class FeatureProfileType(OpenIntEnum):
 
     IPV6_MULTICAST_LISTENER = 1  # RFC 4067 appendix B
     MLDV2_LISTENER = 0xFF03  # not assigned by IANA: Castover's own, for groups with a source list
+    IGMPV3_LISTENER = 0xFF04  # likewise, for IPv4 groups

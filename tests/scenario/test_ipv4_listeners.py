@@ -10,8 +10,11 @@ from ipaddress import IPv4Address, IPv6Network
 import pytest
 
 from southbound.agent.handover_messages import context_message, refused_groups
+from southbound.codec.accessors import find_options
+from southbound.codec.binding import ProxyBindingUpdate
+from southbound.codec.cxtp import ContextTransferData
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
-from southbound.codec.iana import Mldv2RecordType, MulticastPayload
+from southbound.codec.iana import FeatureProfileType, Mldv2RecordType, MulticastPayload
 from southbound.codec.igmp import Igmpv3Query, Igmpv3Report
 from southbound.codec.listener_packet import LinkAddresses, encode_listener_packet
 from southbound.codec.mobility import encode_mobility
@@ -179,7 +182,8 @@ def test_a_refused_group_comes_back_in_an_option_61_of_its_family(dialect: str) 
     assert refused_groups(answer.message, wanted) == {GROUP4}
 
 
-def test_context_transfer_leaves_ipv4_groups_to_the_mobile_nodes_own_word() -> None:
+def test_context_transfer_carries_ipv4_groups() -> None:
+    """The PBU-M has them as soon as the CTD is there; no MN is asked for that."""
     domain = SimulatedDomain(three_mags(attach_mode="context-transfer"))
     domain.start()
     domain.attach(MN1, "mag1")
@@ -188,9 +192,18 @@ def test_context_transfer_leaves_ipv4_groups_to_the_mobile_nodes_own_word() -> N
     domain.detach(MN1)
     domain.run_for(0.05)
     domain.attach(MN1, "mag2")
+    domain.run_for(0.1)
+    (transferred,) = domain.transport.sent("CTD")
+    assert isinstance(transferred.message, ContextTransferData)
+    assert [block.profile for block in transferred.message.blocks] == [
+        FeatureProfileType.IPV6_MULTICAST_LISTENER, FeatureProfileType.IGMPV3_LISTENER,
+    ]
+    update = domain.transport.sent("PBU", "mag2")[0].message
+    assert isinstance(update, ProxyBindingUpdate)
+    told = find_options(update, ActiveMulticastSubscriptionIpv4)
+    assert [option.record.group for option in told] == [GROUP4]
     domain.run_for(5.0)
     native = addressed(SOURCE4, GROUP4, in_port=MAG_LMA_PORT, tunnel_key=domain.domain.lma_gre_key)
-    assert domain.transport.sent("CTD") != []
     assert [port for port, _ in domain.switches["mag2"].inject(native)] == ["mn1"]
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -30,6 +30,7 @@ ADDRESS = IPv6Address("2001:db8:100:1::11")
 PREFIX = IPv6Network("2001:db8:100:1::/64")
 ADDRESS_HEX = "20010db8010000010000000000000011"
 GROUP = IPv6Address("ff1e::101")
+GROUP4 = IPv4Address("232.1.1.1")
 GROUP_HEX = "ff1e0000000000000000000000000101"
 SOURCE = IPv6Address("2001:db8:c0::10")
 
@@ -50,6 +51,21 @@ WRITTEN_OUT: list[tuple[ContextTransferMessage, str]] = [
         ),
         # Appendix B in a block of four words: prefix, group, four octets of padding.
         f"23 40 0038 00000064 {ADDRESS_HEX} 0001 04 00 20010db801000001 {GROUP_HEX} 00000000",
+    ),
+    (
+        ContextTransferData(
+            previous_address=ADDRESS,
+            blocks=(
+                listener_block(
+                    PREFIX,
+                    MulticastAddressRecord(
+                        record_type=Mldv2RecordType.MODE_IS_INCLUDE, group=GROUP4, sources=(IPv4Address("192.0.2.10"),)
+                    ),
+                ),
+            ),
+        ),
+        # Our own, three words: prefix and an IGMPv3 group record (RFC 3376 section 4.2.4) fill them.
+        f"23 00 0030 00000000 {ADDRESS_HEX} ff04 03 00 20010db801000001 01 00 0001 e8010101 c000020a",
     ),
     (ContextTransferData(previous_address=ADDRESS), f"23 00 0018 00000000 {ADDRESS_HEX}"),
     (
@@ -116,6 +132,17 @@ def test_every_state_survives_its_block(kind: Mldv2RecordType, sources: int) -> 
     record = MulticastAddressRecord(record_type=kind, group=GROUP, sources=listed)
     block = listener_block(PREFIX, record)
     message = ContextTransferData(previous_address=ADDRESS, blocks=(block,))
+    read = decode_context_transfer(encode_context_transfer(message))
+    assert isinstance(read, ContextTransferData)
+    assert record_of(read.blocks[0]) == record
+
+
+@pytest.mark.parametrize("sources", [0, 1, 2, 252])
+@pytest.mark.parametrize("kind", [Mldv2RecordType.MODE_IS_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE])
+def test_every_ipv4_state_survives_its_block(kind: Mldv2RecordType, sources: int) -> None:
+    listed = tuple(IPv4Address(int(IPv4Address("198.18.0.1")) + number) for number in range(sources))
+    record = MulticastAddressRecord(record_type=kind, group=GROUP4, sources=listed)
+    message = ContextTransferData(previous_address=ADDRESS, blocks=(listener_block(PREFIX, record),))
     read = decode_context_transfer(encode_context_transfer(message))
     assert isinstance(read, ContextTransferData)
     assert record_of(read.blocks[0]) == record
