@@ -19,10 +19,18 @@ from apps.mobility_packets import answer_frame
 from controller.commands import (
     SendBindingError,
     SendListenerPacket,
+    SendPacket,
     SendProxyBindingAcknowledgement,
     SetForwarding,
 )
-from controller.events import Event, ForwardingConfirmed, ForwardingFailed, SwitchConnected, SwitchDisconnected
+from controller.events import (
+    Event,
+    ForwardingConfirmed,
+    ForwardingFailed,
+    PacketNotForwarded,
+    SwitchConnected,
+    SwitchDisconnected,
+)
 from southbound.codec.binding import ProxyBindingAcknowledgement
 from southbound.codec.binding_error import BindingError
 from southbound.fact_log import log_fact
@@ -30,8 +38,10 @@ from southbound.mobility_authentication import MobilityAuthentication
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
+from southbound.openflow.pipeline import REPLICATION
+from southbound.openflow.ports import port_name
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_ACCESS_MAC, Domain, SwitchNames
+from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_ACCESS_MAC, MAG_LMA_PORT, MAG_MAG_PORT, Domain, SwitchNames
 
 _log = logging.getLogger("castover.switches")
 
@@ -51,6 +61,8 @@ class _Switch:
     reconciler: Reconciler
     names: SwitchNames
     """Its host's names of ports against ours: rules and everything else here have ours."""
+    metered: bool = False
+    """Whether its rules need our meter."""
     datapath: Any = None
     announced: bool = False
     """The core has been told that it is connected."""
@@ -84,10 +96,13 @@ class Datapaths:
             lma_gre_key=self._domain.lma_gre_key,
             mag_gre_key=self._domain.mag_gre_key,
             access_mac=MAG_ACCESS_MAC,
+            tunnel_mtu=self._domain.access_mtu,
             shared=names.shared,
         )
         timeout_s = self._domain.timers.switch_confirmation_timeout_ms / 1000
-        switch = _Switch(name, Reconciler(role, confirmation_timeout_s=timeout_s), names)
+        switch = _Switch(
+            name, Reconciler(role, confirmation_timeout_s=timeout_s), names, metered=kind != "lma-transport"
+        )
         self._by_id[datapath_id] = self._by_name[name] = switch
 
     # --- commands of the core ---------------------------------------------------------------------------------------
@@ -120,16 +135,24 @@ class Datapaths:
         """Packet-out of a frame on the LMA's port to the sources; lost likewise."""
         self._send_by_lma(frame, None)
 
+    def send_packet(self, command: SendPacket) -> None:
+        """Packet-out of what a router says by itself; lost likewise."""
+        self._send_by(self._by_name[command.switch], command.port, command.frame, command.tunnel)
+
     def _send_by_lma(self, frame: bytes, tunnel: IPv6Address | None) -> None:
-        switch = self._by_name[self._domain.lma.id]
-        port = switch.reconciler.ports.get(LMA_SOURCE_PORT if tunnel is None else LMA_MAG_PORT)
-        if switch.datapath is None or port is None:
+        port = LMA_SOURCE_PORT if tunnel is None else LMA_MAG_PORT
+        self._send_by(self._by_name[self._domain.lma.id], port, frame, tunnel)
+
+    def _send_by(self, switch: _Switch, port: str, frame: bytes, tunnel: IPv6Address | None) -> None:
+        number = switch.reconciler.ports.get(port)
+        if switch.datapath is None or number is None:
             return
         parser = switch.datapath.ofproto_parser
-        actions = [parser.OFPActionOutput(port)]
+        actions = [parser.OFPActionOutput(number)]
         if tunnel is not None:
-            key = parser.OFPActionSetField(tunnel_id=self._domain.lma_gre_key)
-            actions = [key, parser.OFPActionSetField(tun_ipv6_dst=str(tunnel)), *actions]
+            actions = [parser.OFPActionSetField(tun_ipv6_dst=str(tunnel)), *actions]
+        if tunnel is not None or port == MAG_LMA_PORT:
+            actions = [parser.OFPActionSetField(tunnel_id=self._domain.lma_gre_key), *actions]
         _packet_out(switch.datapath, frame, actions)
 
     def rules(self, name: str) -> Any:
@@ -158,6 +181,18 @@ class Datapaths:
         """Whether this is a switch of the domain."""
         return datapath_id in self._by_id
 
+    def unforwarded(self, message: Any) -> PacketNotForwarded | None:
+        """What a packet-in is that a switch sends as a router; None when it is none, or of a port that has gone."""
+        switch = self._of(message)
+        if switch is None or not switch.metered or message.table_id != REPLICATION:
+            return None
+        tunnel = message.match.get("tun_ipv6_src")
+        port = port_name(message.match["in_port"], {number: name for name, number in switch.reconciler.ports.items()})
+        of_many = tunnel is not None and port in (LMA_MAG_PORT, MAG_MAG_PORT)
+        return PacketNotForwarded(
+            switch=switch.name, port=port, tunnel=IPv6Address(tunnel) if of_many else None, frame=bytes(message.data)
+        )
+
     def connected(self, datapath: Any) -> None:
         """A switch has connected: read it first."""
         switch = self._by_id.get(datapath.id)
@@ -168,6 +203,8 @@ class Datapaths:
         if switch.datapath is not None and switch.datapath is not datapath:
             self._lost(switch)
         switch.datapath = datapath
+        if switch.metered:
+            datapath.send_msg(ofp15.meter_message(datapath))
         self._read(switch)
 
     def disconnected(self, datapath: Any) -> None:
@@ -203,7 +240,7 @@ class Datapaths:
     def error(self, message: Any) -> None:
         """A message was refused; if it was one of a batch, the batch has failed."""
         switch = self._of(message)
-        if switch is None:
+        if switch is None or ofp15.is_meter_there(message):
             return
         batch_id = switch.batch_of_xid.get(message.xid)
         reason = ofp15_stats.error_text(message)

@@ -26,6 +26,7 @@ from controller.commands import (
     RespondToAgent,
     SendBindingError,
     SendListenerPacket,
+    SendPacket,
     SendProxyBindingAcknowledgement,
     SendToSourceNetwork,
     SetForwarding,
@@ -63,6 +64,9 @@ class Switches(Protocol):
 
     def send_to_source_network(self, frame: bytes) -> None:
         """Packet-out on the LMA's port to the sources."""
+
+    def send_packet(self, command: SendPacket) -> None:
+        """Packet-out of a router."""
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
@@ -195,6 +199,8 @@ class Executor:
                 switches.send_listener_packet(command)
             case SendToSourceNetwork(frame=frame) if switches is not None:
                 switches.send_to_source_network(frame)
+            case SendPacket() if switches is not None:
+                switches.send_packet(command)
             case RespondToAgent() if agents is not None:
                 agents.respond(command.mag_id, command.token, command.result)
             case RejectAgent() if agents is not None:

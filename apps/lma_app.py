@@ -110,6 +110,10 @@ class LmaApp(app_manager.RyuApp):  # type: ignore[misc]
         message = event.msg
         if not self.datapaths.knows(message.datapath.id):
             return
+        unforwarded = self.datapaths.unforwarded(message)
+        if unforwarded is not None:
+            self.executor.post(unforwarded)
+            return
         port = message.match["in_port"]
         frame = bytes(message.data)
         if message.datapath.id == self.domain.lma.datapath_id:

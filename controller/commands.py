@@ -56,6 +56,18 @@ class SendToSourceNetwork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendPacket:
+    """Send a packet of a router's own out of a port of its switch."""
+
+    switch: str
+    port: str
+    tunnel: IPv6Address | None
+    """The other end, where the port's tunnels have several; as of PacketNotForwarded."""
+    frame: bytes
+    """With an Ethernet header, which a tunnel takes off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RespondToAgent:
     """Answer an AgentRequested with success."""
 
@@ -109,6 +121,6 @@ class RecordEvent:
 
 
 Command = (
-    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SendToSourceNetwork | SetForwarding
-    | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused | RecordEvent
+    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SendToSourceNetwork | SendPacket
+    | SetForwarding | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused | RecordEvent
 )

@@ -74,6 +74,19 @@ class NeighborPacketDropped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PacketNotForwarded:
+    """A switch has met a packet that it, as a router, cannot forward."""
+
+    switch: str
+    port: str
+    """Where it came in, by our name."""
+    tunnel: IPv6Address | None
+    """The other end of the tunnel that it came out of, where a port has several; None: there is none, or only one."""
+    frame: bytes
+    """With an Ethernet header, which is empty out of a tunnel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConnected:
     """A MAG's agent has said hello."""
 
@@ -166,6 +179,7 @@ class HandoverCancelRequested:
 Event = (
     ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped
     | ListenerMessageReceived | ListenerPacketDropped | NeighborHeard | NeighborPacketDropped
+    | PacketNotForwarded
     | AgentConnected | AgentDisconnected | AgentNotified
     | AgentRequested | AgentAnswered | SwitchConnected | SwitchDisconnected | ForwardingConfirmed | ForwardingFailed
     | HandoverRequested | HandoverCancelRequested

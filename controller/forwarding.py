@@ -80,7 +80,7 @@ def lma_intent(
     ]
     return ForwardingIntent(
         replications=_replications(SourceNetwork(), demands), unicast=own.unicast, uplinks=own.uplinks, takes_mld=True,
-        router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
+        reports_unforwarded=True, router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
     )
 
 
@@ -132,7 +132,7 @@ def mag_intent(
         mag, domain, cache, listeners, handovers, buffered=buffered, ahead=ahead, tunnel=ingress_of
     )
     return ForwardingIntent(
-        replications=replications, unicast=own.unicast, uplinks=own.uplinks, takes_mld=True
+        replications=replications, unicast=own.unicast, uplinks=own.uplinks, takes_mld=True, reports_unforwarded=True
     )
 
 

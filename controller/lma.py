@@ -33,6 +33,7 @@ from controller.events import (
     MobilityTypeUnknown,
     NeighborHeard,
     NeighborPacketDropped,
+    PacketNotForwarded,
     ProxyBindingUpdateReceived,
     SwitchConnected,
     SwitchDisconnected,
@@ -202,6 +203,9 @@ class LmaCore:
             case NeighborPacketDropped(reason=reason):
                 state.count(f"neighbour_dropped.{reason}")
                 return Reaction()
+            case PacketNotForwarded():
+                answer = state.router_errors.answered(event, now)
+                return Reaction([] if answer is None else [answer])
 
     def _to_neighbours(self, what: Callable[[SourceNeighbours], list[bytes]]) -> Reaction:
         """Let them act; when somebody else is known then, the LMA's switch is told."""

@@ -13,6 +13,7 @@ from controller.confirmation import Confirmations
 from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
 from controller.multicast import Listeners
+from controller.router_errors import RouterErrors
 from controller.source_neighbours import SourceNeighbours
 from controller.source_network import SourceNetwork
 from controller.tunnel_listeners import TunnelListeners
@@ -43,6 +44,7 @@ class LmaState:
     source_network: SourceNetwork
     tunnels: TunnelListeners
     neighbours: SourceNeighbours
+    router_errors: RouterErrors
     errors: BindingErrorRate = field(default_factory=BindingErrorRate)
     agents: set[str] = field(default_factory=set)
     """MAG ids whose agent is connected."""
@@ -72,6 +74,7 @@ class LmaState:
             source_network=SourceNetwork(domain, random_delay),
             tunnels=TunnelListeners(domain, policy, counters),
             neighbours=SourceNeighbours(domain, counters),
+            router_errors=RouterErrors(domain, counters),
             counters=counters,
         )
         for name in (domain.lma.id, state.transport_switch, *(mag.id for mag in domain.mags)):

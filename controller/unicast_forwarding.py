@@ -18,6 +18,7 @@ from controller.handover import Handover, HandoverTable
 from controller.multicast import Listeners
 from southbound.openflow.intents import (
     AccessLink,
+    Correspondents,
     ForwardingIntent,
     FromMag,
     FromPeer,
@@ -27,7 +28,6 @@ from southbound.openflow.intents import (
     MagTunnels,
     Output,
     PeerTunnel,
-    SourceNetwork,
     ToAccess,
     ToDestination,
     ToHandoverBuffer,
@@ -129,8 +129,13 @@ def lma_unicast(
             if outputs:
                 unicast |= {
                     Unicast(ingress=ingress, prefix=prefix, link_layer_id=profile.link_layer_id, outputs=outputs)
-                    for ingress in (SourceNetwork(), MagTunnels())
+                    for ingress in (Correspondents(), MagTunnels())
                 }
+    # What a MAG answers as a router (RFC 4443) comes from itself.
+    uplinks |= {
+        Uplink(ingress=FromMag(mag.address), prefix=IPv6Network((mag.address, HOST_BITS)), output=ToDestination())
+        for mag in domain.mags
+    }
     for address, link_layer_id in neighbours.items():
         unicast.add(Unicast(
             ingress=MagTunnels(), prefix=IPv6Network((address, HOST_BITS)), link_layer_id=link_layer_id,

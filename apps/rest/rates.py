@@ -68,11 +68,18 @@ def _streams(
         for flow in rules.flows if flow.table_id == INGRESS and flow.write_metadata is not None
     }
     flows = [flow for flow in rules.flows if flow.table_id == REPLICATION and flow.match.metadata is not None]
-    for flow in sorted(flows, key=lambda flow: (flow.match.metadata, str(flow.match.destination), str(flow.match))):
+    first: dict[str, int] = {}  # several paths may be of one sender
+    for metadata in sorted(senders):
+        first.setdefault(senders[metadata], metadata)
+
+    def place(flow: FlowRule) -> tuple[int, str, str]:
+        return first[senders[flow.match.metadata or 0]], str(flow.match.destination), str(flow.match)
+
+    for flow in sorted((flow for flow in flows if flow.match.metadata in senders), key=place):
         for group_id in flow.groups():
             group = rules.group(group_id)
-            if group is not None and flow.match.metadata in senders:
-                yield senders[flow.match.metadata], flow, group_id, group.buckets
+            if group is not None:
+                yield senders[flow.match.metadata or 0], flow, group_id, group.buckets
 
 
 def _sender(domain: Domain, name: str, flow: FlowRule) -> str:

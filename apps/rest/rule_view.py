@@ -8,10 +8,12 @@ from typing import Any
 
 from southbound.openflow.rules import (
     Action,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Group,
     Match,
+    Meter,
     OpenFlowInvariantError,
     OutputController,
     OutputIngressPort,
@@ -74,6 +76,8 @@ def _match_view(match: Match) -> dict[str, Any]:
         "eth_type": _hexadecimal(match.eth_type),
         "nw_proto": match.ip_proto,
         "icmpv6_type": match.icmpv6_type,
+        "nw_ttl": match.hop_limit,
+        "reg0": _hexadecimal(match.too_large),
         "ipv6_src": _address(match.ipv6_source),
         "ipv6_dst": _address(match.ipv6_destination),
         "nw_src": _address(match.ipv4_source),
@@ -113,6 +117,10 @@ def _action_text(action: Action) -> str:
             return f"set_field:{address}->tun_ipv6_dst"
         case DecrementHopLimit():
             return "dec_ttl"
+        case CheckSize(octets=octets):
+            return f"check_pkt_larger({octets})->NXM_NX_REG0[0]"
+        case Meter(meter_id=meter_id):
+            return f"meter:{meter_id}"
         case ToGroup(group_id=group_id):
             return f"group:{group_id}"
         case UnknownAction(text=text):

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from southbound.codec.addresses import IpAddress
 from southbound.codec.ethernet import ETHERTYPE_IPV4, multicast_mac
 from southbound.openflow.intents import (
+    Correspondents,
     ForwardingIntent,
     Ingress,
     Intent,
@@ -33,6 +34,7 @@ from southbound.openflow.intents import (
     Unicast,
 )
 from southbound.openflow.listener_protocol import listener_protocol_flows
+from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, metadata_of
 from southbound.openflow.pipeline import (
     INGRESS,
     PIPELINES,
@@ -66,7 +68,8 @@ from southbound.openflow.rules import (
     SwitchRules,
     ToGroup,
 )
-from southbound.openflow.uplink import ETH_TYPE_IPV6, MAG_TUNNELS_PATH, router_flows, uplink_flows
+from southbound.openflow.unforwarded import unforwarded_flows
+from southbound.openflow.uplink import ETH_TYPE_IPV6, router_flows, uplink_flows
 from southbound.path_mark import NATIVE_PATH, path_mac
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
@@ -146,6 +149,8 @@ def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
         flows.extend(listener_protocol_flows(role))
     if intent.router is not None:
         flows.extend(router_flows(intent.router, role))
+    if intent.reports_unforwarded:
+        flows.extend(unforwarded_flows(role))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
 
 
@@ -160,7 +165,7 @@ def _multicast_rules(replication: Replication, role: SwitchRole) -> tuple[FlowRu
     if not replication.group.is_multicast:
         raise OpenFlowInvariantError(f"{role.name}: {replication.group} is not a multicast group")
     copied = _group(replication, replication.outputs, multicast_mac(replication.group), role)
-    source, group, path = replication.source, replication.group, _path(replication.ingress) + 1
+    source, group, path = replication.source, replication.group, metadata_of(_path(replication.ingress))
     if isinstance(group, IPv6Address) and not isinstance(source, IPv4Address):
         match = Match(metadata=path, eth_type=ETH_TYPE_IPV6, ipv6_source=source, ipv6_destination=group)
     elif isinstance(group, IPv4Address) and not isinstance(source, IPv6Address):
@@ -179,7 +184,7 @@ def _unicast_rules(unicast: Unicast, role: SwitchRole) -> tuple[FlowRule, Group 
     group = _group(unicast, unicast.outputs, unicast.link_layer_id, role)
     is_host = prefix.prefixlen == HOST_PREFIX_LENGTH
     match = Match(
-        metadata=_path(unicast.ingress) + 1,
+        metadata=metadata_of(_path(unicast.ingress)),
         eth_type=ETH_TYPE_IPV6,
         ipv6_destination=prefix.network_address if is_host else prefix,
     )
@@ -214,18 +219,21 @@ def _ingress_misses(role: SwitchRole) -> tuple[FlowRule, ...]:
 
 
 def _path(ingress: Ingress) -> int:
-    """Index of the path; metadata is one more, because 0 is what metadata holds when nobody has written it."""
+    """Index of the path."""
     match ingress:
         case PeerTunnel(path_index=index):
             return index
         case MagTunnels():
             return MAG_TUNNELS_PATH
+        case Correspondents():
+            return CORRESPONDENTS_PATH
     return NATIVE_PATH
 
 
 def _ingress_flows(ingresses: set[Ingress], role: SwitchRole) -> list[FlowRule]:
-    # What comes through the tunnels of all MAGs is let in MN by MN, by the uplink's flows.
-    ingresses = {ingress for ingress in ingresses if not isinstance(ingress, MagTunnels)}
+    # What comes through the tunnels of all MAGs is let in MN by MN, by the uplink's flows;
+    # what hosts send, by the router's.
+    ingresses = {ingress for ingress in ingresses if not isinstance(ingress, MagTunnels | Correspondents)}
     paths = {_path(ingress) for ingress in ingresses}
     matches = {_ingress_flow(ingress, role).match for ingress in ingresses}
     if len(paths) != len(ingresses) or len(matches) != len(ingresses):
@@ -237,7 +245,7 @@ def _ingress_flows(ingresses: set[Ingress], role: SwitchRole) -> list[FlowRule]:
 def _ingress_flow(ingress: Ingress, role: SwitchRole) -> FlowRule:
     return FlowRule(
         table_id=INGRESS, priority=PRIORITY_INGRESS, match=_ingress_match(ingress, role),
-        write_metadata=_path(ingress) + 1, goto_table=REPLICATION,
+        write_metadata=metadata_of(_path(ingress)), goto_table=REPLICATION,
     )
 
 

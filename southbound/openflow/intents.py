@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network
 
 from southbound.codec.addresses import IpAddress
-from topology.model import LMA_SOURCE_MAC
+from topology.model import ETHERNET_MTU, LMA_SOURCE_MAC, TUNNEL_OCTETS
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceNetwork:
     """Ingress: the LMA's port towards the multicast network (Ethernet)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Correspondents:
+    """Ingress: what hosts on the network of the sources send to the LMA as their router."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +46,7 @@ class MagTunnels:
     """Ingress: what MNs send through the tunnels from their MAGs, at the LMA, once an `Uplink` has let it in."""
 
 
-Ingress = SourceNetwork | LmaTunnel | PeerTunnel | MagTunnels
+Ingress = SourceNetwork | Correspondents | LmaTunnel | PeerTunnel | MagTunnels
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -160,7 +165,10 @@ class ForwardingIntent:
     """MLD and IGMP are not for everybody's ears: at the LMA what the multicast network asks and what MAGs report in their
     tunnels goes to the controller; at a MAG what the LMA asks in the tunnel goes to the agent."""
     router: IPv6Address | None = None
-    """The LMA: ICMPv6 for this address of its own, on the network of the sources, to the controller."""
+    """The LMA: ICMPv6 for this address of its own, on the network of the sources, to the controller. What is sent there to
+    its link-layer address is for `Correspondents`."""
+    reports_unforwarded: bool = False
+    """What the switch, as a router, cannot forward goes to the controller, which may answer with an ICMPv6 error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +195,8 @@ class SwitchRole:
     """eth_src of what leaves an access port: the domain's one MAG link-layer address (RFC 5213 section 6.9.3)."""
     source_mac: bytes = LMA_SOURCE_MAC
     """eth_src of what the LMA sends to the network of the sources."""
+    tunnel_mtu: int = ETHERNET_MTU - TUNNEL_OCTETS
+    """The largest packet, in octets, that fits into a tunnel."""
     shared: bool = False
     """Whether somebody else's flows forward here, too: what comes by ports that are not only ours is left to them."""
 

@@ -7,6 +7,7 @@ Only `ryu.ofproto` is used, which needs no eventlet.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,9 +30,11 @@ from southbound.openflow.rules import (
     COOKIE,
     Action,
     Bucket,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Match,
+    Meter,
     OpenFlowInvariantError,
     OutputController,
     OutputIngressPort,
@@ -42,6 +45,7 @@ from southbound.openflow.rules import (
     SetTunnelKey,
     ToGroup,
 )
+from southbound.openflow.unforwarded import METER_BURST, METER_ID, METER_PACKETS_PER_S
 
 _PARTS_REMEMBERED = 1 << 12
 """Matches and actions that are looked up and not made again: Ryu takes their fields through text, 0.05 ms each."""
@@ -57,12 +61,25 @@ OXM_NAMES = {
     "eth_type": "eth_type",
     "ip_proto": "ip_proto",
     "icmpv6_type": "icmpv6_type",
+    "hop_limit": "nw_ttl",
+    "too_large": "reg0",
     "ipv6_source": "ipv6_src",
     "ipv6_destination": "ipv6_dst",
     "ipv4_source": "ipv4_src",
     "ipv4_destination": "ipv4_dst",
 }
 """Field of `rules.Match` -> Ryu's name. in_port is apart, because it alone needs the port numbers."""
+
+
+CHECK_PKT_LARGER = 49
+"""NXAST_CHECK_PKT_LARGER, for which Ryu has no class (Open vSwitch 2.12, lib/ofp-actions.c)."""
+_NXM_NX_REG0 = 0x0001_0004
+"""The field `too_large`; its bit 0 is written."""
+
+
+def check_pkt_larger(octets: int) -> bytes:
+    """What follows the subtype: length (16), offset of the bit (16), the register's header (32), 6 octets of padding."""
+    return struct.pack("!HHI6x", octets, 0, _NXM_NX_REG0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +120,24 @@ def _bundle(bundle_id: int, changes: list[Any], datapath: Any) -> list[Any]:
     # have none of its own here, or Ryu refuses to serialise it.
     additions = [parser.OFPBundleAddMsg(datapath, bundle_id, flags, change, []) for change in changes]
     return [control(ofproto.OFPBCT_OPEN_REQUEST), *additions, control(ofproto.OFPBCT_COMMIT_REQUEST)]
+
+
+def meter_message(datapath: Any) -> Any:
+    """The meter that flows of `unforwarded` use. One of that id that is there already has the same rate, and stays: a
+    switch takes the flows away with a meter that is deleted."""
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    band = parser.OFPMeterBandDrop(rate=METER_PACKETS_PER_S, burst_size=METER_BURST)
+    message = parser.OFPMeterMod(
+        datapath, ofproto.OFPMC_ADD, ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST, METER_ID, [band]
+    )
+    datapath.set_xid(message)
+    return message
+
+
+def is_meter_there(error: Any) -> bool:
+    """Whether an OFPErrorMsg says that a meter which was to be added exists."""
+    ofproto = error.datapath.ofproto
+    return bool(error.type == ofproto.OFPET_METER_MOD_FAILED and error.code == ofproto.OFPMMFC_METER_EXISTS)
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------
@@ -170,7 +205,13 @@ def _match_from(match: Match, in_port: int | None, parser: Any) -> Any:
         value = getattr(match, field)
         if value is not None:
             fields[oxm_name] = _oxm_value(value)
-    return parser.OFPMatch(**fields, **dict(match.unknown))
+    encoded = parser.OFPMatch(**fields, **dict(match.unknown))
+    if match.hop_limit is None:
+        return encoded
+    # Ryu sorts fields by their numbers, by which nw_ttl is before eth_type, which it needs before it.
+    name = OXM_NAMES["hop_limit"]
+    others = [(key, value) for key, value in encoded.items() if key != name]
+    return parser.OFPMatch(_ordered_fields=[*others, (name, match.hop_limit)])
 
 
 def _oxm_value(value: object) -> object:
@@ -228,6 +269,10 @@ def _portless_action(action: Action, ofproto: Any, parser: Any) -> Any:
             return set_field(tun_ipv6_dst=str(destination))
         case DecrementHopLimit():
             return parser.OFPActionDecNwTtl()
+        case CheckSize(octets=octets):
+            return parser.NXActionUnknown(CHECK_PKT_LARGER, check_pkt_larger(octets))
+        case Meter(meter_id=meter_id):
+            return parser.OFPActionMeter(meter_id)
         case ToGroup(group_id=group_id):
             return parser.OFPActionGroup(group_id)
     raise OpenFlowInvariantError(f"{action} cannot be written")

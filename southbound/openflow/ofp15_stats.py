@@ -8,6 +8,7 @@ octets after a bucket or group for its properties, and never return when a group
 from __future__ import annotations
 
 import struct
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any
@@ -15,17 +16,19 @@ from typing import Any
 from ryu.ofproto import ofproto_v1_5 as ofproto
 from ryu.ofproto import ofproto_v1_5_parser as parser
 
-from southbound.openflow.ofp15 import COOKIE_MASK, METADATA_MASK, OXM_NAMES
+from southbound.openflow.ofp15 import CHECK_PKT_LARGER, COOKIE_MASK, METADATA_MASK, OXM_NAMES, check_pkt_larger
 from southbound.openflow.ports import port_name
 from southbound.openflow.rules import (
     COOKIE,
     OWNED_GROUP_BIT,
     Action,
     Bucket,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Group,
     Match,
+    Meter,
     OutputController,
     OutputIngressPort,
     OutputPort,
@@ -44,6 +47,10 @@ _ADDRESS_FIELDS = {
     "ipv4_source": IPv4Address, "ipv4_destination": IPv4Address,
 }
 _NETWORK_FIELDS = frozenset({"ipv6_source", "ipv6_destination"})
+_PACKET_REGISTER_0 = f"field_{0x8001 << 7}"
+"""OXM_OF_PKT_REG0 as Ryu calls what it does not know: Open vSwitch says a register as half of one of these (OpenFlow 1.5.1
+section 7.2.3.10)."""
+_REGISTER_0_MASK = b64encode(b"\xff" * 4 + bytes(4)).decode()
 _LINK_LAYER_FIELDS = frozenset({"eth_source", "eth_destination"})
 
 
@@ -123,6 +130,8 @@ def _match(match: Any, names: Mapping[int, str]) -> Match:
         field = _MATCH_FIELDS.get(oxm_name)
         if oxm_name == "in_port":
             known["in_port"] = port_name(value, names)
+        elif oxm_name == _PACKET_REGISTER_0 and value[1] == _REGISTER_0_MASK:
+            known["too_large"] = int.from_bytes(b64decode(value[0])[:4], "big")
         elif isinstance(value, tuple):  # a value with a mask
             network = _network(*value) if field in _NETWORK_FIELDS else None
             if field is None or network is None:
@@ -182,6 +191,12 @@ def _action(action: Any, names: Mapping[int, str]) -> Action:
             return SetTunnelDestination(address=IPv6Address(value))
         case parser.OFPActionDecNwTtl():
             return DecrementHopLimit()
+        case parser.NXActionUnknown(subtype=code, data=data) if code == CHECK_PKT_LARGER:
+            octets = int.from_bytes(data[:2], "big")
+            if bytes(data) == check_pkt_larger(octets):
+                return CheckSize(octets=octets)
+        case parser.OFPActionMeter(meter_id=meter_id):
+            return Meter(meter_id=meter_id)
         case parser.OFPActionGroup(group_id=group_id):
             return ToGroup(group_id=group_id)
     return UnknownAction(text=str(action))

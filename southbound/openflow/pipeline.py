@@ -2,25 +2,28 @@
 """The tables of each kind of switch as data, and the check of compiled rules against them.
 
 `lma` and `mag` integration switches: INGRESS tells by which tunnel a packet came and writes that into metadata;
-REPLICATION matches metadata and source and group, or home network prefix, and copies. What MNs send is let in by INGRESS; a
-MAG has only one way for it, so it goes on from there at once. What no rule names is dropped by a flow of lowest priority in
-each table, so that what was dropped is counted where it happened. On a switch that is shared with flows of others
-INGRESS drops only what comes by ports of ours.
+REPLICATION matches metadata and source and group, or home network prefix, and copies; ahead of that it takes out what the
+switch as a router cannot forward. What MNs send is let in by INGRESS; a MAG has only one way for it. What no rule names is
+dropped by a flow of lowest priority in each table, so that what was dropped is counted where it happened. On a switch that
+is shared with flows of others INGRESS drops only what comes by ports of ours.
 `lma-transport`: one rule ahead of whatever else the transport bridge has; its other rules are not ours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Network
 
 from southbound.openflow.rules import (
     BUCKET_ID_MAX,
     GROUP_ID_MAX,
     OWNED_GROUP_BIT,
     Action,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Group,
+    Meter,
     OpenFlowInvariantError,
     OutputController,
     OutputIngressPort,
@@ -35,6 +38,8 @@ from southbound.openflow.rules import (
 
 INGRESS = 0
 REPLICATION = 1
+MULTICAST = IPv6Network("ff00::/8")
+"""RFC 4291 section 2.7."""
 SIGNALLING = 0
 """The only table that is used on the LMA's transport switch."""
 
@@ -42,6 +47,8 @@ PRIORITY_MISS = 0
 PRIORITY_OWN_PORT_MISS = 99
 """On a switch that is shared: of the ports that are ours alone."""
 PRIORITY_INGRESS = 100
+PRIORITY_ROUTED = 110
+"""What is sent to the LMA as a router, before what else comes by the same port."""
 PRIORITY_LISTENER_PROTOCOL = 200
 """MLD and IGMP, ahead of what else comes by the same port."""
 PRIORITY_UPLINK = 150
@@ -52,6 +59,10 @@ PRIORITY_HOST = 150
 """A host on the network of the sources is more specific than a prefix."""
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
+PRIORITY_UNFORWARDED = 250
+"""What a router cannot forward is taken out before the routes are asked."""
+PRIORITY_MULTICAST = 300
+"""Groups, where they are excepted from that."""
 PRIORITY_SIGNALLING = 0xFFFF
 """Ahead of every rule that the transport bridge may have of its own."""
 
@@ -128,22 +139,32 @@ _MLD = frozenset({"in_port", "eth_type", "ip_proto", "icmpv6_type"})
 _IGMP = frozenset({"in_port", "eth_type", "ip_proto"})
 _INGRESS_PRIORITIES = frozenset({
     PRIORITY_MISS, PRIORITY_OWN_PORT_MISS, PRIORITY_INGRESS, PRIORITY_UPLINK, PRIORITY_LISTENER_PROTOCOL,
-    PRIORITY_LINK_LOCAL,
+    PRIORITY_LINK_LOCAL, PRIORITY_ROUTED,
 })
 _FROM_TUNNEL = frozenset({"in_port", "tunnel_key", "tunnel_source", "eth_type", "ipv6_source"})
+
+_TO_LMA_ACTIONS = frozenset({SetTunnelKey, OutputPort})
+"""What MNs send has one way there, and no group."""
 
 _REPLICATION_TABLE = Table(
     table_id=REPLICATION,
     name="REPLICATION",
-    priorities=frozenset({PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC}),
+    priorities=frozenset({
+        PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC, PRIORITY_UNFORWARDED,
+        PRIORITY_MULTICAST,
+    }),
     matches=(
         _ANY,
         frozenset({"metadata", "eth_type", "ipv6_destination"}),
         frozenset({"metadata", "eth_type", "ipv6_source", "ipv6_destination"}),
         frozenset({"metadata", "eth_type", "ipv4_destination"}),
         frozenset({"metadata", "eth_type", "ipv4_source", "ipv4_destination"}),
+        frozenset({"metadata", "eth_type"}),
+        frozenset({"metadata", "eth_type", "hop_limit"}),
+        frozenset({"metadata", "eth_type", "hop_limit", "ipv6_destination"}),
+        frozenset({"metadata", "eth_type", "too_large"}),
     ),
-    actions=frozenset({DecrementHopLimit, ToGroup}),
+    actions=frozenset({DecrementHopLimit, ToGroup, Meter, OutputController}),
 )
 
 LMA = Pipeline(
@@ -162,8 +183,9 @@ LMA = Pipeline(
                 _IGMP | {"tunnel_key"},
                 _FROM_TUNNEL,
                 frozenset({"in_port", "eth_type", "ip_proto", "ipv6_destination"}),
+                frozenset({"in_port", "eth_destination", "eth_type"}),
             ),
-            actions=frozenset({OutputController}),
+            actions=frozenset({OutputController, CheckSize}),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),
@@ -193,13 +215,13 @@ MAG = Pipeline(
                 frozenset({"in_port", "eth_type", "ipv6_destination"}),
             ),
             actions=frozenset({
-                DecrementHopLimit, SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination,
-                OutputPort, OutputIngressPort,
+                CheckSize, DecrementHopLimit, SetTunnelKey, SetTunnelDestination, SetEthernetSource,
+                SetEthernetDestination, OutputPort, OutputIngressPort,
             }),
             writes_metadata=True,
             next_tables=frozenset({REPLICATION}),
         ),
-        _REPLICATION_TABLE,
+        replace(_REPLICATION_TABLE, actions=_REPLICATION_TABLE.actions | _TO_LMA_ACTIONS),
     ),
     bucket_actions=frozenset({
         SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination, OutputPort, OutputIngressPort,

@@ -83,6 +83,20 @@ class DecrementHopLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSize:
+    """Set `Match.too_large` to 1 for a packet of more than so many octets, link-layer header and all, else to 0."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """Drop the packet here when the meter has seen too many."""
+
+    meter_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToGroup:
     """Hand the packet to a group."""
 
@@ -105,6 +119,8 @@ Action = (
     | SetTunnelKey
     | SetTunnelDestination
     | DecrementHopLimit
+    | CheckSize
+    | Meter
     | ToGroup
     | UnknownAction
 )
@@ -127,6 +143,9 @@ class Match:
     eth_type: int | None = None
     ip_proto: int | None = None
     icmpv6_type: int | None = None
+    hop_limit: int | None = None
+    too_large: int | None = None
+    """1 when CheckSize has found the packet so."""
     ipv6_source: IPv6Address | IPv6Network | None = None
     """A network: any address in it. One of 128 bits is written as its address."""
     ipv6_destination: IPv6Address | IPv6Network | None = None
@@ -165,7 +184,8 @@ class Match:
 
 _MATCH_FIELDS = (
     "in_port", "tunnel_key", "tunnel_source", "metadata", "eth_source", "eth_destination", "eth_type", "ip_proto",
-    "icmpv6_type", "ipv6_source", "ipv6_destination", "ipv4_source", "ipv4_destination", "unknown",
+    "icmpv6_type", "hop_limit", "too_large", "ipv6_source", "ipv6_destination", "ipv4_source", "ipv4_destination",
+    "unknown",
 )
 
 FlowKey = tuple[int, int, Match]

@@ -8,7 +8,7 @@ by the miss of the table. What is said on the link itself (link-local, multicast
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
@@ -23,9 +23,12 @@ from southbound.openflow.intents import (
     ToPeer,
     Uplink,
 )
+from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, TO_LMA_PATH, metadata_of
 from southbound.openflow.pipeline import (
     INGRESS,
+    PRIORITY_ANY_SOURCE,
     PRIORITY_LINK_LOCAL,
+    PRIORITY_ROUTED,
     PRIORITY_UPLINK,
     REPLICATION,
 )
@@ -41,34 +44,40 @@ from southbound.openflow.rules import (
     SetTunnelDestination,
     SetTunnelKey,
 )
+from southbound.openflow.unforwarded import check_size
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_ICMPV6 = 58
-MAG_TUNNELS_PATH = 1
-"""Index of `intents.MagTunnels` among the paths of the LMA, which has no tunnel from a peer."""
 _RULES_REMEMBERED = 1 << 14
 """As those of downlink in the compiler."""
 LINK_LOCAL = IPv6Network("fe80::/10")
 """RFC 4291 section 2.4; routers forward nothing from or to it (section 2.5.6)."""
 
 
-def uplink_flows(uplinks: Iterable[Uplink], role: SwitchRole) -> list[FlowRule]:
+def uplink_flows(uplinks: Collection[Uplink], role: SwitchRole) -> list[FlowRule]:
     """Raises OpenFlowInvariantError for an uplink that no switch of this kind has."""
     flows, ports = [], set()
     for uplink in uplinks:
         flows.append(_flow(uplink, role))
         if isinstance(uplink.ingress, AccessLink):
             ports.add(uplink.ingress.port)
-    return [*flows, *(_stays_on_link(port) for port in ports)]
+    on_to_lma = [_on_to_lma(role)] if any(map(_by_routes, uplinks)) else []
+    return [*flows, *on_to_lma, *(_stays_on_link(port) for port in ports)]
 
 
 @lru_cache
 def router_flows(router: IPv6Address, role: SwitchRole) -> tuple[FlowRule, ...]:
-    """ICMPv6 for the LMA's own address on the network of the sources, Neighbor Discovery of it above all."""
+    """ICMPv6 for the LMA's own address on the network of the sources, Neighbor Discovery of it above all; and what it is to
+    forward."""
     if role.kind != "lma":
         raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} is no router")
-    return tuple(
+    to_router = Match(in_port=LMA_SOURCE_PORT, eth_destination=role.source_mac, eth_type=ETH_TYPE_IPV6)
+    routed = FlowRule(
+        table_id=INGRESS, priority=PRIORITY_ROUTED, match=to_router, actions=(check_size(role),),
+        write_metadata=metadata_of(CORRESPONDENTS_PATH), goto_table=REPLICATION,
+    )
+    return routed, *(
         FlowRule(
             table_id=INGRESS,
             priority=PRIORITY_LINK_LOCAL,
@@ -87,13 +96,33 @@ def _stays_on_link(port: str) -> FlowRule:
     return FlowRule(table_id=INGRESS, priority=PRIORITY_LINK_LOCAL, match=match)
 
 
+def _by_routes(uplink: Uplink) -> bool:
+    """Whether the switch looks at the packet as a router first: at a MAG the ordinary way, from the link to the LMA. What
+    goes or comes by another MAG is of a handover, and on its way at once."""
+    return isinstance(uplink.ingress, AccessLink) and isinstance(uplink.output, ToLma)
+
+
+@lru_cache
+def _on_to_lma(role: SwitchRole) -> FlowRule:
+    match = Match(metadata=metadata_of(TO_LMA_PATH), eth_type=ETH_TYPE_IPV6)
+    return FlowRule(
+        table_id=REPLICATION, priority=PRIORITY_ANY_SOURCE, match=match,
+        actions=(DecrementHopLimit(), *_to_lma(role)),
+    )
+
+
 @lru_cache(maxsize=_RULES_REMEMBERED)
 def _flow(uplink: Uplink, role: SwitchRole) -> FlowRule:
     match = _match(uplink, role)
     if isinstance(uplink.output, ToDestination):
         return FlowRule(
-            table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, write_metadata=MAG_TUNNELS_PATH + 1,
+            table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, write_metadata=metadata_of(MAG_TUNNELS_PATH),
             goto_table=REPLICATION,
+        )
+    if _by_routes(uplink):
+        return FlowRule(
+            table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, actions=(check_size(role),),
+            write_metadata=metadata_of(TO_LMA_PATH), goto_table=REPLICATION,
         )
     actions = (DecrementHopLimit(), *_actions(uplink, role))
     return FlowRule(table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, actions=actions)
@@ -104,19 +133,25 @@ def _match(uplink: Uplink, role: SwitchRole) -> Match:
         case "mag", AccessLink(port=port, link_layer_id=link_layer_id), ToLma() | ToPeer():
             return Match(
                 in_port=port, eth_source=link_layer_id, eth_destination=role.access_mac, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=uplink.prefix,
+                ipv6_source=_source(uplink),
             )
         case "mag", FromPeer(peer=peer, key=key), ToLma() | ToPeer():
             return Match(
                 in_port=MAG_MAG_PORT, tunnel_key=key, tunnel_source=peer, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=uplink.prefix,
+                ipv6_source=_source(uplink),
             )
         case "lma", FromMag(mag=mag), ToDestination():
             return Match(
                 in_port=LMA_MAG_PORT, tunnel_key=role.lma_gre_key, tunnel_source=mag, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=uplink.prefix,
+                ipv6_source=_source(uplink),
             )
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no uplink {uplink}")
+
+
+def _source(uplink: Uplink) -> IPv6Address | IPv6Network:
+    """Of a MAG itself: an address, which is no network in a match."""
+    prefix = uplink.prefix
+    return prefix.network_address if prefix.prefixlen == prefix.max_prefixlen else prefix
 
 
 def _actions(uplink: Uplink, role: SwitchRole) -> tuple[Action, ...]:
@@ -128,5 +163,9 @@ def _actions(uplink: Uplink, role: SwitchRole) -> tuple[Action, ...]:
             SetTunnelDestination(address=uplink.output.mag),
             OutputIngressPort() if onward else OutputPort(port=MAG_MAG_PORT),
         )
+    return _to_lma(role)
+
+
+def _to_lma(role: SwitchRole) -> tuple[Action, ...]:
     # The port has the LMA as its fixed remote address.
     return SetTunnelKey(key=role.lma_gre_key), OutputPort(port=MAG_LMA_PORT)

@@ -35,6 +35,7 @@ from southbound.openflow.intents import (
     Unicast,
     Uplink,
 )
+from southbound.openflow.ofp15 import meter_message
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
 from southbound.openflow.rules import SwitchRules
 from tests.support.openflow_connection import OpenFlowConnection
@@ -198,6 +199,7 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
         assert set(ports) == {"lma0", "mag0", "hob0", "mn1", "mn2"}
         assert observed == SwitchRules()
         assert drive(reconciler, connection, reconciler.connected(ports, observed, 0.0)) == []
+        connection.send(meter_message(connection.datapath))
 
         everything = intent(ToAccess("mn1"), ToAccess("mn2"), NEW_MAG, ToHandoverBuffer(), peer_to_buffer=True)
         steps: list[Intent] = [
@@ -208,6 +210,8 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
             with_unicast(intent(ToAccess("mn2")), ToHandoverBuffer()),
             intent(ToAccess("mn2"), NEW_MAG),
             intent(ToAccess("mn2")),
+            replace(with_unicast(everything, ToAccess("mn1"), NEW_MAG), reports_unforwarded=True),
+            ForwardingIntent(reports_unforwarded=True),
             ForwardingIntent(),
         ]
         for generation, wanted in enumerate(steps, start=1):

@@ -37,6 +37,7 @@ from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.agent.handover_exchange import token, token_parts
 from southbound.agent.retained_packets import Relayed, RetainedPackets
 from southbound.codec.addresses import IpAddress
+from southbound.codec.ethernet import multicast_mac
 from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.path_mark import NATIVE_PATH, path_index
@@ -47,6 +48,7 @@ from tests.support.simulated_domain import SimulatedDomain
 from tests.support.switch_simulator import Packet, addressed
 from topology.model import (
     LMA_MAG_PORT,
+    LMA_SOURCE_MAC,
     LMA_SOURCE_PORT,
     MAG_ACCESS_MAC,
     MAG_BUFFER_PORT,
@@ -251,7 +253,8 @@ class SimulatedStreams:
             return
         for destination in (self._group, *self.home.values()):
             octets = self._packet(self._source, destination)
-            self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT)
+            to = multicast_mac(destination) if destination.is_multicast else LMA_SOURCE_MAC
+            self._at_switch(self.domain.domain.lma.id, octets, in_port=LMA_SOURCE_PORT, eth_destination=to)
         for mn_id, address in self.home.items():
             node = self.domain.mobile_nodes[mn_id]
             if node.mag_id is not None:
@@ -274,10 +277,11 @@ class SimulatedStreams:
     def _at_switch(
         self, name: str, octets: bytes, *, in_port: str, key: int | None = None,
         tunnel_source: IPv6Address | None = None, eth_source: bytes = bytes(6),
+        eth_destination: bytes = MAG_ACCESS_MAC,
     ) -> None:
         packet = addressed(
             *_addresses(octets), in_port=in_port, tunnel_key=key, tunnel_source=tunnel_source, eth_source=eth_source,
-            eth_destination=MAG_ACCESS_MAC,
+            eth_destination=eth_destination,
         )
         for port, copy in self.domain.switches[name].inject(packet):
             if copy.tunnel_destination is not None:

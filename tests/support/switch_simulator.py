@@ -24,10 +24,12 @@ from southbound.openflow.changes import (
 )
 from southbound.openflow.rules import (
     Action,
+    CheckSize,
     DecrementHopLimit,
     FlowKey,
     FlowRule,
     Group,
+    Meter,
     OutputController,
     OutputIngressPort,
     OutputPort,
@@ -40,6 +42,7 @@ from southbound.openflow.rules import (
 )
 
 CONTROLLER = "CONTROLLER"
+ETHERNET_OCTETS = 14
 
 
 class RefusedError(Exception):
@@ -56,6 +59,9 @@ class Packet:
     ipv4_source: IPv4Address | None = None
     ipv4_destination: IPv4Address | None = None
     hop_limit: int = 64
+    octets: int = 100
+    """Of the packet, without a link-layer header."""
+    too_large: int = 0
     ip_proto: int = 17
     icmpv6_type: int | None = None
     eth_type: int = 0x86DD
@@ -184,6 +190,11 @@ class SwitchSimulator:
                     if packet.hop_limit <= 1:
                         return sent, None
                     packet = replace(packet, hop_limit=packet.hop_limit - 1)
+                case CheckSize(octets=octets):
+                    has = packet.octets + (ETHERNET_OCTETS if packet.tunnel_key is None else 0)
+                    packet = replace(packet, too_large=int(has > octets))
+                case Meter():
+                    pass  # it lets all through that is not too much
                 case ToGroup(group_id=group_id):
                     for bucket in self.groups[group_id].buckets:
                         sent += self._run(bucket.actions, packet)[0]

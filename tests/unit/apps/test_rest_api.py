@@ -299,8 +299,9 @@ def test_flows_show_the_ways_of_unicast(rest: RestWorld) -> None:
         "in_port": "mn1", "eth_src": "02:00:00:00:00:11", "eth_dst": "02:ca:57:ff:ff:01", "eth_type": "0x86dd",
         "ipv6_src": "2001:db8:100:1::/64",
     }
-    assert up["actions"][0] == "dec_ttl"
-    assert up["actions"][-1] == "output:lma0"
+    assert up["actions"] == ["check_pkt_larger(1466)->NXM_NX_REG0[0]", "write_metadata:0x100000000", "goto_table:1"]
+    (on,) = [flow for flow in mag1["flows"] if flow["match"] == {"metadata": "0x100000000", "eth_type": "0x86dd"}]
+    assert on["actions"] == ["dec_ttl", "set_field:0x64->tun_id", "output:lma0"]
 
 
 def test_health_readiness_and_what_is_away(rest: RestWorld) -> None:

@@ -14,10 +14,12 @@ from apps.rest.rule_view import rules_view
 from southbound.openflow.rules import (
     Action,
     Bucket,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Group,
     Match,
+    Meter,
     OutputController,
     OutputIngressPort,
     OutputPort,
@@ -41,11 +43,13 @@ WORDS: dict[Action, str] = {
     SetTunnelKey(key=100): "set_field:0x64->tun_id",
     SetTunnelDestination(address=ADDRESS): "set_field:2001:db8:ff::12->tun_ipv6_dst",
     DecrementHopLimit(): "dec_ttl",
+    CheckSize(octets=1466): "check_pkt_larger(1466)->NXM_NX_REG0[0]",
+    Meter(meter_id=7): "meter:7",
     ToGroup(group_id=0x80000001): "group:2147483649",
     UnknownAction(text="push_mpls"): "push_mpls",
 }
 FULL = Match(
-    in_port="7", tunnel_key=100, tunnel_source=ADDRESS, metadata=1, eth_type=0x86DD, ip_proto=135,
+    in_port="7", tunnel_key=100, tunnel_source=ADDRESS, metadata=1, eth_type=0x86DD, ip_proto=135, hop_limit=1, too_large=1,
     ipv6_source=ADDRESS, ipv6_destination=IPv6Address("ff1e::101"), unknown=(("vlan_vid", 5),),
 )
 
@@ -65,7 +69,8 @@ def test_every_action_has_its_words() -> None:
 def test_every_field_of_a_match_is_shown_and_what_is_not_matched_is_not() -> None:
     assert flow_view(match=FULL)["match"] == {
         "in_port": "7", "tun_id": "0x64", "tun_ipv6_src": "2001:db8:ff::12", "metadata": "0x1", "eth_type": "0x86dd",
-        "nw_proto": 135, "ipv6_src": "2001:db8:ff::12", "ipv6_dst": "ff1e::101", "vlan_vid": "5",
+        "nw_proto": 135, "nw_ttl": 1, "reg0": "0x1", "ipv6_src": "2001:db8:ff::12", "ipv6_dst": "ff1e::101",
+        "vlan_vid": "5",
     }
     assert flow_view(match=Match()) == {"table": 0, "priority": 1, "match": {}, "actions": ["drop"]}
     assert len(flow_view(match=FULL)["match"]) == len(FULL.fields())

@@ -33,7 +33,7 @@ def wants(group: IPv6Address, *sources: IPv6Address, exclude: bool = False) -> G
     mode = FilterMode.INCLUDE if sources and not exclude else FilterMode.EXCLUDE
     return GroupMembership(group=group, filter_mode=mode, sources=frozenset(sources))
 
-NOTHING = ForwardingIntent(takes_mld=True)
+NOTHING = ForwardingIntent(takes_mld=True, reports_unforwarded=True)
 
 
 class World:

@@ -11,6 +11,8 @@ import pytest
 from controller.binding_cache import BindingState
 from controller.forwarding import lma_intent
 from controller.unicast_forwarding import lma_unicast
+from southbound.codec.ethernet import multicast_mac
+from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import SwitchRole
 from southbound.path_mark import path_index
@@ -21,6 +23,7 @@ from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, MAG_ACCESS_MA
 HOST, STRANGER = DOMAIN.sources[0].address, IPv6Address("2001:db8:c0::99")
 HOST_MAC = bytes.fromhex("020000000010")
 PROFILE1, PROFILE2 = DOMAIN.mobile_nodes
+GROUP = IPv6Address("ff1e::101")
 HOME1, HOME2 = (next(iter(node.home_network_prefixes[0].hosts())) + 4 for node in (PROFILE1, PROFILE2))
 RELAY1 = DOMAIN.relay_key(MN1)
 
@@ -65,7 +68,9 @@ def bind(given: World, mn_id: str, mag: Mag, port: str | None) -> None:
 
 
 def from_source(destination: IPv6Address) -> Packet:
-    return Packet(in_port="src0", ipv6_source=HOST, ipv6_destination=destination)
+    return Packet(
+        in_port="src0", eth_destination=LMA_SOURCE_MAC, ipv6_source=HOST, ipv6_destination=destination
+    )
 
 
 def from_lma(destination: IPv6Address, source: IPv6Address = HOST) -> Packet:
@@ -96,6 +101,62 @@ def ways(sent: list[Sent]) -> list[tuple[str, str | None]]:
     return [
         (port, ids[copy.tunnel_destination] if copy.tunnel_destination is not None else None) for port, copy in sent
     ]
+
+
+# --- what a router does not forward ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hop_limit", [0, 1])
+def test_a_hop_limit_that_is_used_up_is_reported_where_it_is_so(hop_limit: int) -> None:
+    """RFC 8200 section 3: by the LMA from both sides, and by the MAG from the link."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG2, "mn2")
+    for packet in (from_source(HOME1), from_mag(MAG1, DOMAIN.lma_gre_key, HOME1, HOST),
+                   from_mag(MAG1, DOMAIN.lma_gre_key, HOME1, HOME2)):
+        assert ways(at.lma(replace(packet, hop_limit=hop_limit))) == [(CONTROLLER, None)]
+        assert ways(at.lma(replace(packet, hop_limit=2))) != [(CONTROLLER, None)]
+    assert ways(at.mag(MAG1, replace(from_mobile_node(), hop_limit=hop_limit))) == [(CONTROLLER, None)]
+    assert ways(at.mag(MAG1, replace(from_mobile_node(), hop_limit=2))) == [("lma0", None)]
+    assert at.mag(MAG1, replace(from_mobile_node(source=HOME2), hop_limit=hop_limit)) == [], "it would not be let in"
+
+
+def test_the_mag_reports_it_of_what_comes_from_the_lma_and_never_of_a_group() -> None:
+    """RFC 4443 section 2.4 e.3."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    given.listen("mag1", MN1, "mn1", GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE))
+    assert ways(at.mag(MAG1, replace(from_lma(HOME1), hop_limit=1))) == [(CONTROLLER, None)]
+    assert ways(at.mag(MAG1, replace(from_lma(HOME1), hop_limit=2))) == [("mn1", None)]
+    assert ways(at.mag(MAG1, replace(from_lma(GROUP), hop_limit=2))) == [("mn1", None)]
+    assert at.mag(MAG1, replace(from_lma(GROUP), hop_limit=1)) == []
+    assert at.lma(replace(from_source(GROUP), hop_limit=1, eth_destination=multicast_mac(GROUP))) == []
+
+
+def test_what_does_not_fit_into_the_tunnel_is_reported_where_it_would_go_in() -> None:
+    """RFC 2473 section 7.1 a: by the LMA of what hosts send, by the MAG of what the node sends."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    fits, does_not = DOMAIN.access_mtu, DOMAIN.access_mtu + 1
+    assert ways(at.lma(replace(from_source(HOME1), octets=fits))) == [("mag0", "mag1")]
+    assert ways(at.lma(replace(from_source(HOME1), octets=does_not))) == [(CONTROLLER, None)]
+    assert ways(at.mag(MAG1, replace(from_mobile_node(), octets=fits))) == [("lma0", None)]
+    assert ways(at.mag(MAG1, replace(from_mobile_node(), octets=does_not))) == [(CONTROLLER, None)]
+
+
+def test_what_a_mag_says_itself_is_let_in_by_the_lma() -> None:
+    """So that its errors come to the correspondent."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    key = DOMAIN.lma_gre_key
+    assert ways(at.lma(from_mag(MAG1, key, MAG1.address, HOST))) == [("src0", None)]
+    assert at.lma(from_mag(MAG2, key, MAG1.address, HOST)) == []
+
+
+def test_only_what_is_sent_to_the_lma_as_a_router_is_routed() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    assert at.lma(replace(from_source(HOME1), eth_destination=HOST_MAC)) == []
 
 
 # --- a node that stays -----------------------------------------------------------------------------------------------

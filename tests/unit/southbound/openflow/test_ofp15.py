@@ -27,16 +27,19 @@ from southbound.openflow.intents import (
     ToHandoverBuffer,
     ToMag,
 )
-from southbound.openflow.ofp15 import EncodedBatch, batch_messages
+from southbound.openflow.ofp15 import EncodedBatch, batch_messages, is_meter_there, meter_message
 from southbound.openflow.ports import port_number
 from southbound.openflow.reconciler import Batch
 from southbound.openflow.rules import (
     Bucket,
+    CheckSize,
     DecrementHopLimit,
     FlowRule,
     Group,
     Match,
+    Meter,
     OpenFlowInvariantError,
+    OutputController,
     OutputIngressPort,
     OutputPort,
     SetEthernetSource,
@@ -46,6 +49,7 @@ from southbound.openflow.rules import (
     ToGroup,
     UnknownAction,
 )
+from southbound.openflow.unforwarded import METER_ID
 from tests.support.openflow_connection import (
     FakeDatapath,
     error_text,
@@ -161,6 +165,41 @@ class TestEncoding:
         for part in expected:
             assert part in text, text
 
+    @pytest.mark.parametrize(("flow", "expected"), [
+        (FlowRule(
+            table_id=0, priority=110, match=Match(in_port="lma0", eth_type=0x86DD), actions=(CheckSize(octets=1466),),
+            goto_table=1,
+        ), "actions=check_pkt_larger(1466)->NXM_NX_REG0[0],goto_table:1"),
+        (FlowRule(
+            table_id=1, priority=250, match=Match(metadata=3, eth_type=0x86DD, too_large=1),
+            actions=(Meter(meter_id=METER_ID), OutputController()),
+        ), "ipv6,reg0=0x1,metadata=0x3 cookie:0xca570000000001 actions=meter:51799,CONTROLLER:65535"),
+        (FlowRule(
+            table_id=1, priority=250, match=Match(metadata=3, eth_type=0x86DD, hop_limit=1, ipv6_destination=GROUP)
+        ), "metadata=0x3,ipv6_dst=ff1e::101,nw_ttl=1 cookie:0xca570000000001 actions=drop"),
+    ])
+    def test_what_a_router_looks_at(self, flow: FlowRule, expected: str) -> None:
+        assert expected in printed(encoded(AddFlow(flow=flow)).messages[0])
+
+    def test_the_action_that_ryu_does_not_know_is_open_vswitchs_own_octets(self) -> None:
+        """The line for check_pkt_larger(1500)->NXM_NX_REG0[0] among Open vSwitch's own vectors (tests/ofp-actions.at)."""
+        message = encoded(AddFlow(flow=FlowRule(
+            table_id=0, priority=1, match=Match(eth_type=0x86DD), actions=(CheckSize(octets=1500),)
+        ))).messages[0]
+        message.serialize()
+        assert bytes.fromhex("ffff0018000023200031" "05dc0000" "00010004" "000000000000") in bytes(message.buf)
+
+    def test_the_meter_lets_so_many_pass(self) -> None:
+        text = printed(meter_message(FakeDatapath()))
+        assert "ADD meter=51799 pktps burst bands=" in text
+        assert "type=drop rate=200 burst_size=200" in text
+
+    def test_a_meter_that_is_there_is_told_from_other_errors(self) -> None:
+        failed = ofproto.OFPET_METER_MOD_FAILED
+        codes = {ofproto.OFPMMFC_METER_EXISTS: True, ofproto.OFPMMFC_OUT_OF_METERS: False}
+        for code, expected in codes.items():
+            assert is_meter_there(parser.OFPErrorMsg(FakeDatapath(), type_=failed, code=code)) is expected
+
     def test_deletion_does_not_filter_by_output(self) -> None:
         message = encoded(DeleteFlow(flow=CLASSIFY)).messages[0]
         assert (message.out_port, message.out_group) == (0xFFFFFFFF, 0xFFFFFFFF)  # OFPP_ANY, OFPG_ANY
@@ -236,6 +275,31 @@ class TestDecoding:
         message = encoded(AddFlow(flow=flow)).messages[0]
         description.match, description.instructions = message.match, message.instructions
         description.table_id, description.priority = flow.table_id, flow.priority
+        assert switch_rules([description], [], PORTS).flows == {flow}
+
+    def test_a_register_comes_back_as_half_of_another_field(self) -> None:
+        """What Open vSwitch 3.1 answered for reg0=1."""
+        [description, *_] = reply("flows").body
+        flow = FlowRule(
+            table_id=1, priority=250, match=Match(metadata=3, eth_type=0x86DD, too_large=1),
+            actions=(Meter(meter_id=METER_ID), OutputController()),
+        )
+        description.instructions = encoded(AddFlow(flow=flow)).messages[0].instructions
+        description.match = parser.OFPMatch(_ordered_fields=[
+            ("metadata", 3), ("eth_type", 0x86DD), ("field_4194432", ("AAAAAQAAAAA=", "/////wAAAAA=")),
+        ])
+        description.table_id, description.priority = flow.table_id, flow.priority
+        assert switch_rules([description], [], PORTS).flows == {flow}
+
+    def test_the_size_that_is_checked_comes_back(self) -> None:
+        [description, *_] = reply("flows").body
+        flow = FlowRule(table_id=0, priority=110, match=Match(), actions=(CheckSize(octets=1466),), goto_table=1)
+        message = encoded(AddFlow(flow=flow)).messages[0]
+        message.serialize()
+        description.instructions = parser.OFPFlowMod.parser(
+            FakeDatapath(), message.version, message.msg_type, message.msg_len, message.xid, message.buf
+        ).instructions
+        description.match, description.table_id, description.priority = message.match, 0, 110
         assert switch_rules([description], [], PORTS).flows == {flow}
 
     @pytest.mark.parametrize("mask", ["ffff:0:ffff::", "ffff::1"])

@@ -17,7 +17,9 @@ from southbound.openflow.rules import (
     Match,
     OpenFlowInvariantError,
     OutputController,
+    OutputIngressPort,
     OutputPort,
+    SetEthernetSource,
     SwitchRules,
     ToGroup,
 )
@@ -50,8 +52,8 @@ def test_what_fits_passes() -> None:
     (flow(1, 100, Match(unknown=(("vlan_vid", 1),))), "match on"),
     (flow(metadata=1), "metadata"),
     (flow(goto=0), "table 0 does not follow"),
-    (flow(1, 100, STREAM, OutputController()), "OutputController is not allowed"),
-    (flow(1, 100, STREAM, OutputPort(port="mn1")), "OutputPort is not allowed"),
+    (flow(1, 100, STREAM, SetEthernetSource(address=bytes(6))), "SetEthernetSource is not allowed"),
+    (flow(1, 100, STREAM, OutputIngressPort()), "OutputIngressPort is not allowed"),
     (flow(1, 100, STREAM, ToGroup(group_id=0x80000009)), "does not exist"),
 ])
 def test_flow_that_does_not_fit(rule: FlowRule, message: str) -> None:
