@@ -16,8 +16,9 @@ local proto = Proto("pfmip6", "Proxy Mobile IPv6 multicast handover")
 local DIALECTS = { { 1, "tell by the reserved octets", 0 }, { 2, "draft-hui-multimob-fast-handover", 1 }, { 3, "RFC 5949", 2 } }
 proto.prefs.dialect = Pref.enum("Layout of HI and HAck", 0,
     "Nothing in the message names its layout. RFC 5949 has the P flag, always set, where the draft has reserved octets.", DIALECTS)
-local UNITS = { { 1, "32-bit words (RFC 7411)", 0 }, { 2, "octets (RFC 6275)", 1 } }
-proto.prefs.option_length_unit = Pref.enum("Length of options 60 and 61", 0, "option_length_unit of topology.yaml", UNITS)
+local UNITS = { { 1, "tell by the records", 0 }, { 2, "32-bit words (RFC 7411)", 1 }, { 3, "octets (RFC 6275)", 2 } }
+proto.prefs.option_length_unit = Pref.enum("Length of options 60 and 61", 0,
+    "option_length_unit of topology.yaml. The records have lengths of their own, which fit one of the two.", UNITS)
 
 local MESSAGES = { [11] = "HO-Initiate", [14] = "Handover Initiate", [15] = "Handover Acknowledge" }
 local OPTIONS = {
@@ -256,6 +257,34 @@ local CONTENT = {
     end,
 }
 
+-- Octets of the count line at `at` and the records behind it, or nil when they go past the end.
+local function records_length(header, at, ipv4)
+    if at + 4 > header:len() then return nil end
+    local record_at = at + 4
+    for _ = 1, header(at + 2, 2):uint() do
+        if record_at + 4 > header:len() then return nil end
+        local auxiliary, count = header(record_at + 1, 1):uint(), header(record_at + 2, 2):uint()
+        record_at = record_at + (ipv4 and 8 + 4 * count or 20 + 16 * count) + 4 * auxiliary
+    end
+    return record_at <= header:len() and record_at - at or nil
+end
+
+-- Octets of the option 60 or 61 at `at`, Type and Length included. No Length says the same in both units.
+local function counted_size(header, at, kind, length)
+    local unit, words, octets = proto.prefs.option_length_unit, 4 + 4 * length, 2 + length
+    if unit == 1 then return words end
+    if unit == 2 then return octets end
+    local code = at + 2 < header:len() and header(at + 2, 1):uint() or 0
+    local igmp = code == 1 or code == 3
+    -- The RFC's Option-Code of option 61 is 0, whatever its records are.
+    for _, ipv4 in ipairs(kind == 61 and not igmp and { false, true } or { igmp }) do
+        local records = records_length(header, at + 4, ipv4)
+        if records and 4 + records == words then return words end
+        if records and 4 + records == octets then return octets end
+    end
+    return words
+end
+
 -- The options from octet `at` of the Mobility Header on. Returns the MN-ID when there is one.
 local function options(header, at, tree)
     local mn_id
@@ -270,7 +299,7 @@ local function options(header, at, tree)
             end
             local length = header(at + 1, 1):uint()
             local size = 2 + length
-            if (kind == 60 or kind == 61) and proto.prefs.option_length_unit == 0 then size = 4 + 4 * length end
+            if kind == 60 or kind == 61 then size = counted_size(header, at, kind, length) end
             if size > header:len() - at then
                 tree:add_proto_expert_info(malformed, string.format("option %d of %d octets, %d left", kind, size, header:len() - at))
                 return mn_id

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from southbound.codec.authenticator import append_authenticator
+from southbound.codec.errors import EncodeError
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.codec.mobility import encode_mobility_packet
@@ -72,10 +73,23 @@ def test_it_shows_what_the_vectors_say(tmp_path: Path, number: int, wanted: dict
     assert "alformed" not in tshark(tmp_path, [packet], "-V")
 
 
-def test_the_length_unit_is_a_preference(tmp_path: Path) -> None:
-    octets = ("-o", "pfmip6.option_length_unit:octets (RFC 6275)")
-    found = fields(tmp_path, [vector(17).packet], "pfmip6.group", arguments=octets)
-    assert found == [["ff3e::8000:1,ff1e::101"]]
+def test_messages_of_peers_with_both_length_units_are_read_in_one_capture(tmp_path: Path) -> None:
+    packets = [vector(17).packet, vector(2).packet, vector(3).packet]
+    assert vector(17).option_length_unit != vector(2).option_length_unit
+    found = fields(tmp_path, packets, "pfmip6.group", "_ws.malformed", "pfmip6.malformed")
+    assert found == [["ff3e::8000:1,ff1e::101", "", ""], ["ff3e::8000:1,ff1e::101", "", ""], ["ff1e::101", "", ""]]
+
+
+@pytest.mark.parametrize(("number", "right", "wrong"), [
+    (17, "octets (RFC 6275)", "32-bit words (RFC 7411)"), (2, "32-bit words (RFC 7411)", "octets (RFC 6275)"),
+])
+def test_the_length_unit_can_be_forced(tmp_path: Path, number: int, right: str, wrong: str) -> None:
+    def read(unit: str) -> list[list[str]]:
+        preference = ("-o", f"pfmip6.option_length_unit:{unit}")
+        return fields(tmp_path, [vector(number).packet], "pfmip6.group", "pfmip6.malformed", arguments=preference)
+
+    assert read(right) == [["ff3e::8000:1,ff1e::101", ""]]
+    assert read(wrong) != read(right)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +132,14 @@ _HANDOVER = st.one_of(
 
 
 @settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
-@given(messages=st.lists(_HANDOVER, min_size=10, max_size=15))
-def test_it_agrees_with_our_encoder_on_any_handover_message(tmp_path_factory: Any, messages: list[Any]) -> None:
-    packets = [encode_mobility_packet(message, SOURCE, DESTINATION) for message in messages]
+@given(messages=st.lists(_HANDOVER, min_size=10, max_size=15), unit=st.sampled_from(["words", "octets"]))
+def test_it_agrees_with_our_encoder_on_any_handover_message(
+    tmp_path_factory: Any, messages: list[Any], unit: str
+) -> None:
+    if unit == "octets":
+        # A Length of eight bits ends at 255 octets there.
+        messages = [message for message in messages if _fits(message)] or [vector(17).message]
+    packets = [encode_mobility_packet(message, SOURCE, DESTINATION, option_length_unit=unit) for message in messages]
     names = ("pfmip6.mhtype", "pfmip6.sequence", "pfmip6.identifier", "pfmip6.multicast.records")
     found = fields(tmp_path_factory.mktemp("dissector"), packets, *names, "_ws.malformed", "pfmip6.malformed")
     assert [_said(message) for message in messages] == [row[:3] for row in found]
@@ -129,6 +148,14 @@ def test_it_agrees_with_our_encoder_on_any_handover_message(tmp_path_factory: An
         carried = [option for option in message.options if isinstance(option, MulticastMobility)]
         if carried and isinstance(message, HandoverInitiate):
             assert row[3].split(",")[0] == str(len(carried[0].records))
+
+
+def _fits(message: Any) -> bool:
+    try:
+        encode_mobility_packet(message, SOURCE, DESTINATION, option_length_unit="octets")
+    except EncodeError:
+        return False
+    return True
 
 
 def _said(message: HandoverInitiate | HandoverAcknowledge) -> list[str]:
