@@ -181,6 +181,11 @@ class BufferOwner:
         self._buffer.others_listen()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no MN is expected or delivered to."""
+        return not self._arrivals
+
+    @property
     def held_bytes(self) -> int:
         """Octets of the packets that are kept."""
         return self._buffer.held_bytes

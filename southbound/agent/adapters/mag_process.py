@@ -18,6 +18,7 @@ from southbound.agent.adapters.buffer_port import BufferPort
 from southbound.agent.adapters.context_transfer_socket import ContextTransferSocket
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
+from southbound.agent.adapters.quiet_collector import QuietCollector
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
 from southbound.agent.adapters.sent_record import SentRecord
@@ -138,6 +139,7 @@ class MagProcess:
         )
         self._timer: asyncio.TimerHandle | None = None
         self._drops, self._report = DropLog(), CounterReport()
+        self._collector = QuietCollector(self._is_quiet)
         self._story = Storyteller(Journal(domain, mag, authentication), _log)
         self._reporter: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Future[Any]] = set()
@@ -347,6 +349,11 @@ class MagProcess:
         self._log_drops(self._drops.tick(time.monotonic()))
         if self._rpc.connected:
             self._tell_counters()
+        self._collector.look()
+
+    def _is_quiet(self) -> bool:
+        """Whether no packet of any mobile node passes through this process: the switch forwards alone."""
+        return not self._sent and self._buffer.is_empty and self._retained.is_empty
 
     def _log_drops(self, summaries: list[DropSummary]) -> None:
         for summary in summaries:
