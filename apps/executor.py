@@ -43,6 +43,8 @@ _RATIONED = ("mobility_packet_dropped", "listener_packet_dropped")
 """Anybody who reaches the LMA can cause these as often as he likes."""
 QUEUE_MAX = 10_000
 """Events that may wait: a peer that floods is cut off, what is known stays (`event_dropped` counts)."""
+_HOPS = 3
+"""Turns of the hub until what lies in a switch's socket is an event here: Ryu's reader, Ryu's queue, ours."""
 UNTOLD_MAX = 1000
 """Facts that may wait to be told while there is something to do."""
 
@@ -169,8 +171,10 @@ class Executor:
             self._tell(*self._untold.popleft())
 
     def _has_more_to_do(self) -> bool:
-        if self._events.empty():
-            eventlet.sleep(0)  # what lies in the sockets comes in
+        for _ in range(_HOPS):
+            if not self._events.empty():
+                return True
+            eventlet.sleep(0)
         return not self._events.empty()
 
     def _tell(self, fact: RecordEvent, at: float) -> None:
@@ -183,6 +187,9 @@ class Executor:
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:
             self._carry_out(command)
+            if isinstance(command, SetForwarding):
+                # Ryu's sender takes it to the switch now, and not after what else there is to do.
+                eventlet.sleep(0)
 
     def _carry_out(self, command: Command) -> None:
         agents, switches = self._agents, self._switches

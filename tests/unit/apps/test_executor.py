@@ -9,8 +9,9 @@ import eventlet
 import pytest
 
 from apps.executor import UNTOLD_MAX, Executor
-from controller.commands import RecordEvent, RespondToAgent
+from controller.commands import RecordEvent, RespondToAgent, SetForwarding
 from controller.events import AgentConnected
+from southbound.openflow.intents import ForwardingIntent
 
 
 class Core:
@@ -33,6 +34,23 @@ class Core:
 
     def tick(self, now: float) -> list[Any]:
         return []
+
+
+class Switches:
+    """Ryu's way: what is to be sent is sent by a green thread of its own."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def set_forwarding(self, command: SetForwarding) -> None:
+        self._seen.append(f"asked {command.switch}")
+        eventlet.spawn(self._seen.append, f"sent to {command.switch}")
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def tick(self, now: float) -> None:
+        pass
 
 
 class Agents:
@@ -89,3 +107,21 @@ def test_a_fault_takes_no_facts_with_it(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("os._exit", stop)
     assert carried_out("mag1", "mag9") == ["answer to mag1", "mag1-0"]
     assert codes == [70]
+
+
+def test_a_switch_is_sent_its_rules_before_those_of_the_next_are_made() -> None:
+    class Two(Core):
+        def handle(self, event: AgentConnected, now: float) -> list[Any]:
+            return [SetForwarding(switch=name, intent=ForwardingIntent(), generation=1) for name in ("mag1", "lma")]
+
+    seen: list[str] = []
+    core: Any = Two(0)
+    executor = Executor(core)
+    executor.connect(None, Switches(seen))  # type: ignore[arg-type]
+    executor.post(AgentConnected(mag_id="mag1"))
+    runner = eventlet.spawn(executor.run)
+    with eventlet.Timeout(5.0):
+        while len(seen) < 4:
+            eventlet.sleep(0)
+    runner.kill()
+    assert seen == ["asked mag1", "sent to mag1", "asked lma", "sent to lma"]
