@@ -21,10 +21,12 @@ from southbound.agent.events import (
 from southbound.agent.handover_exchange import token
 from southbound.agent.handover_messages import acknowledgement, completion, context_message
 from southbound.agent.journal import NOTES_MAX, Journal
+from southbound.codec.authenticator import append_authenticator
 from southbound.codec.handover import Dialect
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.codec.mobility import encode_mobility
 from southbound.mld.membership import FilterMode, GroupMembership
+from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc import methods
 from tests.support.simulated_domain import three_mags
 
@@ -70,6 +72,21 @@ def test_messages_of_both_ways_belong_to_their_handover(dialect: str) -> None:
     assert told[1].fields["repeated"]
     assert (told[2].fields["code"], told[2].fields["sequence"]) == (5, 7)
     assert journal.messages == {"sent_handover_initiate_context": 2, "received_handover_acknowledge_5": 1}
+
+
+def test_a_message_without_its_authenticator_is_not_told() -> None:
+    """Whoever forges one must not write into the story of a handover either; what is signed is told as ever."""
+    domain = DOMAINS["rfc"]
+    mag1, mag2 = domain.mags[0], domain.mags[1]
+    authentication = MobilityAuthentication(own=mag2.address, keys={mag1.address: (bytes(32),)})
+    journal = Journal(domain, mag2, authentication)
+    bare = encode_mobility(context("rfc"), mag1.address, mag2.address)
+    signed = append_authenticator(bare, mag1.address, mag2.address, bytes(32))
+    journal.note(MobilityHeaderReceived(header=bare, source=mag1.address), 1.0)
+    assert journal.write_up() == []
+    assert journal.messages == {}
+    journal.note(MobilityHeaderReceived(header=signed, source=mag1.address), 1.1)
+    assert [fact.name for fact in journal.write_up()] == ["handover_initiate_received"]
 
 
 def test_what_names_only_its_mobile_node_belongs_to_its_latest_handover() -> None:
