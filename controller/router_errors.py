@@ -14,13 +14,16 @@ from ipaddress import IPv6Address
 
 from controller.commands import SendPacket
 from controller.events import PacketNotForwarded
+from controller.lma_routes import LmaRoutes
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.icmpv6_error import (
+    DestinationUnreachable,
     Icmpv6Error,
     InvokingPacket,
     PacketTooBig,
     TimeExceeded,
+    UnreachableCode,
     decode_invoking,
     encode_icmpv6_error,
     why_not,
@@ -71,7 +74,8 @@ class _Router:
 class RouterErrors:
     """All routers of the domain. Counts in `counters`: not_forwarded.<error that is sent>, not_answered.<reason>."""
 
-    def __init__(self, domain: Domain, counters: Counter[str]) -> None:
+    def __init__(self, domain: Domain, routes: LmaRoutes, counters: Counter[str]) -> None:
+        self._routes = routes
         self._mtu = domain.access_mtu
         self._lma = domain.lma.id
         self._counters = counters
@@ -104,8 +108,8 @@ class RouterErrors:
         except DecodeError as error:
             return error.reason
         error_message = self._error(event, packet)
-        if error_message is None:
-            return "nothing_wrong"
+        if isinstance(error_message, str):
+            return error_message
         reason = why_not(error_message, packet)
         if reason is None and not self._may_send(event.switch, router, packet.source, now):
             reason = "rate_limited"
@@ -114,12 +118,17 @@ class RouterErrors:
         self._counters[f"not_forwarded.{_NAMES[type(error_message)]}"] += 1
         return self._sent_back(event, frame, encode_icmpv6_error(error_message, packet, router.address))
 
-    def _error(self, event: PacketNotForwarded, packet: InvokingPacket) -> Icmpv6Error | None:
+    def _error(self, event: PacketNotForwarded, packet: InvokingPacket) -> Icmpv6Error | str:
+        """What is wrong with the packet, or why nothing is to be said."""
         if packet.hop_limit <= LAST_HOP_LIMIT:
             return TimeExceeded()
         # What has come out of a tunnel fits into another one.
         out_of_tunnel = event.tunnel is not None or event.port == MAG_LMA_PORT
-        return None if out_of_tunnel or packet.octets <= self._mtu else PacketTooBig(self._mtu)
+        if event.switch == self._lma:
+            found = self._routes.unreachable(packet.destination, from_mobile_node=out_of_tunnel)
+            if found is not None:
+                return DestinationUnreachable(found) if isinstance(found, UnreachableCode) else found
+        return "nothing_wrong" if out_of_tunnel or packet.octets <= self._mtu else PacketTooBig(self._mtu)
 
     def _may_send(self, name: str, router: _Router, source: IPv6Address, now: float) -> bool:
         network = (name, source.packed[: NETWORK_BITS // 8])
@@ -142,4 +151,6 @@ class RouterErrors:
         return SendPacket(switch=event.switch, port=event.port, tunnel=event.tunnel, frame=answer)
 
 
-_NAMES: dict[type[Icmpv6Error], str] = {TimeExceeded: "time_exceeded", PacketTooBig: "packet_too_big"}
+_NAMES: dict[type[Icmpv6Error], str] = {
+    DestinationUnreachable: "destination_unreachable", PacketTooBig: "packet_too_big", TimeExceeded: "time_exceeded",
+}

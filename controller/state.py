@@ -12,6 +12,7 @@ from controller.binding_cache import BindingCache
 from controller.confirmation import Confirmations
 from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
+from controller.lma_routes import LmaRoutes
 from controller.multicast import Listeners
 from controller.router_errors import RouterErrors
 from controller.source_neighbours import SourceNeighbours
@@ -63,18 +64,19 @@ class LmaState:
     @classmethod
     def of(cls, domain: Domain, random_delay: Callable[[float], float]) -> LmaState:
         """The state before anything has happened."""
-        policy, counters = PolicyStore(domain.mobile_nodes), Counter[str]()
+        policy, counters, cache = PolicyStore(domain.mobile_nodes), Counter[str](), BindingCache()
+        neighbours = SourceNeighbours(domain, counters)
         state = cls(
             domain=domain,
             policy=policy,
-            cache=BindingCache(),
+            cache=cache,
             listeners=Listeners(),
             handovers=HandoverTable(domain.limits.handovers_remembered),
             switches=Confirmations(),
             source_network=SourceNetwork(domain, random_delay),
             tunnels=TunnelListeners(domain, policy, counters),
-            neighbours=SourceNeighbours(domain, counters),
-            router_errors=RouterErrors(domain, counters),
+            neighbours=neighbours,
+            router_errors=RouterErrors(domain, LmaRoutes(domain, cache, neighbours), counters),
             counters=counters,
         )
         for name in (domain.lma.id, state.transport_switch, *(mag.id for mag in domain.mags)):

@@ -59,6 +59,8 @@ PRIORITY_HOST = 150
 """A host on the network of the sources is more specific than a prefix."""
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
+PRIORITY_NO_ROUTE = 10
+"""What no route takes."""
 PRIORITY_UNFORWARDED = 250
 """What a router cannot forward is taken out before the routes are asked."""
 PRIORITY_MULTICAST = 300
@@ -151,7 +153,7 @@ _REPLICATION_TABLE = Table(
     name="REPLICATION",
     priorities=frozenset({
         PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC, PRIORITY_UNFORWARDED,
-        PRIORITY_MULTICAST,
+        PRIORITY_MULTICAST, PRIORITY_NO_ROUTE,
     }),
     matches=(
         _ANY,

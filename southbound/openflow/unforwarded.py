@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flows of a switch as a router: what it cannot forward goes to the controller, which answers (RFC 4443). Pure.
 
-They are ahead of the routes, so that no route need say it again, and are the same however many mobile nodes there are.
+They are ahead of the routes, so that no route need say it again, or after all of them, where there is none; and the same
+however many mobile nodes there are.
 What they send goes through a meter: whoever has a packet refused again and again does not keep the controller busy.
 """
 
@@ -12,7 +13,13 @@ from functools import lru_cache
 from southbound.codec.ethernet import ETHERTYPE_IPV6
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, TO_LMA_PATH, metadata_of
-from southbound.openflow.pipeline import MULTICAST, PRIORITY_MULTICAST, PRIORITY_UNFORWARDED, REPLICATION
+from southbound.openflow.pipeline import (
+    MULTICAST,
+    PRIORITY_MULTICAST,
+    PRIORITY_NO_ROUTE,
+    PRIORITY_UNFORWARDED,
+    REPLICATION,
+)
 from southbound.openflow.rules import CheckSize, FlowRule, Match, Meter, OutputController
 from southbound.path_mark import NATIVE_PATH
 
@@ -37,7 +44,8 @@ def unforwarded_flows(role: SwitchRole) -> tuple[FlowRule, ...]:
     """Of the LMA's switch, or of a MAG's."""
     if role.kind == "lma":
         return (
-            *_hop_limit(CORRESPONDENTS_PATH), _too_large(CORRESPONDENTS_PATH), *_hop_limit(MAG_TUNNELS_PATH),
+            *_hop_limit(CORRESPONDENTS_PATH), _too_large(CORRESPONDENTS_PATH), _no_route(CORRESPONDENTS_PATH),
+            *_hop_limit(MAG_TUNNELS_PATH), _no_route(MAG_TUNNELS_PATH),
         )
     # By the LMA's tunnel come groups, too: nobody is told of those (RFC 4443 section 2.4 e.3). An LMA lets nothing out
     # with a hop limit of 0.
@@ -58,5 +66,9 @@ def _too_large(path: int) -> FlowRule:
     return _to_controller(Match(metadata=metadata_of(path), eth_type=ETHERTYPE_IPV6, too_large=1))
 
 
-def _to_controller(match: Match) -> FlowRule:
-    return FlowRule(table_id=REPLICATION, priority=PRIORITY_UNFORWARDED, match=match, actions=_TO_CONTROLLER)
+def _no_route(path: int) -> FlowRule:
+    return _to_controller(Match(metadata=metadata_of(path), eth_type=ETHERTYPE_IPV6), PRIORITY_NO_ROUTE)
+
+
+def _to_controller(match: Match, priority: int = PRIORITY_UNFORWARDED) -> FlowRule:
+    return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=_TO_CONTROLLER)

@@ -139,6 +139,16 @@ def test_a_flood_is_answered_at_a_rate_and_harms_nobody(running: Running, tmp_pa
     assert len(at) <= NETWORK_BURST + (at[-1] - at[0] + 0.5) * NETWORK_RATE
 
 
+def test_who_asks_for_a_home_network_without_a_binding_is_told_so(running: Running) -> None:
+    nobody = IPv6Address("2001:db8:100:ffff::5")
+    assert f"From {running.lab.domain.lma.address} icmp_seq=1 Destination unreachable: No route" in said_of_one_ping(
+        running, "source", nobody
+    )
+    assert "Destination unreachable: No route" in said_of_one_ping(running, "mn1", nobody)
+    on_link = IPv6Address(int(running.source) + 0x99)
+    assert "Destination unreachable: Address unreachable" in said_of_one_ping(running, "mn1", on_link)
+
+
 def test_a_group_is_not_answered(running: Running, tmp_path: Path) -> None:
     group = running.lab.domain.mobile_nodes[0].subscriptions[0].group
     captures = start_captures(running.lab, tmp_path, sources=["source"])

@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import router_errors
+from controller.binding_cache import BindingCache, BindingState
 from controller.events import PacketNotForwarded
+from controller.lma_routes import LmaRoutes
 from controller.router_errors import RouterErrors
+from controller.source_neighbours import SourceNeighbours
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
 from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
-from tests.unit.controller.test_forwarding import DOMAIN, MAG1
-from topology.model import LMA_SOURCE_MAC, MAG_ACCESS_MAC
+from southbound.codec.neighbor_discovery import NeighborPacket, NeighborSolicitation
+from southbound.codec.neighbor_options import SourceLinkLayerAddress
+from tests.unit.controller.test_forwarding import DOMAIN, MAG1, MN1, World
+from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, MAG_ACCESS_MAC
 
 HOST, NODE = DOMAIN.sources[0].address, IPv6Address("2001:db8:100:1::5")
 HOST_MAC, NODE_MAC = bytes.fromhex("020000000010"), bytes.fromhex("020000000011")
@@ -52,9 +57,27 @@ def counters() -> Counter[str]:
     return Counter()
 
 
+def all_routers(counters: Counter[str], *states: BindingState) -> RouterErrors:
+    """With a session of mn1 in the last of these states."""
+    cache, neighbours = BindingCache(), SourceNeighbours(DOMAIN, counters)
+    given = World()
+    for state in states:
+        given.bind(MN1, "mag1", state)
+    for entry in given.cache:
+        cache.put(entry)
+    # The source has asked for its router, so it is known.
+    message = NeighborSolicitation(
+        target=LMA_LINK_LOCAL_ADDRESS, options=(SourceLinkLayerAddress(address=HOST_MAC),)
+    )
+    asked = NeighborPacket(source=HOST, destination=LMA_LINK_LOCAL_ADDRESS, message=message)
+    neighbours.heard(HOST_MAC, asked, 0.0)
+    counters.clear()
+    return RouterErrors(DOMAIN, LmaRoutes(DOMAIN, cache, neighbours), counters)
+
+
 @pytest.fixture
 def routers(counters: Counter[str]) -> RouterErrors:
-    return RouterErrors(DOMAIN, counters)
+    return all_routers(counters, BindingState.ACTIVE)
 
 
 @pytest.mark.parametrize(("event", "router", "own_mac", "to_mac"), [
@@ -108,6 +131,8 @@ def test_a_packet_with_nothing_wrong_is_not_answered(
 @pytest.mark.parametrize(("event", "reason"), [
     (PacketNotForwarded(switch="lma", port="src0", tunnel=None, frame=b"\0" * 12), "truncated"),
     (PacketNotForwarded(switch="lma", port="src0", tunnel=None, frame=b"\0" * 80), "bad_ip_version"),
+    (out_of_tunnel("lma", "mag0", MAG1.address, NODE, DOMAIN.lma.address, hop_limit=64), "for_the_router"),
+    (out_of_tunnel("lma", "mag0", MAG1.address, NODE, IPv6Address("fe80::1"), hop_limit=64), "for_the_router"),
     (PacketNotForwarded(switch="nobody", port="src0", tunnel=None, frame=from_host().frame), "no_router"),
     (from_node(IPv6Address("fe80::1")), "link_local_source"),
     (from_node(IPv6Address("::")), "no_single_source"),
@@ -117,6 +142,39 @@ def test_what_is_not_answered_is_counted_with_its_reason(
 ) -> None:
     assert routers.answered(event, 1.0) is None
     assert counters == {f"not_answered.{reason}": 1}
+
+
+@pytest.mark.parametrize(("destination", "code"), [
+    (NODE, 0),  # a home network without a binding
+    (IPv6Address("2001:db8:dead::1"), 0),
+    (IPv6Address("2001:db8:c0::99"), 0),  # on the link, but not to be found behind the LMA
+])
+def test_a_host_is_told_that_there_is_no_way(counters: Counter[str], destination: IPv6Address, code: int) -> None:
+    """RFC 4443 section 3.1."""
+    octets = frame(HOST, destination, hop_limit=64, octets=1500, mac=HOST_MAC)
+    event = PacketNotForwarded(switch="lma", port="src0", tunnel=None, frame=octets)
+    answer = all_routers(counters).answered(event, 1.0)
+    assert answer is not None
+    assert decode_ipv6(decode_ethernet(answer.frame).payload).payload[:2] == bytes((1, code))
+    assert counters == {"not_forwarded.destination_unreachable": 1}
+
+
+@pytest.mark.parametrize(("destination", "code"), [
+    (IPv6Address("2001:db8:dead::1"), 0), (IPv6Address("2001:db8:100:2::5"), 0), (IPv6Address("2001:db8:c0::99"), 3),
+])
+def test_a_mobile_node_is_told_that_there_is_no_way(
+    routers: RouterErrors, destination: IPv6Address, code: int
+) -> None:
+    """Code 3 for a neighbour that does not answer."""
+    answer = routers.answered(out_of_tunnel("lma", "mag0", MAG1.address, NODE, destination, hop_limit=64), 1.0)
+    assert answer is not None
+    assert decode_ipv6(decode_ethernet(answer.frame).payload).payload[:2] == bytes((1, code))
+
+
+def test_a_mobile_node_that_may_come_back_is_not_called_unreachable(counters: Counter[str]) -> None:
+    """RFC 5213 section 5.3.5: until MinDelayBeforeBCEDelete has passed its packets are dropped."""
+    assert all_routers(counters, BindingState.PENDING_DELETE).answered(from_host(hop_limit=64), 1.0) is None
+    assert counters == {"not_answered.binding_ends": 1}
 
 
 def test_one_network_is_answered_so_often_and_others_still(routers: RouterErrors, counters: Counter[str]) -> None:
@@ -142,7 +200,7 @@ def test_a_router_answers_so_often_altogether_and_remembers_so_many(routers: Rou
 
 @given(st.lists(st.tuples(st.floats(0, 0.2), st.integers(0, 3)), max_size=200))
 def test_never_more_than_the_rate_allows(asked: list[tuple[float, int]]) -> None:
-    routers, now, sent = RouterErrors(DOMAIN, Counter()), 1.0, Counter[int]()
+    routers, now, sent = all_routers(Counter()), 1.0, Counter[int]()
     for pause, network in asked:
         now += pause
         source = IPv6Address((0x20010DB8 << 96) + (network << 64) + 1)
