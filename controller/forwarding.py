@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from controller.binding_cache import BindingCache
 from controller.handover import Handover, HandoverTable
@@ -67,11 +67,13 @@ def lma_wants(
 
 
 def lma_intent(
-    domain: Domain, wants: Mapping[str, Iterable[Memberships]], own: UnicastIntent = NO_UNICAST
+    domain: Domain, wants: Mapping[str, Iterable[Memberships]], own: UnicastIntent = NO_UNICAST,
+    home_networks: frozenset[IPv6Network] = frozenset(),
 ) -> ForwardingIntent:
     """The LMA copies a stream into the tunnel of each MAG that needs it (RFC 6224 section 4.3: one copy a MAG).
 
-    `own`: what it does besides with the MNs' unicast (controller.unicast_forwarding).
+    `own`: what it does besides with the MNs' unicast (controller.unicast_forwarding); `home_networks`: what no route leads
+    to (controller.lma_routes).
     """
     demands = [
         Demand(memberships=memberships, output=ToMag(mag.address))
@@ -80,7 +82,8 @@ def lma_intent(
     ]
     return ForwardingIntent(
         replications=_replications(SourceNetwork(), demands), unicast=own.unicast, uplinks=own.uplinks, takes_mld=True,
-        reports_unforwarded=True, router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
+        home_networks=home_networks, reports_unforwarded=True,
+        router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
     )
 
 

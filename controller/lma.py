@@ -260,7 +260,7 @@ class LmaCore:
             own = unicast_forwarding.lma_unicast(
                 domain, state.cache, state.listeners, state.handovers, state.neighbours.link_layer_ids()
             )
-            return forwarding.lma_intent(domain, wants, own)
+            return forwarding.lma_intent(domain, wants, own, state.routes.kept_from_routes)
         mag = domain.mag(name)
         if mag is None:
             raise KeyError(name)

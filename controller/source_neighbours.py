@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The LMA as a router on the network of the sources: who is there (RFC 4861 sections 7.2 and 7.3). Pure.
 
-Known are the sources of topology.yaml, which are asked for, and those who ask for the router's link-layer address because
-they have something for an MN. Addresses that nobody has named are not resolved for MNs: every one of them could have the
-controller ask for a whole network, address by address.
+Known are the sources and next hops of topology.yaml, which are asked for, and those who ask for the router's link-layer
+address because they have something for an MN. Addresses that nobody has named are not resolved for MNs: every one of them
+could have the controller ask for a whole network, address by address.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class SourceNeighbours:
         self._networks = {
             IPv6Network((source.address, source.prefix_length), strict=False) for source in domain.sources
         }
-        self._sources = tuple(dict.fromkeys(source.address for source in domain.sources))
+        # Next hops are asked for as the sources are: nothing else would tell where they are.
+        wanted = [source.address for source in domain.sources] + [route.via for route in domain.lma.routes]
+        self._asked_for = tuple(dict.fromkeys(wanted))
         self._neighbours: dict[IPv6Address, _Neighbour] = {}
         self._connected = False
 
@@ -64,9 +66,9 @@ class SourceNeighbours:
         }
 
     def connected(self, now: float) -> list[bytes]:
-        """The LMA's switch is there: ask for the sources. Frames to be sent, as of all methods."""
+        """The LMA's switch is there: ask for sources and next hops. Frames to be sent, as of all methods."""
         self._connected = True
-        for address in self._sources:
+        for address in self._asked_for:
             self._neighbours.setdefault(address, _Neighbour(None, now)).solicit_at = now
         return self.tick(now)
 
@@ -104,7 +106,7 @@ class SourceNeighbours:
             if neighbour.unanswered >= SOLICITATIONS_MAX and neighbour.link_layer_id is not None:
                 self._counters["neighbour_lost"] += 1
                 neighbour.link_layer_id = None
-            if neighbour.link_layer_id is None and address not in self._sources:
+            if neighbour.link_layer_id is None and address not in self._asked_for:
                 del self._neighbours[address]
                 continue
             neighbour.unanswered += 1

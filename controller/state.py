@@ -45,6 +45,7 @@ class LmaState:
     source_network: SourceNetwork
     tunnels: TunnelListeners
     neighbours: SourceNeighbours
+    routes: LmaRoutes
     router_errors: RouterErrors
     errors: BindingErrorRate = field(default_factory=BindingErrorRate)
     agents: set[str] = field(default_factory=set)
@@ -66,6 +67,7 @@ class LmaState:
         """The state before anything has happened."""
         policy, counters, cache = PolicyStore(domain.mobile_nodes), Counter[str](), BindingCache()
         neighbours = SourceNeighbours(domain, counters)
+        routes = LmaRoutes(domain, cache, neighbours)
         state = cls(
             domain=domain,
             policy=policy,
@@ -76,7 +78,8 @@ class LmaState:
             source_network=SourceNetwork(domain, random_delay),
             tunnels=TunnelListeners(domain, policy, counters),
             neighbours=neighbours,
-            router_errors=RouterErrors(domain, LmaRoutes(domain, cache, neighbours), counters),
+            routes=routes,
+            router_errors=RouterErrors(domain, routes, counters),
             counters=counters,
         )
         for name in (domain.lma.id, state.transport_switch, *(mag.id for mag in domain.mags)):

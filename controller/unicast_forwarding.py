@@ -137,10 +137,19 @@ def lma_unicast(
         for mag in domain.mags
     }
     for address, link_layer_id in neighbours.items():
+        if address.is_link_local:  # a next hop; nothing is forwarded to it
+            continue
         unicast.add(Unicast(
             ingress=MagTunnels(), prefix=IPv6Network((address, HOST_BITS)), link_layer_id=link_layer_id,
             outputs=frozenset({ToSourceNetwork()}),
         ))
+    unicast |= {
+        Unicast(
+            ingress=MagTunnels(), prefix=route.prefix, link_layer_id=neighbours[route.via],
+            outputs=frozenset({ToSourceNetwork()}),
+        )
+        for route in domain.lma.routes if route.via in neighbours
+    }
     return UnicastIntent(frozenset(unicast), frozenset(uplinks))
 
 

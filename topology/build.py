@@ -14,6 +14,7 @@ from topology.model import (
     Mag,
     MobileNode,
     Rest,
+    Route,
     Source,
     Subscription,
     Tls,
@@ -119,6 +120,7 @@ def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> L
         datapath_id=datapath_id,
         transport_datapath_id=transport_datapath_id,
         home_network_prefix_pool=tuple(_there(network) for network in section.home_network_prefix_pool or ()),
+        routes=tuple(Route(**derive.given(route)) for route in section.routes or ()),
         multicast_signalling=section.multicast_signalling is not False,
         switch=derive.switch_names(section.switch),
     )

@@ -31,6 +31,7 @@ def check_networks(document: Document, report: Report) -> None:
         _apart(location, prefix, [*fixed, *pool], report)
     # All are /64, so to overlap is to be the same.
     unique(prefixes, "a prefix that no other mobile node has", report, show=str)
+    _routes(document, [*fixed, *pool, *prefixes], report)
     ipv4 = [
         (("mobile_nodes", position, "ipv4_home_address"), profile.ipv4_home_address and profile.ipv4_home_address.ip)
         for position, profile in enumerate(document.mobile_nodes or ())
@@ -73,6 +74,24 @@ def _pool(document: Document) -> Iterator[Place]:
     for index, network in enumerate(networks or ()):
         if network is not None:
             yield ("lma", "home_network_prefix_pool", index), network
+
+
+def _routes(document: Document, own: list[Place], report: Report) -> None:
+    """Beyond the domain, each once, by somebody whom the LMA can ask for on its link."""
+    routes = list(enumerate((document.lma.routes if document.lma is not None else None) or ()))
+    on_link = [network for location, network in own if location[0] == "sources"]
+    for index, route in routes:
+        where: Location = ("lma", "routes", index)
+        for location, network in own if route.prefix is not None else ():
+            if route.prefix is not None and route.prefix.subnet_of(network):
+                found = f"{route.prefix}, which lies in {show_location(location)} ({network})"
+                report((*where, "prefix"), found, "a network beyond the domain")
+        via = route.via
+        if via is not None and not via.is_link_local and not any(via in network for network in on_link):
+            known = ", ".join(map(str, on_link)) or "none, as there are no sources"
+            report((*where, "via"), str(via), f"an address on a network of the sources ({known}), or a link-local one")
+    prefixes = [(("lma", "routes", index, "prefix"), route.prefix) for index, route in routes]
+    unique(prefixes, "a prefix that no other route has", report, show=str)
 
 
 def _fixed_networks(document: Document) -> Iterator[Place]:

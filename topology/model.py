@@ -176,6 +176,15 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What is not in the domain, and who on the network of the sources forwards there."""
+
+    prefix: IPv6Network
+    via: IPv6Address
+    """On one of their networks, or link-local."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lma:
     """The local mobility anchor's switch node."""
 
@@ -189,6 +198,8 @@ class Lma:
     """Transport bridge (br-phy), where Mobility Header packets for `address` are taken."""
     home_network_prefix_pool: tuple[IPv6Network, ...] = ()
     """Networks that home network prefixes (/64) of MNs without one of their own are taken from."""
+    routes: tuple[Route, ...] = ()
+    """Beyond the network of the sources; the longest prefix that fits is taken."""
     multicast_signalling: bool = True
     """Whether it takes multicast state in PBUs and answers with the S flag (RFC 7161); without, MAGs join by MLD and IGMP
     in their tunnels alone (RFC 6224)."""

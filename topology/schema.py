@@ -25,6 +25,8 @@ LINKS_MAX = (MAGS_MAX + 1) * (MAGS_MAX + 2) // 2
 HOME_NETWORK_PREFIXES_MAX = 8
 """24 octets each in PBU, PBA and HI, which carry much else."""
 POOL_NETWORKS_MAX = 64
+ROUTES_MAX = 64
+"""Each is a rule of the LMA's switch, and its next hop a neighbour that is asked for."""
 ALLOWED_GROUPS_MAX = 64
 ALLOWED_PREFIXES_MAX = 64
 SUBSCRIPTIONS_MAX = 50
@@ -172,6 +174,13 @@ class MagSwitchSection(Section):
     shared: Annotated[bool | None, values.TRUTH] = None
 
 
+class RouteSection(Section):
+    """One item of `lma.routes`: what is reached by a router on the network of the sources."""
+
+    prefix: Annotated[IPv6Network | None, values.ROUTE_PREFIX.needed()] = None
+    via: Annotated[IPv6Address | None, values.NEXT_HOP.needed()] = None
+
+
 class LmaSection(Section):
     """`lma`: the anchor's switch node."""
 
@@ -184,6 +193,11 @@ class LmaSection(Section):
         list[PoolItem] | None,
         Field(max_length=POOL_NETWORKS_MAX),
         Shape(f"a list of at most {POOL_NETWORKS_MAX} IPv6 unicast networks of /16 to /64"),
+    ] = None
+    routes: Annotated[
+        list[RouteSection] | None,
+        Field(max_length=ROUTES_MAX),
+        Shape(f"a list of at most {ROUTES_MAX} mappings with prefix and via"),
     ] = None
     multicast_signalling: Annotated[bool | None, values.TRUTH] = None
     switch: Annotated[LmaSwitchSection | None, Shape("a mapping")] = None

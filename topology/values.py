@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
+from topology.model import LMA_LINK_LOCAL_ADDRESS
 from topology.problem import show_value
 
 NODE_NAME_CHARACTERS_MAX = 15
@@ -29,6 +30,9 @@ DATAPATH_ID_MAX = 2**64 - 1
 GRE_KEY_MAX = 2**32 - 1
 OWN_LINK_LAYER_PREFIX = bytes.fromhex("02ca57")
 """Of the path marks (southbound.path_mark) and of the switches' and MAGs' own ports; no mobile node may share it."""
+ROUTE_PREFIX_LENGTH_MAX = 64
+"""As of home network prefixes, which come before routes."""
+
 ALL_MULTICAST = IPv6Network("ff00::/8")
 ALL_MULTICAST_IPV4 = IPv4Network("224.0.0.0/4")
 _LINK_SCOPE_IPV4 = IPv4Network("224.0.0.0/24")
@@ -293,6 +297,22 @@ def _pool_network(value: object) -> IPv6Network:
     return network
 
 
+def _route_prefix(value: object) -> IPv6Network:
+    network = _network(value)
+    if network.subnet_of(ALL_MULTICAST):
+        raise RefusedValueError("a multicast one")
+    if network.prefixlen > ROUTE_PREFIX_LENGTH_MAX:
+        raise RefusedValueError(f"a /{network.prefixlen}")
+    return network
+
+
+def _next_hop(value: object) -> IPv6Address:
+    address = _address(value)
+    if address == LMA_LINK_LOCAL_ADDRESS:
+        raise RefusedValueError("the LMA's own")
+    return address if address.is_link_local else _unicast(value)
+
+
 def _home_network_prefix(value: object) -> IPv6Network:
     network = _network(value)
     if network.prefixlen != 64:
@@ -366,6 +386,8 @@ NETWORK = Rule("an IPv6 network, such as 2001:db8:100::/48", _network)
 UNICAST_NETWORK = Rule("an IPv6 unicast network of /16 to /120", _unicast_network)
 HOME_NETWORK_PREFIX = Rule("an IPv6 unicast /64", _home_network_prefix)
 POOL_NETWORK = Rule("an IPv6 unicast network of /16 to /64", _pool_network)
+ROUTE_PREFIX = Rule(f"an IPv6 network of /0 to /{ROUTE_PREFIX_LENGTH_MAX} beyond the domain, such as ::/0", _route_prefix)
+NEXT_HOP = Rule("an IPv6 unicast address on a network of the sources, or a link-local one", _next_hop)
 GROUP_NETWORK = Rule("a network within ff00::/8 or 224.0.0.0/4", _group_network)
 NAI = Rule(
     f"user@realm (RFC 4283): a user of 1 to {MOBILE_NODE_NAME_CHARACTERS_MAX} characters A-Z, a-z, 0-9, '_', '.' and "

@@ -43,6 +43,7 @@ from southbound.openflow.pipeline import (
     PRIORITY_INGRESS,
     PRIORITY_MISS,
     PRIORITY_OWN_PORT_MISS,
+    PRIORITY_ROUTE,
     PRIORITY_SIGNALLING,
     PRIORITY_SOURCE_SPECIFIC,
     REPLICATION,
@@ -68,7 +69,7 @@ from southbound.openflow.rules import (
     SwitchRules,
     ToGroup,
 )
-from southbound.openflow.unforwarded import unforwarded_flows
+from southbound.openflow.unforwarded import home_network_flows, unforwarded_flows
 from southbound.openflow.uplink import ETH_TYPE_IPV6, router_flows, uplink_flows
 from southbound.path_mark import NATIVE_PATH, path_mac
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
@@ -151,6 +152,7 @@ def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
         flows.extend(router_flows(intent.router, role))
     if intent.reports_unforwarded:
         flows.extend(unforwarded_flows(role))
+    flows.extend(home_network_flows(intent.home_networks))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
 
 
@@ -182,14 +184,20 @@ def _unicast_rules(unicast: Unicast, role: SwitchRole) -> tuple[FlowRule, Group 
     if prefix.is_multicast:
         raise OpenFlowInvariantError(f"{role.name}: {prefix} is multicast")
     group = _group(unicast, unicast.outputs, unicast.link_layer_id, role)
-    is_host = prefix.prefixlen == HOST_PREFIX_LENGTH
-    match = Match(
-        metadata=metadata_of(_path(unicast.ingress)),
-        eth_type=ETH_TYPE_IPV6,
-        ipv6_destination=prefix.network_address if is_host else prefix,
-    )
-    priority = PRIORITY_HOST if is_host else PRIORITY_ANY_SOURCE
+    destination, priority = _destination(unicast)
+    match = Match(metadata=metadata_of(_path(unicast.ingress)), eth_type=ETH_TYPE_IPV6, ipv6_destination=destination)
     return FlowRule(table_id=REPLICATION, priority=priority, match=match, actions=_to(group)), group
+
+
+def _destination(unicast: Unicast) -> tuple[IPv6Address | IPv6Network | None, int]:
+    """As a match has it, and the priority: the longest prefix wins."""
+    prefix = unicast.prefix
+    if prefix.prefixlen == HOST_PREFIX_LENGTH:
+        return prefix.network_address, PRIORITY_HOST
+    if ToSourceNetwork() in unicast.outputs:
+        # A match on no bit at all is none, and no switch gives it back.
+        return prefix if prefix.prefixlen else None, PRIORITY_ROUTE + prefix.prefixlen
+    return prefix, PRIORITY_ANY_SOURCE
 
 
 def _group(

@@ -138,9 +138,9 @@ class Unicast:
 
     ingress: Ingress
     prefix: IPv6Network
-    """A home network prefix; of 128 bits: a host on the network of the sources."""
+    """A home network prefix; of 128 bits: a host on the network of the sources; else, towards that network: a route."""
     link_layer_id: bytes
-    """Of the MN, or of that host."""
+    """Of the MN, of that host, or of the next hop."""
     outputs: frozenset[Output]
 
 
@@ -167,6 +167,8 @@ class ForwardingIntent:
     router: IPv6Address | None = None
     """The LMA: ICMPv6 for this address of its own, on the network of the sources, to the controller. What is sent there to
     its link-layer address is for `Correspondents`."""
+    home_networks: frozenset[IPv6Network] = frozenset()
+    """The LMA: what no route leads to, whether there is a binding or not. Only with routes there is anything to be said."""
     reports_unforwarded: bool = False
     """What the switch, as a router, cannot forward goes to the controller, which may answer with an ICMPv6 error."""
 

@@ -40,6 +40,8 @@ INGRESS = 0
 REPLICATION = 1
 MULTICAST = IPv6Network("ff00::/8")
 """RFC 4291 section 2.7."""
+LINK_LOCAL = IPv6Network("fe80::/10")
+"""RFC 4291 section 2.4; routers forward nothing from or to it (section 2.5.6)."""
 SIGNALLING = 0
 """The only table that is used on the LMA's transport switch."""
 
@@ -59,6 +61,10 @@ PRIORITY_HOST = 150
 """A host on the network of the sources is more specific than a prefix."""
 PRIORITY_SOURCE_SPECIFIC = 200
 """(S,G) is asked before (*,G): RFC 3810 filtering by source needs the more specific entry to win."""
+PRIORITY_ROUTE = 20
+"""And one more for each bit of the prefix, up to 64: the longest wins."""
+PRIORITY_HOME_NETWORK = 90
+"""Of all home networks, bound or not: after their prefixes, before every route."""
 PRIORITY_NO_ROUTE = 10
 """What no route takes."""
 PRIORITY_UNFORWARDED = 250
@@ -153,7 +159,7 @@ _REPLICATION_TABLE = Table(
     name="REPLICATION",
     priorities=frozenset({
         PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC, PRIORITY_UNFORWARDED,
-        PRIORITY_MULTICAST, PRIORITY_NO_ROUTE,
+        PRIORITY_MULTICAST, PRIORITY_NO_ROUTE, PRIORITY_HOME_NETWORK, *range(PRIORITY_ROUTE, PRIORITY_ROUTE + 65),
     }),
     matches=(
         _ANY,

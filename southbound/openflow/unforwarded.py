@@ -9,12 +9,15 @@ What they send goes through a meter: whoever has a packet refused again and agai
 from __future__ import annotations
 
 from functools import lru_cache
+from ipaddress import IPv6Network
 
 from southbound.codec.ethernet import ETHERTYPE_IPV6
 from southbound.openflow.intents import SwitchRole
 from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, TO_LMA_PATH, metadata_of
 from southbound.openflow.pipeline import (
+    LINK_LOCAL,
     MULTICAST,
+    PRIORITY_HOME_NETWORK,
     PRIORITY_MULTICAST,
     PRIORITY_NO_ROUTE,
     PRIORITY_UNFORWARDED,
@@ -56,6 +59,26 @@ def unforwarded_flows(role: SwitchRole) -> tuple[FlowRule, ...]:
         FlowRule(table_id=REPLICATION, priority=PRIORITY_MULTICAST, match=of_groups),
         *_hop_limit(NATIVE_PATH, (1,)), *_hop_limit(TO_LMA_PATH), _too_large(TO_LMA_PATH),
     )
+
+
+@lru_cache
+def home_network_flows(networks: frozenset[IPv6Network]) -> tuple[FlowRule, ...]:
+    """Of the LMA: what MNs send to a home network without a binding is not sent out by a route, to come back by it. Nor,
+    where there are routes, what is for a group, or for a link (RFC 4291 section 2.5.6)."""
+    kept = [
+        FlowRule(
+            table_id=REPLICATION, priority=PRIORITY_HOME_NETWORK,
+            match=Match(metadata=metadata_of(MAG_TUNNELS_PATH), eth_type=ETHERTYPE_IPV6, ipv6_destination=network),
+        )
+        for network in ((MULTICAST, LINK_LOCAL) if networks else ())
+    ]
+    return (*kept, *(
+        _to_controller(
+            Match(metadata=metadata_of(MAG_TUNNELS_PATH), eth_type=ETHERTYPE_IPV6, ipv6_destination=network),
+            PRIORITY_HOME_NETWORK,
+        )
+        for network in networks
+    ))
 
 
 def _hop_limit(path: int, values: tuple[int, ...] = _LAST_HOP_LIMITS) -> list[FlowRule]:

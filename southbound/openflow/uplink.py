@@ -26,6 +26,7 @@ from southbound.openflow.intents import (
 from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, TO_LMA_PATH, metadata_of
 from southbound.openflow.pipeline import (
     INGRESS,
+    LINK_LOCAL,
     PRIORITY_ANY_SOURCE,
     PRIORITY_LINK_LOCAL,
     PRIORITY_ROUTED,
@@ -51,8 +52,6 @@ ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_ICMPV6 = 58
 _RULES_REMEMBERED = 1 << 14
 """As those of downlink in the compiler."""
-LINK_LOCAL = IPv6Network("fe80::/10")
-"""RFC 4291 section 2.4; routers forward nothing from or to it (section 2.5.6)."""
 
 
 def uplink_flows(uplinks: Collection[Uplink], role: SwitchRole) -> list[FlowRule]:

@@ -18,10 +18,8 @@ from lab.capture_reader import read_fields
 from lab.errors import LabError
 from lab.plan import RADIO_BRIDGE, SOURCE_PORT
 from lab.requirements import missing_requirement
-from tests.lab.test_unicast import MN1, Running, eventually, hand_over, reaches, running
+from tests.lab.test_unicast import MN1, Running, domain_with_unicast, eventually, hand_over, reaches
 from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_LINK_LOCAL_ADDRESS
-
-__all__ = ["running"]
 
 pytestmark = [
     pytest.mark.lab,
@@ -33,6 +31,20 @@ FULL_SIZE = 1500
 ICMP_OVERHEAD = 48
 PACKET_TOO_BIG, TIME_EXCEEDED = 2, 3
 HOPS_MAX = 8
+
+
+BEYOND, NEXT_HOP = "2001:db8:beef::/48", "fe80::fe"
+FAR_HOST = IPv6Address("2001:db8:beef::1")
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The source is a router, too: behind its link-local address is a network of its own."""
+    routes = [{"prefix": BEYOND, "via": NEXT_HOP}]
+    with domain_with_unicast(tmp_path_factory.mktemp("routers"), routes=routes) as here:
+        here.lab.run_on("source", ["ip", "-6", "addr", "add", f"{NEXT_HOP}/64", "dev", SOURCE_PORT, "nodad"])
+        here.lab.run_on("source", ["ip", "-6", "addr", "add", f"{FAR_HOST}/128", "dev", "lo"])
+        yield here
 
 
 def said_of_one_ping(here: Running, node: str, address: IPv6Address, *options: str) -> str:
@@ -147,6 +159,15 @@ def test_who_asks_for_a_home_network_without_a_binding_is_told_so(running: Runni
     assert "Destination unreachable: No route" in said_of_one_ping(running, "mn1", nobody)
     on_link = IPv6Address(int(running.source) + 0x99)
     assert "Destination unreachable: Address unreachable" in said_of_one_ping(running, "mn1", on_link)
+
+
+def test_a_mobile_node_reaches_what_is_behind_a_next_hop_and_keeps_it_when_it_moves(running: Running) -> None:
+    eventually(lambda: reaches(running, "mn1", FAR_HOST))
+    hand_over(running, MN1, "mn1")
+    eventually(lambda: reaches(running, "mn1", FAR_HOST))
+    assert reaches(running, "source", running.address("mn1"))
+    said = said_of_one_ping(running, "mn1", IPv6Address("2001:db8:feed::1"))
+    assert "Destination unreachable: No route" in said
 
 
 def test_a_group_is_not_answered(running: Running, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,8 +59,16 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A lab with controller and agents, both mobile nodes at mag1, and ways both ways."""
-    topology = write_demo_topology(REPOSITORY / "topology.yaml", tmp_path_factory.mktemp("unicast"), "draft")
+    with domain_with_unicast(tmp_path_factory.mktemp("unicast")) as here:
+        yield here
+
+
+@contextmanager
+def domain_with_unicast(folder: Path, **lma: Any) -> Iterator[Running]:
+    """A lab with controller and agents, both mobile nodes at mag1, and ways both ways. `lma`: more keys of its section."""
+    topology = write_demo_topology(REPOSITORY / "topology.yaml", folder, "draft")
+    document = json.loads(topology.read_text())
+    topology.write_text(json.dumps({**document, "lma": {**document["lma"], **lma}}))
     with running_lab(load_topology(topology), topology=topology, attach=False) as lab:
         start_programs(lab, topology)
         lab.attach_mobile_nodes()

@@ -201,6 +201,34 @@ ONE_VALUE = [
      "  management_address: fd00:ca57::f\n  home_network_prefix_pool: [2001:db8:200::/48, 2001:db8:200:8000::/49]\n",
      "18 lma.home_network_prefix_pool[1]: found 2001:db8:200:8000::/49, which overlaps lma.home_network_prefix_pool[0] "
      "(2001:db8:200::/48); allowed: a network apart from all others"),
+    *(
+        ("  management_address: fd00:ca57::f\n",
+         f"  management_address: fd00:ca57::f\n  routes: [{{prefix: '{prefix}', via: '{via}'}}]\n", f"18 {problem}")
+        for prefix, via, problem in [
+            ("::/0", "2001:db8:c1::fe",
+             "lma.routes[0].via: found 2001:db8:c1::fe; allowed: an address on a network of the sources "
+             "(2001:db8:c0::/64), or a link-local one"),
+            ("::/0", "ff02::1",
+             "lma.routes[0].via: found 'ff02::1', multicast; allowed: an IPv6 unicast address on a network of the "
+             "sources, or a link-local one"),
+            ("::/0", "fe80::ca:57ff:feff:ff02",
+             "lma.routes[0].via: found 'fe80::ca:57ff:feff:ff02', the LMA's own; allowed: an IPv6 unicast address on a "
+             "network of the sources, or a link-local one"),
+            ("2001:db8:100:1::/64", "fe80::1",
+             "lma.routes[0].prefix: found 2001:db8:100:1::/64, which lies in mobile_nodes[0].home_network_prefix "
+             "(2001:db8:100:1::/64); allowed: a network beyond the domain"),
+            ("2001:db8:1::/65", "fe80::1",
+             "lma.routes[0].prefix: found '2001:db8:1::/65', a /65; allowed: an IPv6 network of /0 to /64 beyond the "
+             "domain, such as ::/0"),
+            ("ff1e::/16", "fe80::1",
+             "lma.routes[0].prefix: found 'ff1e::/16', a multicast one; allowed: an IPv6 network of /0 to /64 beyond "
+             "the domain, such as ::/0"),
+        ]
+    ),
+    ("  management_address: fd00:ca57::f\n",
+     "  management_address: fd00:ca57::f\n  routes: [{prefix: '::/0', via: 'fe80::1'}, {prefix: '::/0', via: 'fe80::2'}]\n",
+     "18 lma.routes[1].prefix: found ::/0, already used by lma.routes[0].prefix; "
+     "allowed: a prefix that no other route has"),
     ("address: 2001:db8:c0::10", "address: 2001:db8:ff::10",
      "43 sources[0].address: found 2001:db8:ff::/64, which overlaps domain.transport_network "
      "(2001:db8:ff::/64); allowed: a network apart from all others"),
