@@ -38,7 +38,7 @@ from southbound.mobility_authentication import MobilityAuthentication
 from southbound.openflow import ofp15, ofp15_stats
 from southbound.openflow.counters import SwitchCounters
 from southbound.openflow.intents import SwitchRole
-from southbound.openflow.pipeline import REPLICATION
+from southbound.openflow.pipeline import REPLICATION, UNFORWARDED
 from southbound.openflow.ports import port_name
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_ACCESS_MAC, MAG_LMA_PORT, MAG_MAG_PORT, Domain, SwitchNames
@@ -62,7 +62,7 @@ class _Switch:
     names: SwitchNames
     """Its host's names of ports against ours: rules and everything else here have ours."""
     metered: bool = False
-    """Whether its rules need our meter."""
+    """Whether its rules need our meters."""
     datapath: Any = None
     announced: bool = False
     """The core has been told that it is connected."""
@@ -184,7 +184,7 @@ class Datapaths:
     def unforwarded(self, message: Any) -> PacketNotForwarded | None:
         """What a packet-in is that a switch sends as a router; None when it is none, or of a port that has gone."""
         switch = self._of(message)
-        if switch is None or not switch.metered or message.table_id != REPLICATION:
+        if switch is None or not switch.metered or message.table_id not in (REPLICATION, UNFORWARDED):
             return None
         tunnel = message.match.get("tun_ipv6_src")
         port = port_name(message.match["in_port"], {number: name for name, number in switch.reconciler.ports.items()})
@@ -204,7 +204,8 @@ class Datapaths:
             self._lost(switch)
         switch.datapath = datapath
         if switch.metered:
-            datapath.send_msg(ofp15.meter_message(datapath))
+            for message in ofp15.meter_messages(datapath):
+                datapath.send_msg(message)
         self._read(switch)
 
     def disconnected(self, datapath: Any) -> None:

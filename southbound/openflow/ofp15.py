@@ -45,7 +45,7 @@ from southbound.openflow.rules import (
     SetTunnelKey,
     ToGroup,
 )
-from southbound.openflow.unforwarded import METER_BURST, METER_ID, METER_PACKETS_PER_S
+from southbound.openflow.unforwarded import METERS
 
 _PARTS_REMEMBERED = 1 << 12
 """Matches and actions that are looked up and not made again: Ryu takes their fields through text, 0.05 ms each."""
@@ -122,16 +122,20 @@ def _bundle(bundle_id: int, changes: list[Any], datapath: Any) -> list[Any]:
     return [control(ofproto.OFPBCT_OPEN_REQUEST), *additions, control(ofproto.OFPBCT_COMMIT_REQUEST)]
 
 
-def meter_message(datapath: Any) -> Any:
-    """The meter that flows of `unforwarded` use. One of that id that is there already has the same rate, and stays: a
+def meter_messages(datapath: Any) -> list[Any]:
+    """The meters that flows of `unforwarded` use. One of such an id that is there already has the same rate, and stays: a
     switch takes the flows away with a meter that is deleted."""
     ofproto, parser = datapath.ofproto, datapath.ofproto_parser
-    band = parser.OFPMeterBandDrop(rate=METER_PACKETS_PER_S, burst_size=METER_BURST)
-    message = parser.OFPMeterMod(
-        datapath, ofproto.OFPMC_ADD, ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST, METER_ID, [band]
-    )
-    datapath.set_xid(message)
-    return message
+    flags = ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST
+    messages = [
+        parser.OFPMeterMod(
+            datapath, ofproto.OFPMC_ADD, flags, meter_id, [parser.OFPMeterBandDrop(rate=rate, burst_size=burst)]
+        )
+        for meter_id, (rate, burst) in METERS.items()
+    ]
+    for message in messages:
+        datapath.set_xid(message)
+    return messages
 
 
 def is_meter_there(error: Any) -> bool:

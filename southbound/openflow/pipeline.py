@@ -2,10 +2,11 @@
 """The tables of each kind of switch as data, and the check of compiled rules against them.
 
 `lma` and `mag` integration switches: INGRESS tells by which tunnel a packet came and writes that into metadata;
-REPLICATION matches metadata and source and group, or home network prefix, and copies; ahead of that it takes out what the
-switch as a router cannot forward. What MNs send is let in by INGRESS; a MAG has only one way for it. What no rule names is
-dropped by a flow of lowest priority in each table, so that what was dropped is counted where it happened. On a switch that
-is shared with flows of others INGRESS drops only what comes by ports of ours.
+REPLICATION matches metadata and source and group, or home network prefix, and copies; ahead of that it takes out what
+the switch as a router cannot forward. What MNs send is let in by INGRESS; a MAG has only one way for it. UNFORWARDED tells
+by whom, of those, what cannot be forwarded was sent. What no rule names is dropped by a flow of lowest priority in the
+first two tables, so that what was dropped is counted where it happened. On a switch that is shared with flows of others
+INGRESS drops only what comes by ports of ours.
 `lma-transport`: one rule ahead of whatever else the transport bridge has; its other rules are not ours.
 """
 
@@ -38,6 +39,7 @@ from southbound.openflow.rules import (
 
 INGRESS = 0
 REPLICATION = 1
+UNFORWARDED = 2
 MULTICAST = IPv6Network("ff00::/8")
 """RFC 4291 section 2.7."""
 LINK_LOCAL = IPv6Network("fe80::/10")
@@ -69,6 +71,8 @@ PRIORITY_NO_ROUTE = 10
 """What no route takes."""
 PRIORITY_UNFORWARDED = 250
 """What a router cannot forward is taken out before the routes are asked."""
+PRIORITY_SENDER = 100
+"""Of what cannot be forwarded: who has sent it."""
 PRIORITY_MULTICAST = 300
 """Groups, where they are excepted from that."""
 PRIORITY_SIGNALLING = 0xFFFF
@@ -173,7 +177,17 @@ _REPLICATION_TABLE = Table(
         frozenset({"metadata", "eth_type", "too_large"}),
     ),
     actions=frozenset({DecrementHopLimit, ToGroup, Meter, OutputController}),
+    next_tables=frozenset({UNFORWARDED}),
 )
+
+
+def _senders(match: frozenset[str]) -> Table:
+    return Table(
+        table_id=UNFORWARDED, name="UNFORWARDED", priorities=frozenset({PRIORITY_SENDER}), matches=(match,),
+        actions=frozenset({Meter, OutputController}),
+    )
+
+
 
 LMA = Pipeline(
     kind="lma",
@@ -198,6 +212,7 @@ LMA = Pipeline(
             next_tables=frozenset({REPLICATION}),
         ),
         _REPLICATION_TABLE,
+        _senders(frozenset({"metadata", "eth_type", "ipv6_source"})),
     ),
     bucket_actions=frozenset({
         SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination, OutputPort, OutputIngressPort,
@@ -230,6 +245,7 @@ MAG = Pipeline(
             next_tables=frozenset({REPLICATION}),
         ),
         replace(_REPLICATION_TABLE, actions=_REPLICATION_TABLE.actions | _TO_LMA_ACTIONS),
+        _senders(frozenset({"in_port", "metadata"})),
     ),
     bucket_actions=frozenset({
         SetTunnelKey, SetTunnelDestination, SetEthernetSource, SetEthernetDestination, OutputPort, OutputIngressPort,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 
 from southbound.codec.neighbor_discovery import solicited_node
 from southbound.openflow.intents import (
@@ -45,7 +45,7 @@ from southbound.openflow.rules import (
     SetTunnelDestination,
     SetTunnelKey,
 )
-from southbound.openflow.unforwarded import check_size
+from southbound.openflow.unforwarded import as_matched, check_size
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 ETH_TYPE_IPV6 = 0x86DD
@@ -132,25 +132,19 @@ def _match(uplink: Uplink, role: SwitchRole) -> Match:
         case "mag", AccessLink(port=port, link_layer_id=link_layer_id), ToLma() | ToPeer():
             return Match(
                 in_port=port, eth_source=link_layer_id, eth_destination=role.access_mac, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=_source(uplink),
+                ipv6_source=as_matched(uplink.prefix),
             )
         case "mag", FromPeer(peer=peer, key=key), ToLma() | ToPeer():
             return Match(
                 in_port=MAG_MAG_PORT, tunnel_key=key, tunnel_source=peer, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=_source(uplink),
+                ipv6_source=as_matched(uplink.prefix),
             )
         case "lma", FromMag(mag=mag), ToDestination():
             return Match(
                 in_port=LMA_MAG_PORT, tunnel_key=role.lma_gre_key, tunnel_source=mag, eth_type=ETH_TYPE_IPV6,
-                ipv6_source=_source(uplink),
+                ipv6_source=as_matched(uplink.prefix),
             )
     raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} has no uplink {uplink}")
-
-
-def _source(uplink: Uplink) -> IPv6Address | IPv6Network:
-    """Of a MAG itself: an address, which is no network in a match."""
-    prefix = uplink.prefix
-    return prefix.network_address if prefix.prefixlen == prefix.max_prefixlen else prefix
 
 
 def _actions(uplink: Uplink, role: SwitchRole) -> tuple[Action, ...]:

@@ -35,7 +35,7 @@ from southbound.openflow.intents import (
     Unicast,
     Uplink,
 )
-from southbound.openflow.ofp15 import meter_message
+from southbound.openflow.ofp15 import meter_messages
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
 from southbound.openflow.rules import SwitchRules
 from tests.support.openflow_connection import OpenFlowConnection
@@ -199,7 +199,8 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
         assert set(ports) == {"lma0", "mag0", "hob0", "mn1", "mn2"}
         assert observed == SwitchRules()
         assert drive(reconciler, connection, reconciler.connected(ports, observed, 0.0)) == []
-        connection.send(meter_message(connection.datapath))
+        for message in meter_messages(connection.datapath):
+            connection.send(message)
 
         everything = intent(ToAccess("mn1"), ToAccess("mn2"), NEW_MAG, ToHandoverBuffer(), peer_to_buffer=True)
         steps: list[Intent] = [

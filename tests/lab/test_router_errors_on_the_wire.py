@@ -151,6 +151,20 @@ def test_a_flood_is_answered_at_a_rate_and_harms_nobody(running: Running, tmp_pa
     assert len(at) <= NETWORK_BURST + (at[-1] - at[0] + 0.5) * NETWORK_RATE
 
 
+@pytest.mark.parametrize("hop", [1, 2])
+def test_a_flood_of_one_node_takes_no_answer_from_another(running: Running, hop: int) -> None:
+    """Of the MAG where both are, and of the LMA."""
+    ping = ["ping", "-6", "-n", "-q", "-i", "0.002", "-w", "10", "-t", str(hop), str(running.source)]
+    flood = running.lab.start_process("mn1", ping, name="flood")
+    try:
+        eventually(lambda: "Time exceeded" not in said_of_one_ping(running, "mn1", running.source, "-t", str(hop)))
+        asked = f"ping -6 -n -t {hop} -c 10 -i 0.1 -W 1 {running.source} || true"
+        said = running.lab.run_on("mn2", ["sh", "-c", asked])
+    finally:
+        running.lab.stop([flood])
+    assert said.count("Time exceeded") == 10, said
+
+
 def test_who_asks_for_a_home_network_without_a_binding_is_told_so(running: Running) -> None:
     nobody = IPv6Address("2001:db8:100:ffff::5")
     assert f"From {running.lab.domain.lma.address} icmp_seq=1 Destination unreachable: No route" in said_of_one_ping(

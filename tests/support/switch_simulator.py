@@ -7,6 +7,7 @@ group of type ALL copies (5.10), no packet leaves by its ingress port unless OFP
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -84,6 +85,9 @@ class SwitchSimulator:
 
     flows: dict[FlowKey, FlowRule] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
+    meter_packets: int | None = None
+    """So many each meter lets pass from now on; None: all."""
+    _metered: Counter[int] = field(default_factory=Counter, repr=False, compare=False)
     _tables: dict[int, list[tuple[Conditions, FlowRule]]] = field(default_factory=dict, repr=False, compare=False)
     """Of each table that a packet has met since the flows changed: what each flow asks for, the highest priority first."""
 
@@ -193,8 +197,10 @@ class SwitchSimulator:
                 case CheckSize(octets=octets):
                     has = packet.octets + (ETHERNET_OCTETS if packet.tunnel_key is None else 0)
                     packet = replace(packet, too_large=int(has > octets))
-                case Meter():
-                    pass  # it lets all through that is not too much
+                case Meter(meter_id=meter_id):
+                    self._metered[meter_id] += 1
+                    if self.meter_packets is not None and self._metered[meter_id] > self.meter_packets:
+                        return sent, None
                 case ToGroup(group_id=group_id):
                     for bucket in self.groups[group_id].buckets:
                         sent += self._run(bucket.actions, packet)[0]

@@ -36,7 +36,7 @@ def of_data(flow: dict[str, Any]) -> bool:
 def of_unicast(flow: dict[str, Any]) -> bool:
     """What mobile nodes get and send besides, and what is said to the LMA as their router."""
     match, destination = flow["match"], flow["match"].get("ipv6_dst", "")
-    if flow["table"] == 1:
+    if flow["table"] >= 1:
         return bool(match) and (not destination.startswith("ff") or "/" in destination)
     to_router = "eth_dst" in match or (match.get("nw_proto") == 58 and not of_mld(flow))
     return to_router or "ipv6_src" in match or "/" in destination

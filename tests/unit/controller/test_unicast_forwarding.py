@@ -35,21 +35,27 @@ class At:
     world: World
 
     def lma(self, packet: Packet) -> list[Sent]:
+        return self.switch_of_lma().inject(packet)
+
+    def switch_of_lma(self) -> SwitchSimulator:
         own = lma_unicast(
             DOMAIN, self.world.cache, self.world.listeners, self.world.handovers, {HOST: HOST_MAC}
         )
         intent = lma_intent(DOMAIN, {}, own)
-        return self._out(intent, "lma", packet)
+        return self._switch(intent, "lma")
 
     def mag(self, mag: Mag, packet: Packet) -> list[Sent]:
-        return self._out(self.world.intent(mag.id), "mag", packet)
+        return self.switch_of_mag(mag).inject(packet)
 
-    def _out(self, intent: object, kind: str, packet: Packet) -> list[Sent]:
+    def switch_of_mag(self, mag: Mag) -> SwitchSimulator:
+        return self._switch(self.world.intent(mag.id), "mag")
+
+    def _switch(self, intent: object, kind: str) -> SwitchSimulator:
         role = SwitchRole(
             name=kind, kind=kind, lma_gre_key=DOMAIN.lma_gre_key, mag_gre_key=DOMAIN.mag_gre_key,
             access_mac=MAG_ACCESS_MAC,
         )
-        return SwitchSimulator.of(compile_intent(intent, role)).inject(packet)  # type: ignore[arg-type]
+        return SwitchSimulator.of(compile_intent(intent, role))  # type: ignore[arg-type]
 
 
 def world() -> tuple[World, At]:
@@ -142,6 +148,27 @@ def test_what_does_not_fit_into_the_tunnel_is_reported_where_it_would_go_in() ->
     assert ways(at.lma(replace(from_source(HOME1), octets=does_not))) == [(CONTROLLER, None)]
     assert ways(at.mag(MAG1, replace(from_mobile_node(), octets=fits))) == [("lma0", None)]
     assert ways(at.mag(MAG1, replace(from_mobile_node(), octets=does_not))) == [(CONTROLLER, None)]
+
+
+def test_a_flood_of_one_node_leaves_the_controllers_ear_to_others() -> None:
+    """At the MAG where both are, and at the LMA, whoever else is behind the same tunnel, or beside the sources."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    bind(given, MN2, MAG1, "mn2")
+    key = DOMAIN.lma_gre_key
+    mag, lma = at.switch_of_mag(MAG1), at.switch_of_lma()
+    of_mn1 = [(mag, from_mobile_node()), (lma, from_mag(MAG1, key, HOME1, HOST)), (lma, from_mag(MAG1, key, HOME1, HOME2))]
+    others = [
+        (mag, from_mobile_node(source=HOME2, port="mn2", mac=PROFILE2.link_layer_id)), (mag, from_lma(HOME1)),
+        (lma, from_mag(MAG1, key, HOME2, HOST)), (lma, from_mag(MAG1, key, MAG1.address, HOST)), (lma, from_source(HOME1)),
+    ]
+    for switch, packet in of_mn1:
+        switch.meter_packets = 3
+        heard = [ways(switch.inject(replace(packet, hop_limit=1))) for _ in range(10)]
+        assert heard.count([(CONTROLLER, None)]) <= 3
+        assert heard[-1] == []
+    for switch, packet in others:
+        assert ways(switch.inject(replace(packet, hop_limit=1))) == [(CONTROLLER, None)]
 
 
 def test_what_a_mag_says_itself_is_let_in_by_the_lma() -> None:

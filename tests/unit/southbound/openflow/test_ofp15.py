@@ -27,7 +27,7 @@ from southbound.openflow.intents import (
     ToHandoverBuffer,
     ToMag,
 )
-from southbound.openflow.ofp15 import EncodedBatch, batch_messages, is_meter_there, meter_message
+from southbound.openflow.ofp15 import EncodedBatch, batch_messages, is_meter_there, meter_messages
 from southbound.openflow.ports import port_number
 from southbound.openflow.reconciler import Batch
 from southbound.openflow.rules import (
@@ -189,10 +189,15 @@ class TestEncoding:
         message.serialize()
         assert bytes.fromhex("ffff0018000023200031" "05dc0000" "00010004" "000000000000") in bytes(message.buf)
 
-    def test_the_meter_lets_so_many_pass(self) -> None:
-        text = printed(meter_message(FakeDatapath()))
-        assert "ADD meter=51799 pktps burst bands=" in text
-        assert "type=drop rate=200 burst_size=200" in text
+    def test_the_meters_let_so_many_pass(self) -> None:
+        """More of what anybody may have sent than of what one MN has."""
+        together, *own = (printed(message) for message in meter_messages(FakeDatapath()))
+        assert "ADD meter=51799 pktps burst bands=" in together
+        assert "type=drop rate=200 burst_size=200" in together
+        assert len(own) == 256
+        for meter_id, text in enumerate(own, 51800):
+            assert f"ADD meter={meter_id} pktps burst bands=" in text
+            assert "type=drop rate=20 burst_size=40" in text
 
     def test_a_meter_that_is_there_is_told_from_other_errors(self) -> None:
         failed = ofproto.OFPET_METER_MOD_FAILED

@@ -46,7 +46,7 @@ def test_what_fits_passes() -> None:
 
 
 @pytest.mark.parametrize(("rule", "message"), [
-    (flow(2), "no table 2"),
+    (flow(3), "no table 3"),
     (flow(1, 7), "priority 7"),
     (flow(1, 100, Match(in_port="lma0")), "match on"),
     (flow(1, 100, Match(unknown=(("vlan_vid", 1),))), "match on"),
