@@ -82,7 +82,7 @@ def lma_intent(
     ]
     return ForwardingIntent(
         replications=_replications(SourceNetwork(), demands), unicast=own.unicast, uplinks=own.uplinks, takes_mld=True,
-        home_networks=home_networks, reports_unforwarded=True,
+        home_networks=home_networks, reports_unforwarded=True, router_address=domain.lma.address,
         router=LMA_LINK_LOCAL_ADDRESS if domain.sources else None,
     )
 
@@ -135,7 +135,8 @@ def mag_intent(
         mag, domain, cache, listeners, handovers, buffered=buffered, ahead=ahead, tunnel=ingress_of
     )
     return ForwardingIntent(
-        replications=replications, unicast=own.unicast, uplinks=own.uplinks, takes_mld=True, reports_unforwarded=True
+        replications=replications, unicast=own.unicast, uplinks=own.uplinks, takes_mld=True, reports_unforwarded=True,
+        router_address=mag.address,
     )
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the LMA and the MAGs, as routers, answer to packets that they cannot forward (RFC 4443). Pure.
+"""What the LMA and the MAGs, as routers, answer to packets that they cannot forward, or that are for themselves (RFC 4443).
+Pure.
 
 Their switches hand over such packets (southbound/openflow/unforwarded.py). What is wrong with one is judged here anew, by
 the packet: whose it is, how often its network may be answered, and whether it may be answered at all. The answer goes back
@@ -14,9 +15,10 @@ from ipaddress import IPv6Address
 
 from controller.commands import SendPacket
 from controller.events import PacketNotForwarded
-from controller.lma_routes import LmaRoutes
+from controller.lma_routes import FOR_THE_ROUTER, LmaRoutes
 from southbound.codec.errors import DecodeError
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
+from southbound.codec.icmpv6_echo import encode_echo_reply
 from southbound.codec.icmpv6_error import (
     DestinationUnreachable,
     Icmpv6Error,
@@ -38,6 +40,8 @@ NETWORK_RATE, NETWORK_BURST = 10.0, 20.0
 NETWORKS_MAX = 1024
 """Networks that are remembered; of more, the one that was answered longest ago is forgotten."""
 NETWORK_BITS = 64
+UDP = 17
+"""Protocol number."""
 
 LAST_HOP_LIMIT = 1
 """Forwarding takes it to zero, and at zero a packet goes no further (RFC 8200 section 3)."""
@@ -72,7 +76,7 @@ class _Router:
 
 
 class RouterErrors:
-    """All routers of the domain. Counts in `counters`: not_forwarded.<error that is sent>, not_answered.<reason>."""
+    """All routers of the domain. Counts in `counters`: not_forwarded.<what is sent>, not_answered.<reason>."""
 
     def __init__(self, domain: Domain, routes: LmaRoutes, counters: Counter[str]) -> None:
         self._routes = routes
@@ -107,19 +111,27 @@ class RouterErrors:
             packet = decode_invoking(frame.payload)
         except DecodeError as error:
             return error.reason
-        error_message = self._error(event, packet)
-        if isinstance(error_message, str):
-            return error_message
-        reason = why_not(error_message, packet)
+        reply = encode_echo_reply(packet) if packet.destination == router.address else None
+        wrong = self._error(event, packet) if reply is None else None
+        if isinstance(wrong, str):
+            return wrong
+        reason = why_not(wrong or _PORT_UNREACHABLE, packet)
         if reason is None and not self._may_send(event.switch, router, packet.source, now):
             reason = "rate_limited"
         if reason is not None:
             return reason
-        self._counters[f"not_forwarded.{_NAMES[type(error_message)]}"] += 1
-        return self._sent_back(event, frame, encode_icmpv6_error(error_message, packet, router.address))
+        if wrong is not None:
+            reply = encode_icmpv6_error(wrong, packet, router.address)
+        self._counters[f"not_forwarded.{_NAMES[type(wrong)]}"] += 1
+        return self._sent_back(event, frame, reply or b"")
 
     def _error(self, event: PacketNotForwarded, packet: InvokingPacket) -> Icmpv6Error | str:
         """What is wrong with the packet, or why nothing is to be said."""
+        if packet.destination.is_link_local:
+            return FOR_THE_ROUTER
+        if packet.destination == self._routers[event.switch].address:
+            # No hop limit ends where the packet has arrived. Nobody listens here; a traceroute asks by UDP.
+            return _PORT_UNREACHABLE if packet.next_header == UDP else FOR_THE_ROUTER
         if packet.hop_limit <= LAST_HOP_LIMIT:
             return TimeExceeded()
         # What has come out of a tunnel fits into another one.
@@ -151,6 +163,8 @@ class RouterErrors:
         return SendPacket(switch=event.switch, port=event.port, tunnel=event.tunnel, frame=answer)
 
 
-_NAMES: dict[type[Icmpv6Error], str] = {
-    DestinationUnreachable: "destination_unreachable", PacketTooBig: "packet_too_big", TimeExceeded: "time_exceeded",
+_PORT_UNREACHABLE = DestinationUnreachable(UnreachableCode.PORT_UNREACHABLE)
+_NAMES: dict[type[Icmpv6Error | None], str] = {
+    type(None): "echo_reply", DestinationUnreachable: "destination_unreachable", PacketTooBig: "packet_too_big",
+    TimeExceeded: "time_exceeded",
 }

@@ -44,11 +44,12 @@ class UnreachableCode(IntEnum):
 
     NO_ROUTE = 0
     ADDRESS_UNREACHABLE = 3
+    PORT_UNREACHABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationUnreachable:
-    """There is no way to the destination."""
+    """There is no way to the destination, or nobody there who would take the packet."""
 
     TYPE: ClassVar[int] = 1
     unreachable: UnreachableCode
@@ -99,6 +100,8 @@ class InvokingPacket:
 
     source: IPv6Address
     destination: IPv6Address
+    next_header: int
+    """Of what is behind the IPv6 header, an extension header or not."""
     hop_limit: int
     octets: int
     """Of the whole packet, by its Payload Length."""
@@ -112,11 +115,12 @@ def decode_invoking(data: bytes) -> InvokingPacket:
     if cursor.u32("version") >> 28 != 6:
         raise DecodeError("bad_ip_version", 0, "version")
     octets = HEADER_OCTETS + cursor.u16("payload_length")
-    cursor.u8("next_header")
+    next_header = cursor.u8("next_header")
     hop_limit = cursor.u8("hop_limit")
     source, destination = cursor.ipv6("source"), cursor.ipv6("destination")
     return InvokingPacket(
-        source=source, destination=destination, hop_limit=hop_limit, octets=octets, data=data[:octets]
+        source=source, destination=destination, next_header=next_header, hop_limit=hop_limit, octets=octets,
+        data=data[:octets],
     )
 
 

@@ -69,7 +69,7 @@ from southbound.openflow.rules import (
     SwitchRules,
     ToGroup,
 )
-from southbound.openflow.unforwarded import home_network_flows, sender_flows, unforwarded_flows
+from southbound.openflow.unforwarded import home_network_flows, router_address_flows, sender_flows, unforwarded_flows
 from southbound.openflow.uplink import ETH_TYPE_IPV6, router_flows, uplink_flows
 from southbound.path_mark import NATIVE_PATH, path_mac
 from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
@@ -153,6 +153,8 @@ def _forwarding(intent: ForwardingIntent, role: SwitchRole) -> SwitchRules:
     if intent.reports_unforwarded:
         flows.extend(unforwarded_flows(role))
         flows.extend(sender_flows(intent.uplinks, role))
+    if intent.router_address is not None:
+        flows.extend(router_address_flows(intent.router_address, role))
     flows.extend(home_network_flows(intent.home_networks))
     return SwitchRules(flows=frozenset(flows), groups=frozenset(groups.values()))
 

@@ -171,6 +171,8 @@ class ForwardingIntent:
     """The LMA: what no route leads to, whether there is a binding or not. Only with routes there is anything to be said."""
     reports_unforwarded: bool = False
     """What the switch, as a router, cannot forward goes to the controller, which may answer with an ICMPv6 error."""
+    router_address: IPv6Address | None = None
+    """That by which the router answers; so does what is sent there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,8 +73,10 @@ PRIORITY_UNFORWARDED = 250
 """What a router cannot forward is taken out before the routes are asked."""
 PRIORITY_SENDER = 100
 """Of what cannot be forwarded: who has sent it."""
-PRIORITY_MULTICAST = 300
-"""Groups, where they are excepted from that."""
+PRIORITY_ROUTER = 260
+"""Nor is what is for the router itself, whatever its hop limit."""
+PRIORITY_EXCEPTED = 300
+"""Groups and link-local addresses, where they are excepted from that."""
 PRIORITY_SIGNALLING = 0xFFFF
 """Ahead of every rule that the transport bridge may have of its own."""
 
@@ -163,7 +165,8 @@ _REPLICATION_TABLE = Table(
     name="REPLICATION",
     priorities=frozenset({
         PRIORITY_MISS, PRIORITY_ANY_SOURCE, PRIORITY_HOST, PRIORITY_SOURCE_SPECIFIC, PRIORITY_UNFORWARDED,
-        PRIORITY_MULTICAST, PRIORITY_NO_ROUTE, PRIORITY_HOME_NETWORK, *range(PRIORITY_ROUTE, PRIORITY_ROUTE + 65),
+        PRIORITY_EXCEPTED, PRIORITY_ROUTER, PRIORITY_NO_ROUTE, PRIORITY_HOME_NETWORK,
+        *range(PRIORITY_ROUTE, PRIORITY_ROUTE + 65),
     }),
     matches=(
         _ANY,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The flows of a switch as a router: what it cannot forward goes to the controller, which answers (RFC 4443). Pure.
+"""The flows of a switch as a router: what it cannot forward, and what is for the router itself, goes to the controller,
+which answers (RFC 4443). Pure.
 
 They are ahead of the routes, so that no route need say it again, or after all of them, where there is none; and the same
 however many mobile nodes there are.
@@ -22,9 +23,10 @@ from southbound.openflow.paths import CORRESPONDENTS_PATH, MAG_TUNNELS_PATH, TO_
 from southbound.openflow.pipeline import (
     LINK_LOCAL,
     MULTICAST,
+    PRIORITY_EXCEPTED,
     PRIORITY_HOME_NETWORK,
-    PRIORITY_MULTICAST,
     PRIORITY_NO_ROUTE,
+    PRIORITY_ROUTER,
     PRIORITY_SENDER,
     PRIORITY_UNFORWARDED,
     REPLICATION,
@@ -60,32 +62,31 @@ def unforwarded_flows(role: SwitchRole) -> tuple[FlowRule, ...]:
         return (
             *_hop_limit(CORRESPONDENTS_PATH), _too_large(CORRESPONDENTS_PATH), _no_route(CORRESPONDENTS_PATH),
             *_hop_limit(MAG_TUNNELS_PATH), _no_route(MAG_TUNNELS_PATH),
+            # Neither is forwarded, with whatever hop limit (RFC 4291 section 2.5.6).
+            _excepted(CORRESPONDENTS_PATH, LINK_LOCAL), _excepted(MAG_TUNNELS_PATH, LINK_LOCAL),
+            _excepted(MAG_TUNNELS_PATH, MULTICAST),
         )
     # By the LMA's tunnel come groups, too: nobody is told of those (RFC 4443 section 2.4 e.3). An LMA lets nothing out
     # with a hop limit of 0.
-    of_groups = Match(
-        metadata=metadata_of(NATIVE_PATH), eth_type=ETHERTYPE_IPV6, hop_limit=1, ipv6_destination=MULTICAST
-    )
     return (
-        FlowRule(table_id=REPLICATION, priority=PRIORITY_MULTICAST, match=of_groups),
+        _excepted(NATIVE_PATH, MULTICAST, hop_limit=1),
         *_hop_limit(NATIVE_PATH, (1,)), *_hop_limit(TO_LMA_PATH), _too_large(TO_LMA_PATH),
     )
 
 
 @lru_cache
 def home_network_flows(networks: frozenset[IPv6Network]) -> tuple[FlowRule, ...]:
-    """Of the LMA: what MNs send to a home network without a binding is not sent out by a route, to come back by it. Nor,
-    where there are routes, what is for a group, or for a link (RFC 4291 section 2.5.6)."""
-    kept = [
-        FlowRule(
-            table_id=REPLICATION, priority=PRIORITY_HOME_NETWORK,
-            match=Match(metadata=metadata_of(MAG_TUNNELS_PATH), eth_type=ETHERTYPE_IPV6, ipv6_destination=network),
-        )
-        for network in ((MULTICAST, LINK_LOCAL) if networks else ())
-    ]
-    return (*kept, *(
+    """Of the LMA: what MNs send to a home network without a binding is not sent out by a route, to come back by it."""
+    return tuple(
         _to_controller(MAG_TUNNELS_PATH, PRIORITY_HOME_NETWORK, ipv6_destination=network) for network in networks
-    ))
+    )
+
+
+@lru_cache
+def router_address_flows(address: IPv6Address, role: SwitchRole) -> tuple[FlowRule, ...]:
+    """What has come to its end at the router, by its own address on the transport network."""
+    paths = (CORRESPONDENTS_PATH, MAG_TUNNELS_PATH) if role.kind == "lma" else (TO_LMA_PATH,)
+    return tuple(_to_controller(path, PRIORITY_ROUTER, ipv6_destination=address) for path in paths)
 
 
 def sender_flows(uplinks: Collection[Uplink], role: SwitchRole) -> set[FlowRule]:
@@ -125,6 +126,11 @@ def as_matched(prefix: IPv6Network) -> IPv6Address | IPv6Network:
 
 def _hop_limit(path: int, values: tuple[int, ...] = _LAST_HOP_LIMITS) -> list[FlowRule]:
     return [_to_controller(path, hop_limit=one) for one in values]
+
+
+def _excepted(path: int, network: IPv6Network, **fields: Any) -> FlowRule:
+    match = Match(metadata=metadata_of(path), eth_type=ETHERTYPE_IPV6, ipv6_destination=network, **fields)
+    return FlowRule(table_id=REPLICATION, priority=PRIORITY_EXCEPTED, match=match)
 
 
 def _too_large(path: int) -> FlowRule:

@@ -74,6 +74,15 @@ def test_both_ways_the_routers_are_seen_and_then_the_other_end(running: Running)
     assert hops(running, "mn1", other) == [mag1, lma, mag1, str(other)]
 
 
+def test_a_trace_to_a_router_ends_there(running: Running) -> None:
+    """Each answers by the address that it shows on the way."""
+    lma, mag1 = running.lab.domain.lma.address, running.lab.domain.mags[0].address
+    assert hops(running, "source", lma) == [str(lma)]
+    assert hops(running, "mn1", mag1) == [str(mag1)]
+    assert hops(running, "mn1", lma) == [str(mag1), str(lma)]
+    assert " 0% packet loss" in said_of_one_ping(running, "mn1", lma, "-s", "1400")
+
+
 @contextmanager
 def full_size_everywhere(here: Running) -> Iterator[None]:
     """The source has no MTU in its route, and mn1 one of its own in place of that of the router advertisements."""

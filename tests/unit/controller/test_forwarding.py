@@ -108,8 +108,8 @@ def _sent(intent: ForwardingIntent, kind: str, packet: Packet) -> list[str]:
 
 def test_nothing_bound_nothing_forwarded() -> None:
     world = World()
-    assert world.lma_intent() == replace(NOTHING, router=LMA_LINK_LOCAL_ADDRESS)
-    assert world.intent("mag1") == NOTHING
+    assert world.lma_intent() == replace(NOTHING, router=LMA_LINK_LOCAL_ADDRESS, router_address=DOMAIN.lma.address)
+    assert world.intent("mag1") == replace(NOTHING, router_address=DOMAIN.mags[0].address)
 
 
 def test_any_source_listener_hears_every_source() -> None:
@@ -274,7 +274,7 @@ def test_an_ended_handover_wants_nothing() -> None:
     world.serve(MN1, "mag1", wants(ASM))
     world.hand_over(MN1, "mag1", "mag2", cloning=(wants(ASM),), receiving=(wants(ASM),), state=HandoverState.FAILED)
     assert world.native("mag1", ASM, S1) == ["mn1"]
-    assert world.intent("mag2") == NOTHING
+    assert world.intent("mag2") == replace(NOTHING, router_address=DOMAIN.mags[1].address)
 
 
 memberships = st.builds(

@@ -292,7 +292,8 @@ def test_a_handover_that_nobody_ends_is_ended_by_the_guard() -> None:
     said = core.core.tick(at)
     assert core.core.snapshot().handovers[0]["state"] == "failed"
     intents = [command.intent for command in said if isinstance(command, SetForwarding) and command.switch == "mag2"]
-    assert intents == [ForwardingIntent(takes_mld=True, reports_unforwarded=True)]
+    address = DOMAIN.mags[1].address
+    assert intents == [ForwardingIntent(takes_mld=True, reports_unforwarded=True, router_address=address)]
 
 
 def test_a_context_for_groups_that_are_not_allowed_gets_no_rule() -> None:

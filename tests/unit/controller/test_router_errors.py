@@ -17,7 +17,7 @@ from controller.lma_routes import LmaRoutes
 from controller.router_errors import RouterErrors
 from controller.source_neighbours import SourceNeighbours
 from southbound.codec.ethernet import EthernetFrame, decode_ethernet, encode_ethernet
-from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6
+from southbound.codec.ipv6 import Ipv6Packet, decode_ipv6, encode_ipv6, upper_layer_checksum
 from southbound.codec.neighbor_discovery import NeighborPacket, NeighborSolicitation
 from southbound.codec.neighbor_options import SourceLinkLayerAddress
 from tests.unit.controller.test_forwarding import DOMAIN, MAG1, MN1, World
@@ -50,6 +50,26 @@ def out_of_tunnel(switch: str, port: str, tunnel: IPv6Address | None, source: IP
     return PacketNotForwarded(
         switch=switch, port=port, tunnel=tunnel, frame=frame(source, to, mac=bytes(6), **fields)
     )
+
+
+def echo_request(source: IPv6Address, to: IPv6Address, data: bytes = b"ping") -> bytes:
+    message = b"\x80\0\0\0" + b"\x12\x34\0\1" + data
+    checksum = upper_layer_checksum(source, to, 58, message)
+    return message[:2] + checksum.to_bytes(2, "big") + message[4:]
+
+
+def to_router(
+    switch: str, port: str, tunnel: IPv6Address | None, source: IPv6Address, *, kind: int = 58,
+    payload: bytes | None = None, hop_limit: int = 64,
+) -> PacketNotForwarded:
+    """An Echo Request to the router itself, or what is said."""
+    address = next(node.address for node in (DOMAIN.lma, *DOMAIN.mags) if node.id == switch)
+    packet = Ipv6Packet(
+        source=source, destination=address, next_header=kind, hop_limit=hop_limit,
+        payload=echo_request(source, address) if payload is None else payload,
+    )
+    octets = encode_ethernet(EthernetFrame(destination=bytes(6), source=NODE_MAC, payload=encode_ipv6(packet)))
+    return PacketNotForwarded(switch=switch, port=port, tunnel=tunnel, frame=octets)
 
 
 @pytest.fixture
@@ -103,6 +123,40 @@ def test_time_exceeded_goes_back_by_the_way_that_the_packet_came(
     assert counters == {"not_forwarded.time_exceeded": 1}
 
 
+@pytest.mark.parametrize("hop_limit", [0, 1, 64])
+@pytest.mark.parametrize(("switch", "port", "tunnel", "source"), [
+    ("lma", "src0", None, HOST), ("lma", "mag0", MAG1.address, NODE), ("mag1", "mn1", None, NODE),
+])
+def test_a_router_answers_echo_requests_to_itself(
+    routers: RouterErrors, counters: Counter[str], switch: str, port: str, tunnel: IPv6Address | None,
+    source: IPv6Address, hop_limit: int,
+) -> None:
+    """RFC 4443 section 4.2; what has arrived needs no further hop."""
+    event = to_router(switch, port, tunnel, source, hop_limit=hop_limit)
+    answer = routers.answered(event, 1.0)
+    assert answer is not None
+    assert (answer.switch, answer.port, answer.tunnel) == (switch, port, tunnel)
+    packet, asked = decode_ipv6(decode_ethernet(answer.frame).payload), decode_ipv6(decode_ethernet(event.frame).payload)
+    assert (packet.source, packet.destination, packet.next_header) == (asked.destination, source, 58)
+    assert upper_layer_checksum(packet.source, packet.destination, 58, packet.payload) == 0
+    assert packet.payload[:2] == b"\x81\0"
+    assert packet.payload[4:] == asked.payload[4:] == b"\x12\x34\0\1ping"
+    assert counters == {"not_forwarded.echo_reply": 1}
+
+
+def test_echo_replies_are_limited_as_errors_are(routers: RouterErrors) -> None:
+    event = to_router("mag1", "mn1", None, NODE)
+    assert sum(routers.answered(event, 1.0) is not None for _ in range(100)) == router_errors.NETWORK_BURST
+    assert routers.answered(from_node(), 1.0) is None
+
+
+def test_a_traceroute_by_udp_ends_at_the_router(routers: RouterErrors) -> None:
+    """RFC 4443 section 3.1, code 4."""
+    answer = routers.answered(to_router("mag1", "mn1", None, NODE, kind=17, payload=bytes(20), hop_limit=1), 1.0)
+    assert answer is not None
+    assert decode_ipv6(decode_ethernet(answer.frame).payload).payload[:2] == b"\1\4"
+
+
 @pytest.mark.parametrize("event", [
     from_host(hop_limit=64, octets=DOMAIN.access_mtu + 1), from_node(hop_limit=64, octets=DOMAIN.access_mtu + 1),
 ])
@@ -131,8 +185,15 @@ def test_a_packet_with_nothing_wrong_is_not_answered(
 @pytest.mark.parametrize(("event", "reason"), [
     (PacketNotForwarded(switch="lma", port="src0", tunnel=None, frame=b"\0" * 12), "truncated"),
     (PacketNotForwarded(switch="lma", port="src0", tunnel=None, frame=b"\0" * 80), "bad_ip_version"),
-    (out_of_tunnel("lma", "mag0", MAG1.address, NODE, DOMAIN.lma.address, hop_limit=64), "for_the_router"),
+    (to_router("lma", "src0", None, HOST, kind=6), "for_the_router"),
+    (to_router("lma", "src0", None, HOST, kind=6, hop_limit=1), "for_the_router"),
+    (to_router("lma", "src0", None, HOST, kind=58, payload=b"\x80\0\0\0" + bytes(8)), "for_the_router"),  # checksum
+    (to_router("lma", "src0", None, HOST, kind=58, payload=b"\x80\0"), "for_the_router"),
+    (to_router("lma", "src0", None, HOST, kind=58, payload=b"\3\0" + bytes(46)), "for_the_router"),
+    (to_router("lma", "src0", None, IPv6Address("ff1e::1")), "no_single_source"),
     (out_of_tunnel("lma", "mag0", MAG1.address, NODE, IPv6Address("fe80::1"), hop_limit=64), "for_the_router"),
+    (out_of_tunnel("lma", "mag0", MAG1.address, NODE, IPv6Address("fe80::1"), hop_limit=1), "for_the_router"),
+    (out_of_tunnel("mag1", "lma0", None, HOST, IPv6Address("fe80::1"), hop_limit=1), "for_the_router"),
     (PacketNotForwarded(switch="nobody", port="src0", tunnel=None, frame=from_host().frame), "no_router"),
     (from_node(IPv6Address("fe80::1")), "link_local_source"),
     (from_node(IPv6Address("::")), "no_single_source"),

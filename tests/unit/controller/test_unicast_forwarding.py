@@ -139,6 +139,20 @@ def test_the_mag_reports_it_of_what_comes_from_the_lma_and_never_of_a_group() ->
     assert at.lma(replace(from_source(GROUP), hop_limit=1, eth_destination=multicast_mac(GROUP))) == []
 
 
+@pytest.mark.parametrize("hop_limit", [0, 1, 64])
+def test_what_is_for_a_router_itself_is_not_forwarded_and_what_is_for_a_link_nowhere(hop_limit: int) -> None:
+    """By the address that they answer from; RFC 4291 section 2.5.6."""
+    given, at = world()
+    bind(given, MN1, MAG1, "mn1")
+    key, link = DOMAIN.lma_gre_key, IPv6Address("fe80::1")
+    for address, heard in ((DOMAIN.lma.address, [(CONTROLLER, None)]), (link, [])):
+        assert ways(at.lma(replace(from_source(address), hop_limit=hop_limit))) == heard
+        assert ways(at.lma(replace(from_mag(MAG1, key, HOME1, address), hop_limit=hop_limit))) == heard
+    for address, heard in ((MAG1.address, [(CONTROLLER, None)]), (link, [])):
+        packet = replace(from_mobile_node(destination=address), hop_limit=hop_limit, octets=DOMAIN.access_mtu + 1)
+        assert ways(at.mag(MAG1, packet)) == heard
+
+
 def test_what_does_not_fit_into_the_tunnel_is_reported_where_it_would_go_in() -> None:
     """RFC 2473 section 7.1 a: by the LMA of what hosts send, by the MAG of what the node sends."""
     given, at = world()
