@@ -5,8 +5,9 @@
 --
 -- Handover Initiate and Handover Acknowledge (MH types 14 and 15) and the mobile node's HO-Initiate (type 11) are dissected
 -- here as a whole, since options 60 and 61 count 32-bit words (RFC 7411 5.3), which the built-in walk over the options takes
--- for octets. Every other Mobility Header goes to the built-in dissector; options 56 and 57 (RFC 7161) and the S flag of
--- Proxy Binding Update and Acknowledgement are added to what it shows.
+-- for octets; so are Binding Update and Acknowledgement that carry one of them. Every other Mobility Header goes to the
+-- built-in dissector; options 56 and 57 (RFC 7161) and the S flag of Proxy Binding Update and Acknowledgement are added to
+-- what it shows.
 
 local VENDOR_ID = 32473 -- RFC 5612; castover_options.py
 local MOBILITY_HEADER = 135
@@ -20,6 +21,7 @@ local UNITS = { { 1, "tell by the records", 0 }, { 2, "32-bit words (RFC 7411)",
 proto.prefs.option_length_unit = Pref.enum("Length of options 60 and 61", 0,
     "option_length_unit of topology.yaml. The records have lengths of their own, which fit one of the two.", UNITS)
 
+local BINDINGS = { [5] = "Binding Update", [6] = "Binding Acknowledgement" }
 local MESSAGES = { [11] = "HO-Initiate", [14] = "Handover Initiate", [15] = "Handover Acknowledge" }
 local OPTIONS = {
     [0] = "Pad1", [1] = "PadN", [8] = "Mobile Node Identifier", [19] = "Vendor Specific", [22] = "Home Network Prefix",
@@ -81,6 +83,10 @@ local f = {
     draft_f = ProtoField.bool("pfmip6.draft.flags.f", "Forwarding (F)", 8, nil, 0x40),
     draft_m = ProtoField.bool("pfmip6.draft.flags.m", "Multicast state (M)", 8, nil, 0x20),
     update_s = ProtoField.bool("pfmip6.bu.flags.s", "Multicast signalling (S)", 16, nil, 0x0020),
+    update_flags = ProtoField.uint16("pfmip6.bu.flags", "Flags", base.HEX),
+    acknowledgement_status = ProtoField.uint8("pfmip6.ba.status", "Status"),
+    acknowledgement_flags = ProtoField.uint8("pfmip6.ba.flags", "Flags", base.HEX),
+    lifetime = ProtoField.uint16("pfmip6.lifetime", "Lifetime, in 4 s"),
     acknowledgement_s = ProtoField.bool("pfmip6.ba.flags.s", "Multicast signalling (S)", 8, nil, 0x04),
     option = ProtoField.uint8("pfmip6.option", "Option", base.DEC, OPTIONS),
     option_length = ProtoField.uint8("pfmip6.option.length", "Length"),
@@ -149,6 +155,11 @@ end
 
 -- One multicast address record (RFC 3810 5.2; IGMPv3: RFC 3376 4.2). False when it is not whole.
 local function record(r, ipv4)
+    if left(r) == 0 then -- of nothing there is no range, either
+        r.tree:add_proto_expert_info(malformed, "a record wanted, nothing left")
+        r.broken = true
+        return false
+    end
     local tree, size = r.tree, ipv4 and 4 or 16
     local start = r.at
     r.tree = tree:add(r.range(start), "Multicast address record")
@@ -375,7 +386,43 @@ local function binding(buffer, tree)
     end
 end
 
+-- Whether a Binding Update or Acknowledgement has an option that the built-in walk cannot step over.
+local function carries_counted(header)
+    local at = 12
+    while at < header:len() do
+        local kind = header(at, 1):uint()
+        if kind == 60 or kind == 61 then return true end
+        if kind > 0 and at + 1 >= header:len() then return false end
+        at = at + (kind == 0 and 1 or 2 + header(at + 1, 1):uint())
+    end
+    return false
+end
+
+local function binding_with_counted(header, pinfo, tree)
+    local kind = header(2, 1):uint()
+    local branch = tree:add(proto, header, "Mobile IPv6, " .. BINDINGS[kind])
+    pinfo.cols.protocol = "PFMIPv6"
+    pinfo.cols.info = BINDINGS[kind]
+    if kind == 5 then
+        branch:add(f.sequence, header(6, 2))
+        branch:add(f.update_flags, header(8, 2))
+        branch:add(f.update_s, header(8, 2))
+    else
+        branch:add(f.acknowledgement_status, header(6, 1))
+        branch:add(f.acknowledgement_flags, header(7, 1))
+        branch:add(f.acknowledgement_s, header(7, 1))
+        branch:add(f.sequence, header(8, 2))
+    end
+    branch:add(f.lifetime, header(10, 2))
+    options(header, 12, branch)
+    return header:len()
+end
+
 function proto.dissector(buffer, pinfo, tree)
+    if buffer:len() >= 12 and BINDINGS[buffer(2, 1):uint()] and buffer:len() >= 8 * (buffer(1, 1):uint() + 1) then
+        local header = buffer(0, 8 * (buffer(1, 1):uint() + 1))
+        if carries_counted(header) then return binding_with_counted(header, pinfo, tree) end
+    end
     if buffer:len() < 8 or not MESSAGES[buffer(2, 1):uint()] or buffer:len() < 8 * (buffer(1, 1):uint() + 1) then
         local whole = pcall(function() built_in:call(buffer, pinfo, tree) end)
         if not whole then tree:add(proto, buffer()):add_proto_expert_info(malformed, "an option goes past the end of the header") end

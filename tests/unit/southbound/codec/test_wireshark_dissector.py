@@ -62,6 +62,8 @@ def fields(directory: Path, packets: Iterable[bytes], *names: str, arguments: tu
         (7, {"mhtype": "15", "identifier": "4660", "hack.code": "0", "mn_id": "mn1@example.net"}),
         (8, {"bu.flags.s": "0"}),
         (9, {"ba.flags.s": "0"}),
+        (10, {"sequence": "8", "bu.flags": "0x8300", "lifetime": "75", "multicast.records": "2", "record.type": "1,2",
+              "group": "ff3e::8000:1,ff1e::101", "source": "2001:db8:c0::10", "mn_id": "mn1@example.net"}),
         (11, {"bu.flags.s": "1", "subscription.type": "143,143", "record.type": "1,2",
               "group": "ff3e::8000:1,ff1e::101", "source": "2001:db8:c0::10"}),
         (16, {"flags.f": "1", "requested": "22,25", "gre_key": "287454020"}),
@@ -71,6 +73,27 @@ def test_it_shows_what_the_vectors_say(tmp_path: Path, number: int, wanted: dict
     packet = vector(number).packet
     assert fields(tmp_path, [packet], *(f"pfmip6.{name}" for name in wanted)) == [list(wanted.values())]
     assert "alformed" not in tshark(tmp_path, [packet], "-V")
+
+
+@pytest.mark.parametrize("number", [1, 6, 10])
+@pytest.mark.parametrize("records", [0, 1, 2])
+def test_records_that_are_counted_and_not_there_are_marked(tmp_path: Path, number: int, records: int) -> None:
+    """At the border of a record, too: there nothing is left that could be shown of it."""
+    item = vector(number)
+    one = bytes((1, 0, 0, 0)) + IPv6Address("ff1e::101").packed
+    content = bytes((2, 0, 0, 0, 0, records + 1)) + records * one
+    option = bytes((60, (len(content) - 2) // 4)) + content
+    start = item.packet[40 : 40 + (10 if number == 1 else 12)]
+    octets = start + bytes((1, 0) * (number == 1)) + option + bytes(-(len(start) + 2 * (number == 1) + len(option)) % 8)
+    header = octets[:1] + bytes((len(octets) // 8 - 1,)) + octets[2:]
+    packet = encode_ipv6(
+        Ipv6Packet(source=item.source, destination=item.destination, next_header=135, payload=header)
+    )
+    found = fields(tmp_path, [packet], "pfmip6.multicast.records", "pfmip6.malformed", "pfmip6.group")
+    assert found[0][0] == str(records + 1)
+    assert found[0][1] != ""
+    assert found[0][2] == ",".join(["ff1e::101"] * records)
+    assert "Lua Error" not in tshark(tmp_path, [packet], "-V")
 
 
 def test_messages_of_peers_with_both_length_units_are_read_in_one_capture(tmp_path: Path) -> None:
