@@ -51,12 +51,17 @@ lab-down: ## take it down
 	./castover lab down
 
 compose-demo: ## the same demo on containers: start an engine where none answers, build, bring up, hand over, report
-	@set -e; engine=$$(tools/engine.sh up); eval "$$engine"; compose=$$(tools/engine.sh compose); \
-	    $$compose build controller; $$compose up -d --no-build; \
-	    $$compose run --rm demo containers demo --topology /etc/castover/topology.yaml --handovers $(HANDOVERS)
+	@tools/engine.sh up >/dev/null
+	@tools/engine.sh compose build controller
+	@tools/engine.sh compose up -d --no-build
+	@tools/engine.sh compose run --rm demo \
+	    containers demo --topology /etc/castover/topology.yaml --handovers $(HANDOVERS)
+	@echo "The containers stay up: live view and REST API at http://127.0.0.1:$${CASTOVER_REST_PORT:-8080}/."
+	@echo "make compose-down takes them down."
 
 compose-down: ## take the containers down, and the engine where compose-demo has started one
-	@set -e; engine=$$(tools/engine.sh up); eval "$$engine"; $$(tools/engine.sh compose) down --volumes; tools/engine.sh down
+	@if tools/engine.sh answers; then tools/engine.sh compose down --volumes && tools/engine.sh down; \
+	    else echo "no container engine answers: nothing is up"; fi
 
 clean: ## remove what was built here: .venv, caches, the demo's output
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(DEMO_OUTPUT)

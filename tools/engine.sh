@@ -5,13 +5,17 @@
 #   tools/engine.sh answers exit code 0: one answers, so that `up` would start none
 #   tools/engine.sh prepare as up, and builds the image of docker-compose.yml
 #   tools/engine.sh compose prints the command that reads docker-compose.yml: 'docker compose' or 'docker-compose'
+#   tools/engine.sh compose ARGUMENT...     runs it at the engine that answers, the one that was started here included
 #   tools/engine.sh down    stops the one that was started here; its images stay for the next time
+# The engine that is started here leaves the host's packet filter, forwarding and interfaces as they are: the domain's
+# networks are bridges that nothing has to be routed between, and a published port is served by docker-proxy.
+# Its files: CASTOVER_ENGINE_RUN (/run/castover-engine), CASTOVER_ENGINE_DATA (/var/lib/castover-engine), which is large.
 # Where no image registry can be reached, the base image is made of Debian's packages (debootstrap). Needs root.
 set -eu
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-run=/run/castover-engine
-data=/var/lib/castover-engine
+run=${CASTOVER_ENGINE_RUN:-/run/castover-engine}
+data=${CASTOVER_ENGINE_DATA:-/var/lib/castover-engine}
 socket=unix://$run/docker.sock
 base=${BASE_IMAGE:-debian:bookworm-slim}
 suite=${base#*:}
@@ -21,11 +25,17 @@ fail() { echo "engine: $*" >&2; exit 1; }
 say() { echo "engine: $*" >&2; }
 answers() { docker info >/dev/null 2>&1; }
 ours_answers() { DOCKER_HOST=$socket docker info >/dev/null 2>&1; }
+use_ours() {
+    DOCKER_HOST=$socket
+    # Builds reach what this machine reaches, proxies and registries on it included.
+    BUILD_NETWORK=host
+    export DOCKER_HOST BUILD_NETWORK
+}
 compose() { if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi; }
 
 install_packages() {
     missing=
-    for pair in dockerd:docker.io docker:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables; do
+    for pair in dockerd:docker.io docker:docker.io docker-compose:docker-compose debootstrap:debootstrap iptables:iptables ip:iproute2; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
     [ -n "$missing" ] || return 0
@@ -48,7 +58,11 @@ start_engine() {
     runs || rm -f "$run/dockerd.pid"
     say "starting dockerd, log in $data/dockerd.log"
     # Nothing is handed down: a lock that the caller holds would be held for as long as the engine runs.
-    nohup dockerd --data-root "$data/data" --exec-root "$run/exec" --host "$socket" --pidfile "$run/dockerd.pid" \
+    # --bridge=none removes a docker0 that is there: only where it is nobody's.
+    set -- --iptables=false --ip-forward=false
+    ip link show docker0 >/dev/null 2>&1 || set -- "$@" --bridge=none
+    nohup dockerd "$@" \
+        --data-root "$data/data" --exec-root "$run/exec" --host "$socket" --pidfile "$run/dockerd.pid" \
         </dev/null >"$data/dockerd.log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
     started=$!
     tries=0
@@ -81,19 +95,39 @@ make_base_image() {
 }
 
 up() {
-    if ! answers; then
-        DOCKER_HOST=$socket
-        # Builds reach what this machine reaches, proxies and registries on it included.
-        BUILD_NETWORK=host
-        export DOCKER_HOST BUILD_NETWORK
-        if ! answers; then
-            [ "$(id -u)" -eq 0 ] || fail "no engine answers, and starting one needs root"
-            install_packages
-            start_engine
-        fi
-        make_base_image
-        echo "export DOCKER_HOST=$DOCKER_HOST BUILD_NETWORK=$BUILD_NETWORK"
+    ! answers || return 0
+    if ! ours_answers; then
+        [ "$(id -u)" -eq 0 ] || fail "no engine answers, and starting one needs root"
+        install_packages
+        # Where services are started by the system, that of the package runs now.
+        ! answers || return 0
+        use_ours
+        start_engine
     fi
+    use_ours
+    make_base_image
+    echo "export DOCKER_HOST=$DOCKER_HOST BUILD_NETWORK=$BUILD_NETWORK"
+}
+
+stop_engine() {
+    # The bridges of networks that nobody has removed: dockerd would leave them, and makes them anew when it comes back.
+    networks=$(DOCKER_HOST=$socket docker network ls --quiet --filter driver=bridge 2>/dev/null) || networks=
+    kill "$(cat "$run/dockerd.pid")"
+    while runs; do sleep 0.2; done
+    # It leaves the network namespace that it ran in mounted.
+    umount "$run"/exec/netns/* 2>/dev/null || true
+    for network in $networks; do
+        ! ip link show "br-$network" >/dev/null 2>&1 || ip link delete "br-$network"
+    done
+}
+
+run_compose() {
+    if ! answers; then
+        ours_answers || fail 'no engine answers; tools/engine.sh up brings one'
+        use_ours
+    fi
+    # shellcheck disable=SC2046  # two words
+    exec $(compose) "$@"
 }
 
 case ${1:-} in
@@ -105,15 +139,17 @@ case ${1:-} in
         # shellcheck disable=SC2046  # two words
         $(compose) build controller >&2 || say "the image cannot be built (above)"
         ;;
-    compose) compose ;;
+    compose)
+        shift
+        if [ $# -gt 0 ]; then run_compose "$@"; else compose; fi
+        ;;
     down)
         if runs; then
-            kill "$(cat "$run/dockerd.pid")"
-            while runs; do sleep 0.2; done
+            stop_engine
             say "stopped"
         else
             say "none was started here: nothing to do"
         fi
         ;;
-    *) echo "usage: tools/engine.sh up|answers|prepare|compose|down" >&2; exit 2 ;;
+    *) echo "usage: tools/engine.sh up|answers|prepare|compose [ARGUMENT...]|down" >&2; exit 2 ;;
 esac
