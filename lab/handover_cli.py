@@ -12,10 +12,9 @@ from rich.console import Console
 
 from castover_client import Castover, Handover, HandoverTimeout, Step
 from lab.cli import load_domain, said_plainly, topology_option
-from lab.errors import LabError
 from lab.number_range import NumberRange
 from lab.rest_client import lab_errors
-from lab.state import load_state
+from lab.running_api import domain_of, running_api
 from lab.typed import typed
 from topology.policy_store import PolicyStore
 
@@ -55,7 +54,9 @@ def handover(
         said = f"handover {begun.id} of {begun.mn_id} to {begun.new_mag}"
         if not wait:
             console.print(f"{said}: {castover.handover(begun.id).state}")
-            console.print(f"watch it: curl {url}/v1/handovers/{begun.id}")
+            # The same token and certificates are in the environment of whoever types it.
+            named = [] if rest is None else ["--rest", rest]
+            console.print(f"its story: {typed('trace', begun.id, *named)}")
             return
         console.print(said)
         last = _watch(castover, begun, timeout_s, console)
@@ -91,13 +92,9 @@ def _where(topology: Path, mobile_node: str, rest: str | None) -> tuple[str, str
     """MN-ID and URL. Without a topology file both must have been given in full."""
     if rest is not None and not topology.exists():
         return mobile_node, rest
-    domain = load_domain(topology)
+    domain = domain_of(topology) if rest is None else load_domain(topology)
     profile = PolicyStore(domain.mobile_nodes).find(mobile_node)
     mn_id = profile.id if profile is not None else mobile_node  # the controller may know more of them
     if rest is not None:
         return mn_id, rest
-    state = load_state(domain.name)
-    if state is None or not state.rest_url:
-        mend = f"{typed('lab', 'up')}, or name the API: --rest URL"
-        raise LabError(f"lab {domain.name!r} has no controller running", mend)
-    return mn_id, state.rest_url
+    return mn_id, running_api(domain)

@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from castover_client import Castover, Trace
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.cli import said_plainly, topology_option
 from lab.errors import LabError
 from lab.report_file import write_report_file
 from lab.rest_client import lab_errors
-from lab.state import load_state
+from lab.running_api import domain_of, running_api
 from lab.typed import typed
 
 EXIT_INCOMPLETE = 3
@@ -42,7 +42,7 @@ def trace(topology: Path, handover_id: str, file: Path | None, rest: str | None)
     `last` is the newest handover. Times are milliseconds after the first fact, each on its node's own clock.
     Exit code 0: everybody has told; 1: no such handover, or no controller; 3: a node could not be asked.
     """
-    with lab_errors(), Castover.from_environment(rest or _running(topology)) as castover:
+    with lab_errors(), Castover.from_environment(rest or running_api(domain_of(topology))) as castover:
         if handover_id == LAST:
             newest = next(castover.handovers(page=1), None)
             if newest is None:
@@ -87,10 +87,3 @@ def story_table(story: Trace) -> Table:
         told = " ".join(f"{key}={value}" for key, value in fact.fields.items() if key not in ("mn_id", "node", "at"))
         table.add_row(f"{(fact.at - first) * 1000:.2f}", Text(fact.node, style=colours[fact.node]), fact.name, told)
     return table
-
-
-def _running(topology: Path) -> str:
-    state = load_state(load_domain(topology).name)
-    if state is None or not state.rest_url:
-        raise LabError("no lab with a controller is running", f"{typed('lab', 'up')}, or name the API: --rest URL")
-    return state.rest_url

@@ -15,6 +15,7 @@ from lab.errors import LabError
 from lab.network import Lab, running_lab
 from lab.programs import start_programs
 from lab.radio import Moved, Radio, RadioThread
+from lab.rest_access import check_rest_access
 from lab.rest_client import RestClient, lab_errors
 from lab.state import load_state
 from lab.stream import MeasuredStream, StreamSettings
@@ -63,6 +64,8 @@ def scene(domain: Domain, settings: ViewSettings, say: Say, told: Callable[[Move
 
     Raises LabError.
     """
+    # Before anything is built.
+    check_rest_access(domain, settings.topology)
     up = load_state(domain.name) is not None
     with _found(domain) if up else _built(domain, settings.topology, say) as lab:
         cast = choose_cast(domain)

@@ -149,6 +149,19 @@ def test_hints_are_what_has_to_be_typed(labs: Path, monkeypatch: pytest.MonkeyPa
     assert "; ./castover lab up, or name the API" in run("handover", "mn1", "mag2").output
 
 
+def test_where_the_api_of_containers_is_is_said(labs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    topology = REPOSITORY / "deploy" / "containers" / "topology.yaml"
+    refused = run("trace", "--topology", str(topology), "last")
+    assert refused.exit_code == 1
+    assert refused.output.endswith("or name the API: --rest http://[fd00:ca57::1]:8080\n")
+    monkeypatch.chdir(tmp_path)
+    for words in (("trace", "last"), ("handover", "mn1", "mag2")):
+        refused = run(*words)
+        assert refused.exit_code == 1
+        mend = "name the file with --topology FILE, or the API: --rest URL"
+        assert refused.output.endswith(f"topology.yaml does not exist; {mend}\n")
+
+
 def test_a_topology_is_checked(tmp_path: Path) -> None:
     good = run("config", "check", str(REPOSITORY / "topology.yaml"))
     assert (good.exit_code, "2 MAGs" in good.output) == (0, True)

@@ -99,6 +99,8 @@ def test_the_command_without_wait_ends_when_the_handover_is_taken(server: StandI
     done = castover_handover(server, "mn1@example.net", "mag2")
     assert done.exit_code == 0
     assert "handover ho-1 of mn1@example.net to mag2: initiated" in done.output
+    # What is typed again finds the same API, its token and its certificates.
+    assert f"its story: castover trace ho-1 --rest {server.url} --topology /nonexistent\n" in done.output
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
