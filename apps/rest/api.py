@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from apps.metrics import Metrics
 from apps.rest.access import Access, Hosts
@@ -60,6 +60,10 @@ class Api:
         limits = domain.limits
         keys = IdempotencyStore(keys_max=limits.idempotency_keys, age_s=limits.idempotency_age_s)
         view = View()
+
+        def handover(handover_id: str) -> dict[str, Any] | None:
+            return find(pictures.current().handovers, "id", handover_id)
+
         process = ProcessResources(
             domain_name=domain.name, pictures=pictures, metrics=metrics, access=access,
             all_routes=lambda: self.routes, document=lambda: document(self.routes, access), view=view, run_id=events.run_id,
@@ -70,8 +74,7 @@ class Api:
         )
         self.webhooks = Webhooks(
             domain.rest.webhooks, webhook_secrets or {}, queue_limit=limits.webhook_queue,
-            event_id=lambda: events.last_id,
-            handover=lambda handover_id: find(pictures.current().handovers, "id", handover_id),
+            event_id=lambda: events.last_id, handover=handover,
         )
         metrics.registry.register(self.webhooks)
         self.routes: tuple[Route, ...] = (
@@ -79,7 +82,7 @@ class Api:
             *TraceResources(pictures=pictures, memory=memory, ask_agents=ask_agents).routes(),
             *DomainResources(domain=domain, pictures=pictures, lookup=lookup, event_cursor=cursor).routes(),
             *SwitchResources(domain=domain, pictures=pictures, switches=switches, run_id=events.run_id).routes(),
-            *EventResources(events, lookup).routes(),
+            *EventResources(events, lookup, handover).routes(),
             *self.webhooks.routes(),
             *process.routes(),
             *view.routes(),

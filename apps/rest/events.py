@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from webob import Response
 
 from apps.rest.answers.events import ServerSentEvent
 from apps.rest.event_stream import EventFilter, EventStream, TooManyReadersError
-from apps.rest.lookup import Lookup
-from apps.rest.problems import NOT_FOUND, UNAVAILABLE, Problem
+from apps.rest.lookup import Lookup, not_found
+from apps.rest.problems import NOT_FOUND, UNAVAILABLE, Problem, quoted
 from apps.rest.request_models import EventQuery
 from apps.rest.routing import Call, Good, Route
 
@@ -31,11 +34,14 @@ class EventCursor:
 
 
 class EventResources:
-    """/v1/events."""
+    """/v1/events. `handover` finds the picture of a handover by its id."""
 
-    def __init__(self, stream: EventStream, lookup: Lookup) -> None:
+    def __init__(
+        self, stream: EventStream, lookup: Lookup, handover: Callable[[str], dict[str, Any] | None]
+    ) -> None:
         self._stream = stream
         self._lookup = lookup
+        self._handover = handover
 
     def routes(self) -> tuple[Route, ...]:
         """Their routes."""
@@ -51,6 +57,10 @@ class EventResources:
         """Events from now on, or after Last-Event-ID."""
         query: EventQuery = call.query
         mn_id = None if query.mn_id is None else self._lookup.mobile_node(query.mn_id)
+        # Ids are the controller's own: one that it does not know is of no handover that will come.
+        if query.handover_id is not None and self._handover(query.handover_id) is None:
+            detail = f"no handover {quoted(query.handover_id)}; ended ones are forgotten in the end"
+            raise not_found("handover_id", detail)
         response = Response(content_type=EVENT_STREAM)
         response.headers["X-Accel-Buffering"] = "no"
         del response.content_length

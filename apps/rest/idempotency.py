@@ -25,7 +25,8 @@ KEPT_OCTETS_MAX = 16 * 1024 * 1024
 """Of all bodies that are kept: answers to batches may be large."""
 _STRING = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 """RFC 8941 section 3.3.3; what is not in quotes is taken as well, because many clients leave them out."""
-_BARE = re.compile(r"[\x21\x23-\x7e]+")
+_BARE = re.compile(r"[\x21\x23-\x2b\x2d-\x7e]+")
+"""Without a comma: two header lines come as one value with a comma between them (RFC 9110 section 5.2)."""
 
 
 @dataclass(slots=True)
@@ -125,7 +126,8 @@ def _key(call: Call) -> str | None:
     found = _STRING.fullmatch(value.strip())
     key = found[1] if found else value.strip() if _BARE.fullmatch(value.strip()) else ""
     if not key or len(key) > KEY_CHARACTERS_MAX:
-        raise _refused(MALFORMED, f"allowed: one text of 1 to {KEY_CHARACTERS_MAX} printable characters in double quotes")
+        detail = f"allowed: once, a text of 1 to {KEY_CHARACTERS_MAX} printable characters in double quotes"
+        raise _refused(MALFORMED, detail)
     return key
 
 

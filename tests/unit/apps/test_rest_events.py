@@ -20,6 +20,7 @@ from apps.rest.event_stream import (
     TooManyReadersError,
 )
 from controller.commands import RecordEvent
+from tests.support.rest_world import RestWorld
 
 AT = 1_700_000_000.25
 SHORT_S = 0.001
@@ -191,3 +192,12 @@ def test_a_reader_that_reconnects_gets_everything_once_or_is_told_of_a_gap(ring:
                 assert json.loads(block["data"])["fields"]["number"] == seen
         cut_off = reader._over
     assert seen == told
+
+
+def test_who_asks_for_a_handover_or_a_mobile_node_that_is_not_there_is_told_so() -> None:
+    rest = RestWorld()
+    for query, field in (("handover_id=zzz", "handover_id"), ("mn_id=mn9", "mn_id")):
+        refused = rest.get(f"/v1/events?{query}")
+        assert (refused.status, refused.json["errors"][0]["field"]) == (404, field)
+        assert rest.request("HEAD", f"/v1/events?{query}").status == 404
+    assert rest.request("HEAD", f"/v1/events?handover_id={rest.hand_over()}").status == 200
