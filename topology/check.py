@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from topology.crosscheck_rest import is_loopback
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError, show_file
@@ -25,7 +26,19 @@ def check_file(path: Path, out: TextIO, err: TextIO) -> int:
     absent = missing_files(domain, path.parent)
     there = f", but {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not there yet" if absent else ""
     print(f"{show_file(str(path))}: {summary(domain)}{there}", file=out)
+    if tokens_in_clear(domain):
+        print(
+            f"{show_file(str(path))}: warning: rest.tokens travel in the clear to {domain.controller.rest_host}, which "
+            "others reach; rest.tls hides them, or a proxy in front that speaks TLS",
+            file=err,
+        )
     return 0
+
+
+def tokens_in_clear(domain: Domain) -> bool:
+    """Whether whoever listens on the way to the API can read tokens; the controller says so in its log, too."""
+    rest = domain.rest
+    return bool(rest.tokens) and rest.tls is None and not is_loopback(domain.controller.rest_host)
 
 
 def missing_files(domain: Domain, folder: Path) -> list[str]:

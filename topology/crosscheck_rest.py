@@ -47,12 +47,13 @@ def _check_reach(document: Document, section: RestSection, report: Report) -> No
     if controller is None or report.refused(("controller", "rest"), ("rest", "tokens"), ("rest", "insecure")):
         return
     host = derive.rest_host(controller)
-    if section.tokens or section.insecure or _is_loopback(host):
+    if section.tokens or section.insecure or is_loopback(host):
         return
     report(("controller", "rest"), f"{host}, which others reach, without rest.tokens", SAFE_WITHOUT_TOKENS)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it, as far as can be known without asking a DNS."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

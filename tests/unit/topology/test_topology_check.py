@@ -61,3 +61,25 @@ def test_a_file_of_keys_that_is_not_there_yet_is_named(capsys: pytest.CaptureFix
     file.write_text(text.replace("  dialect:", "  mobility_key_file: keys\n  dialect:", 1))
     assert main([str(file)]) == 0
     assert capsys.readouterr().out.endswith(", dialect draft, but keys is not there yet\n")
+
+
+TOKENS = '\nrest:\n  tokens: [{name: a, role: read, sha256: "' + "0" * 64 + '"}]\n'
+
+
+@pytest.mark.parametrize(("rest", "more", "warned"), [
+    ("0.0.0.0:8080", TOKENS, True),
+    ('"[::]:8080"', TOKENS, True),
+    ("127.0.0.1:8080", TOKENS, False),
+    ("0.0.0.0:8080", f"{TOKENS}  tls: {{certificate: c.pem, key: c.key}}\n", False),
+])
+def test_tokens_that_travel_in_the_clear_are_warned_of(
+    rest: str, more: str, warned: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "topology.yaml"
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    assert text.count("127.0.0.1:8080") == 1
+    file.write_text(text.replace("127.0.0.1:8080", rest) + more)
+    assert main([str(file)]) == 0
+    output = capsys.readouterr()
+    assert ": good: domain castover" in output.out
+    assert ("warning: rest.tokens travel in the clear" in output.err) == warned
