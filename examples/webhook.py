@@ -16,10 +16,11 @@ import hashlib
 import hmac
 import json
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ OLD_S = 300.0
 """A message that says it is older, or this far ahead, is somebody's copy: it would come again and again."""
 REMEMBERED = 1000
 """Ids, to know what comes twice."""
+CONNECTIONS_MAX = 16
+"""At a time; one that sends nothing is closed after 10 s."""
 
 
 class RefusedError(Exception):
@@ -68,19 +71,45 @@ def line(message: Any) -> str:
     data = message["data"]
     handover = data["handover"]
     if handover is None:
-        return f"{message['timestamp']} {message['type']} {json.dumps(data['fields'])}"
+        return printable(f"{message['timestamp']} {message['type']} {json.dumps(data['fields'])}")
     way = f"{handover['mn_id']} from {handover['previous_mag']} to {handover['new_mag']}"
     error = f": {handover['error']}" if handover["error"] else ""
-    return f"{message['timestamp']} {message['type']} {handover['id']} {way}, {handover['state']}{error}"
+    return printable(f"{message['timestamp']} {message['type']} {handover['id']} {way}, {handover['state']}{error}")
 
 
-class Receiver(HTTPServer):
-    """One at a time: the controller sends to each webhook one message after the other, too."""
+def printable(text: str) -> str:
+    """On one line, and nothing in it that a terminal would obey."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+class Receiver(ThreadingHTTPServer):
+    """A thread a connection, at most CONNECTIONS_MAX: somebody who sends slowly, or nothing, holds up nobody else."""
+
+    daemon_threads = True
 
     def __init__(self, address: tuple[str, int], secret: bytes) -> None:
         super().__init__(address, _Handler)
         self.secret = secret
+        self.taking = threading.Lock()
+        """Held from looking whether an id is known until it is: the same message may come on two connections."""
         self.known: deque[str] = deque(maxlen=REMEMBERED)
+        self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - socketserver's
+        """Whether there is room for this connection; else it is closed at once, and the controller tries again."""
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """One connection, to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who hangs up in the middle is not worth a traceback; what is wrong here is."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -93,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._take(self._body())
         except RefusedError as refused:
             status, why = refused.args
-            print(f"refused: {why}", flush=True)
+            print(printable(f"refused: {why}"), flush=True)
             self.send_error(status, why)
             return
         self.send_response(204)
@@ -109,14 +138,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _take(self, body: bytes) -> None:
         message_id = verify(self.server.secret, self.headers, body, time.time())  # type: ignore[arg-type]
-        # Also a message that has been taken may come again, when our answer was lost.
-        if message_id in self.server.known:
-            return
-        try:
-            print(line(json.loads(body)), flush=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RefusedError(400, "no message of a controller of Castover") from error
-        self.server.known.append(message_id)
+        with self.server.taking:
+            # Also a message that has been taken may come again, when our answer was lost.
+            if message_id in self.server.known:
+                return
+            try:
+                print(line(json.loads(body)), flush=True)
+            except (KeyError, TypeError, ValueError, RecursionError) as error:
+                raise RefusedError(400, "no message of a controller of Castover") from error
+            self.server.known.append(message_id)
 
     def log_message(self, format: str, *args: object) -> None:
         """What is to be said is on standard output."""

@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import importlib.util
+import json
+import socket
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook as Judge
@@ -71,3 +78,69 @@ def test_a_secret_is_read_as_the_controller_reads_it(webhook: ModuleType) -> Non
     # With an empty one everybody could sign.
     with pytest.raises(ValueError, match="a secret of 0 octets; allowed: 24 to 64"):
         webhook.secret_of("\n")
+
+
+# --- as a server ---
+
+
+@pytest.fixture
+def receiver(webhook: ModuleType) -> Iterator[Any]:
+    with webhook.Receiver(("127.0.0.1", 0), SECRET) as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def post(receiver: Any, body: bytes, message_id: str = "evt-1") -> int:
+    now = datetime.fromtimestamp(int(time.time()), UTC)
+    headers = {
+        "webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Judge(base64.b64encode(SECRET).decode()).sign(message_id, now, body.decode()),
+    }
+    connection = http.client.HTTPConnection("127.0.0.1", receiver.server_port, timeout=5)
+    try:
+        connection.request("POST", "/", body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def message(**fields: str) -> bytes:
+    return json.dumps({
+        "timestamp": "2026-03-01T10:00:00.000Z", "type": "webhook_test", "data": {"handover": None, "fields": {}}, **fields,
+    }).encode()
+
+
+def test_somebody_who_sends_nothing_holds_up_nobody(receiver: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", receiver.server_port)) as silent:
+        silent.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n")
+        assert [post(receiver, message()), post(receiver, message())] == [204, 204]
+    # The same id twice is one message.
+    assert capfd.readouterr().out == "2026-03-01T10:00:00.000Z webhook_test {}\n"
+
+
+def test_there_is_an_end_to_how_many_are_served_at_once(receiver: Any, webhook: ModuleType) -> None:
+    held = [socket.create_connection(("127.0.0.1", receiver.server_port)) for _ in range(webhook.CONNECTIONS_MAX)]
+    with socket.create_connection(("127.0.0.1", receiver.server_port), timeout=5) as late:
+        assert late.recv(1) == b""
+    for one in held:
+        one.close()
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            assert post(receiver, message()) == 204
+            return
+        except OSError:  # those who have hung up are not noticed yet
+            assert time.monotonic() < deadline
+
+
+def test_a_message_that_nests_without_end_is_none_of_a_controllers(receiver: Any) -> None:
+    assert post(receiver, b"[" * 100_000 + b"]" * 100_000) == 400
+    assert post(receiver, message()) == 204
+
+
+def test_a_terminal_obeys_nothing_that_is_in_a_message(receiver: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    assert post(receiver, message(type="\x1b[2J\nwebhook\u2028_\u00e9")) == 204
+    assert capfd.readouterr().out == "2026-03-01T10:00:00.000Z \\x1b[2J\\nwebhook\\u2028_\u00e9 {}\n"
