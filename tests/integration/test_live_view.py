@@ -235,6 +235,7 @@ def test_a_controller_that_asks_for_a_token(open_view: Opener, tmp_path: Path) -
     view = open_view(server)
     dialog = view.page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    expect(view.find("#map-hint")).to_have_text("")
     assert view.barriers() == []
     view.page.get_by_label("Bearer token").fill("wrong-token-0123456789")
     view.page.keyboard.press("Enter")
