@@ -41,10 +41,15 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         try:
             yield found
         finally:
-            found.close()
-            last = Terminal(folder, prefix)
-            last.run("./castover lab down --all --force")
-            last.close()
+            try:
+                found.close()
+            finally:
+                # Also when its shell broke: what is up would stay up.
+                last = Terminal(folder, prefix)
+                try:
+                    last.run("./castover lab down --all --force")
+                finally:
+                    last.close()
 
 
 @pytest.mark.parametrize("page", pages(LAB, BESIDE), ids=str)

@@ -158,7 +158,9 @@ class Terminal:
             self.end_beside()
         finally:
             assert self._shell.stdin is not None
-            self._shell.stdin.close()
+            # What could not be written to a shell that has ended is written once more by close.
+            with contextlib.suppress(BrokenPipeError):
+                self._shell.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._shell.wait(_END_S)
             self.kill()

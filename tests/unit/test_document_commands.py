@@ -130,6 +130,15 @@ def test_a_command_that_fails_is_told_with_all_that_it_said(terminal: Terminal) 
     terminal.close()
 
 
+def test_a_terminal_whose_shell_has_ended_can_be_closed(terminal: Terminal) -> None:
+    with pytest.raises(TerminalError, match="ended with 3"):
+        terminal.run("exit 3")
+    for _ in range(2):  # written to nobody at the latest the second time, and still waiting to be written
+        with pytest.raises((BrokenPipeError, TerminalError)):
+            terminal.run("echo")
+    terminal.close()
+
+
 def test_a_command_that_does_not_end_is_told(terminal: Terminal) -> None:
     with pytest.raises(TerminalError, match="did not end within"):
         terminal.run("tail -f /dev/null", timeout_s=0.3)
