@@ -270,6 +270,14 @@ def test_switches_are_what_the_model_says(lab: Lab) -> None:
         switch = lab.switch(node)
         assert switch.vsctl("get", "Bridge", bridge, "datapath_id").strip() == f'"{datapath_id:016x}"'
         assert "priority=0 actions=NORMAL" in switch.ofctl("dump-flows", "br-phy")
+    for node, remotes in {"lma": {"mag0": "flow"}, "mag1": {"lma0": "2001:db8:ff::1", "mag0": "flow"}}.items():
+        switch = lab.switch(node)
+        for port, remote in remotes.items():
+            assert switch.vsctl("get", "Interface", port, "type", "error").split() == ["gre", "[]"]
+            assert switch.vsctl("get", "Interface", port, "options:key", "options:packet_type").split() == [
+                "flow", "legacy_l3"
+            ]
+            assert switch.vsctl("get", "Interface", port, "options:remote_ip").strip().strip('"') == remote
     assert lab.switch("lma").controller_connections() == {"br-phy": False, "br-int": False}
     assert lab.switch("mag1").controller_connections() == {"br-int": False}
 

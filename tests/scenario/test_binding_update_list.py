@@ -300,6 +300,30 @@ def test_binding_is_refreshed_before_its_lifetime_ends() -> None:
     assert state(domain) == "bound"
 
 
+def test_an_entry_has_what_the_session_needs_later() -> None:
+    """RFC 5213 section 6.1: the refresh is made of the entry alone, and what the LMA answers goes out at the MN's port."""
+    domain = running()
+    since = domain.clock.now
+    domain.run_for(250.0)
+    first, second = (one for one in domain.transport.sent("PBU", "mag1") if one.message in updates(domain))
+    assert (first.destination, second.destination) == ("lma", "lma")
+    own = next(node for node in domain.domain.mobile_nodes if node.id == MN1)
+    for sent in (first, second):
+        assert isinstance(sent.message, ProxyBindingUpdate)
+        assert home_network_prefixes(sent.message) == own.home_network_prefixes == (OWN,)
+        link_layer = find_option(sent.message, MobileNodeLinkLayerIdentifier)
+        assert link_layer is not None
+        assert link_layer.identifier == own.link_layer_id
+        assert sent.message.lifetime_s == 300
+    assert second.at - first.at == pytest.approx(240.0, abs=1.0)
+    for mn_id in (MN1, MN2):
+        node = domain.mobile_nodes[mn_id]
+        assert node.prefixes == set(node.profile.home_network_prefixes)
+    assert since < second.at
+    domain.detach(MN1)
+    assert domain.agents["mag1"].core.snapshot().attached == (MN2,)
+
+
 def test_granted_lifetime_counts_not_the_one_that_was_asked_for() -> None:
     domain = running()
     domain.detach(MN1)

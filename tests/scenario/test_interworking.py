@@ -17,16 +17,18 @@ from southbound.codec.accessors import find_option, multicast_records
 from southbound.codec.binding_error import BindingError
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.handover_options import ContextRequest
-from southbound.codec.iana import BindingErrorStatus, MobilityHeaderType, OptionType
+from southbound.codec.iana import BindingErrorStatus, Mldv2RecordType, MobilityHeaderType, OptionType
 from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.codec.multicast_options import MulticastAcknowledgement, MulticastMobility
+from southbound.codec.records import MulticastAddressRecord
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
-from topology.model import Domain
+from topology.model import Domain, Limits
 
 LIFETIMES_S = 25.0
+OTHER = IPv6Address("ff1e::102")
 
 
 def running(whole: Domain, *, watched: bool = True) -> SimulatedDomain:
@@ -287,6 +289,29 @@ def listening_to_much(dialect: str, *, watched: bool = True) -> SimulatedDomain:
 def contexts(domain: SimulatedDomain) -> list[HandoverInitiate]:
     messages = [carried.message for carried in domain.transport.sent("HI context")]
     return [message for message in messages if isinstance(message, HandoverInitiate)]
+
+
+def test_groups_beyond_the_limit_of_the_new_mag_are_refused() -> None:
+    """RFC 7411 section 6: a context is as limited as what the MN says itself."""
+    domain = running(replace(three_mags(), limits=replace(Limits(), groups_per_mobile_node=1)))
+
+    def with_one_more(message: Any) -> HandoverInitiate:
+        more = MulticastAddressRecord(record_type=Mldv2RecordType.MODE_IS_EXCLUDE, group=OTHER)
+        changed = [
+            replace(option, records=(*option.records, more)) if isinstance(option, MulticastMobility) else option
+            for option in message.options
+        ]
+        return replace(message, options=tuple(changed))
+
+    domain.transport.change("HI context", with_one_more)
+    trigger(domain)
+    domain.run_for(0.2)
+    (answer,) = [carried.message for carried in domain.transport.sent("HAck to HI context")]
+    assert isinstance(answer, HandoverAcknowledge)
+    refused = [option.records for option in answer.options if isinstance(option, MulticastAcknowledgement)]
+    assert [[record.group for record in records] for records in refused] == [[OTHER]]
+    assert tunnel_copies(domain, "mag2", "mag1", GROUP) == ["hob0"]
+    assert tunnel_copies(domain, "mag2", "mag1", OTHER) == []
 
 
 @pytest.mark.parametrize("dialect", ["draft", "rfc"])

@@ -455,6 +455,26 @@ def test_the_proxy_reports_for_all_its_mobile_nodes_together() -> None:
     assert receivers(domain) == []
 
 
+def test_the_proxy_asks_for_the_sources_that_its_mobile_nodes_ask_for() -> None:
+    """RFC 4605 section 5, through the tunnel to the LMA and from there on to the multicast network."""
+    domain = started()
+    at_an_lma_of_another_make(domain)
+    for mn_id in (MN1, MN2):
+        domain.attach(mn_id, "mag1")
+    domain.run_for(5.0)
+    before = len(reports(domain))
+    domain.mobile_nodes[MN1].join(str(OTHER), str(S1))
+    domain.run_for(5.0)
+    assert [receivers(domain, source, OTHER) for source in (S1, S2, S3)] == [["mag1"], [], []]
+    domain.mobile_nodes[MN2].join(str(OTHER), str(S2))
+    domain.run_for(5.0)
+    assert [receivers(domain, source, OTHER) for source in (S1, S2, S3)] == [["mag1"], ["mag1"], []]
+    assert set(reports(domain)[before:]) == {(record(ALLOW, OTHER, S1),), (record(ALLOW, OTHER, S2),)}
+    domain.mobile_nodes[MN1].leave(str(OTHER))
+    domain.run_for(30.0)
+    assert [receivers(domain, source, OTHER) for source in (S1, S2, S3)] == [[], ["mag1"], []]
+
+
 def test_without_the_s_flag_a_handover_goes_on_by_mld() -> None:
     domain = started()
     at_an_lma_of_another_make(domain)

@@ -12,6 +12,8 @@ from controller.commands import HandoverAccepted
 from southbound.agent.commands import ExpectMobileNode, NoForwarding
 from southbound.codec.accessors import find_options
 from southbound.codec.handover import HandoverAcknowledge
+from southbound.codec.igmp import Igmpv3Query
+from southbound.codec.mld import Mldv2Query
 from southbound.codec.mobility import ProxyBindingUpdate
 from southbound.codec.options import ActiveMulticastSubscription
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome
@@ -61,7 +63,11 @@ class TestRejoin:
         domain = opened("query")
         before = len(domain.carried)
         move(domain)
+        attached = domain.clock.now
         domain.run_for(0.015)
+        asked = [query for at, query in domain.mobile_nodes[MN1].queries if at >= attached]
+        assert {type(query) for query in asked} == {Mldv2Query, Igmpv3Query}
+        assert all(query.group.is_unspecified for query in asked)
         # Registered, and nothing is known yet: the query is being answered.
         assert domain.bound_at(MN1) == "mag2"
         assert lma_copies(domain, GROUP) == ["mag1"]

@@ -63,6 +63,8 @@ class SimulatedMobileNode:
         self.answers_queries = True
         self.advertisements: list[tuple[float, RouterAdvertisement]] = []
         """(when, what) of every router advertisement heard."""
+        self.queries: list[tuple[float, Mldv2Query | Igmpv3Query]] = []
+        """(when, what) of every query heard."""
         self.default_router: IPv6Address | None = None
         self.prefixes: set[IPv6Network] = set()
         """That it forms addresses from."""
@@ -112,6 +114,7 @@ class SimulatedMobileNode:
             return
         message = decode_listener_packet(packet)
         assert isinstance(message, Mldv2Query | Igmpv3Query)
+        self.queries.append((self._clock.now, message))
         if self.answers_queries:
             mag_id = self.mag_id
             self._clock.after(_ANSWER_AFTER_S, lambda: self._answer(mag_id, message))

@@ -34,6 +34,7 @@ from southbound.openflow.intents import ForwardingIntent, SignallingIntent, ToHa
 from southbound.rpc import methods
 from tests.support.simulated_domain import three_mags
 from tests.unit.southbound.codec import codec_strategies
+from topology.model import Domain
 
 DOMAIN = replace(three_mags(), sources=())
 LMA = DOMAIN.lma.address
@@ -58,8 +59,8 @@ def pbu(sequence: int = 1, stamp: float = WALL, lifetime_s: int = 300) -> ProxyB
 class Core:
     """An LmaCore whose commands are looked at by kind."""
 
-    def __init__(self, *, settled: bool = True) -> None:
-        self.core = LmaCore(DOMAIN)
+    def __init__(self, domain: Domain = DOMAIN, *, settled: bool = True) -> None:
+        self.core = LmaCore(domain)
         self.said: list[commands.Command] = list(self.core.start(0.0))
         if settled:
             for switch in ("lma", "lma-transport", *(mag.id for mag in DOMAIN.mags)):
@@ -297,16 +298,13 @@ def test_a_handover_that_nobody_ends_is_ended_by_the_guard() -> None:
 
 
 def test_a_context_for_groups_that_are_not_allowed_gets_no_rule() -> None:
-    core = Core().bound()
-    core.core = LmaCore(
-        replace(DOMAIN, mobile_nodes=(replace(MN1, allowed_groups=()), *DOMAIN.mobile_nodes[1:]))
-    )
-    core.core.start(0.0)
-    core.core.tick(SETTLE_S)
-    said = core.tell(events.AgentRequested(mag_id="mag2", token=5, call=prepare()))
-    for command in said:
-        if isinstance(command, SetForwarding) and isinstance(command.intent, ForwardingIntent):
-            assert not any(ToHandoverBuffer() in entry.outputs for entry in command.intent.replications)
+    strict = replace(DOMAIN, mobile_nodes=(replace(MN1, allowed_groups=()), *DOMAIN.mobile_nodes[1:]))
+    for domain, taken in ((DOMAIN, {GROUP.group}), (strict, set())):
+        core = Core(domain).bound()
+        said = core.tell(events.AgentRequested(mag_id="mag2", token=5, call=prepare()))
+        (intent,) = [one.intent for one in said if isinstance(one, SetForwarding) and one.switch == "mag2"]
+        assert isinstance(intent, ForwardingIntent)
+        assert {one.group for one in intent.replications if ToHandoverBuffer() in one.outputs} == taken
 
 
 def test_a_late_pbu_m_does_not_overwrite_what_the_agent_has_told() -> None:

@@ -111,6 +111,17 @@ def test_a_mag_has_its_ports_and_one_bridge_under_the_controller() -> None:
     assert 'options:remote_ip="2001:db8:ff::1"' in words
 
 
+def test_all_tunnels_are_keyed_gre_with_bare_packets_in_them() -> None:
+    """RFC 5845: between LMA and MAGs, and between MAGs; a MAG's to the LMA leads nowhere else."""
+    gre = {"type": "gre", "options:packet_type": "legacy_l3", "options:key": "flow"}
+    for plan, remotes in (
+        (lma_switch(DOMAIN), {"mag0": "flow"}),
+        (mag_switch(DOMAIN, DOMAIN.mags[0]), {"lma0": "2001:db8:ff::1", "mag0": "flow"}),
+    ):
+        tunnels = {port.name: port.interface for port in plan.ports if "options:remote_ip" in port.interface}
+        assert tunnels == {name: {**gre, "options:remote_ip": remote} for name, remote in remotes.items()}
+
+
 def test_a_process_id_that_was_given_away_is_not_ours() -> None:
     process = LabProcess(node="lma", name="x", pid=os.getpid(), start_time=1, command=("x",), log="")
     assert not process.alive

@@ -108,6 +108,20 @@ def test_the_wrong_dialect_does_not_read_the_same_message() -> None:
     assert read.sequence == 0x1234
 
 
+@pytest.mark.parametrize("kind", [60, 61])
+def test_reserved_fields_of_multicast_options_are_ignored(kind: int) -> None:
+    """RFC 7411 sections 5.3 and 5.4; that ours are 0, the vectors say."""
+    item = vector({60: 2, 61: 3}[kind])
+    header = bytearray(item.packet[40:])
+    length, code = {60: (15, 2), 61: (6, 0)}[kind]
+    at = header.index(bytes((kind, length, code)))
+    reserved = (at + 3, at + 4, at + 5) if kind == 60 else (at + 4, at + 5)
+    for octet in reserved:
+        assert header[octet] == 0
+        header[octet] = 0xFF
+    assert decode(bytes(header)) == item.message
+
+
 def test_reserved_bits_are_ignored() -> None:
     header = bytearray(vector(1).packet[40:])
     header[3] = 0xFF
