@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lab.key_check import check_keys
 from topology.check import check_file
 
 
@@ -19,9 +20,10 @@ def config() -> None:
 @config.command()
 @click.argument("file", metavar="FILE", default="topology.yaml", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
-    """Say what FILE describes, or every problem it has, one line each with its line number.
+    """Say what FILE describes, or every problem it has, one line each with its line number; also of the file of
+    keys that it names, where that is there.
 
     \b
     Exit code 0: it is good; 1: it is not, or cannot be read.
     """
-    sys.exit(check_file(file, sys.stdout, sys.stderr))
+    sys.exit(check_keys(file, sys.stderr) or check_file(file, sys.stdout, sys.stderr))

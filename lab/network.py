@@ -27,6 +27,7 @@ from lab.hosts import (
     prepare_switch_node,
 )
 from lab.interruption import Interruption, deferred_signals
+from lab.key_check import require_keys
 from lab.links import keep_frames_in_order
 from lab.mobile_node import MobileNodeHost, build_mobile_node
 from lab.namespaces import create_namespace, namespace_exists, run_inside
@@ -152,6 +153,8 @@ def build_lab(
     Raises LabError, among others when a lab of that name is up already.
     """
     check_requirements()
+    if topology is not None:
+        require_keys(domain, topology)
     nodes = plan_nodes(domain)
     with deferred_signals() as interruption:
         claim_lab_folder(domain.name)

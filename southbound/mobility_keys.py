@@ -13,6 +13,7 @@ and not used for signing.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -32,8 +33,15 @@ _Pair = frozenset[str]
 _DOMAIN: _Pair = frozenset()
 
 
+_UTF_8_BOM = b"\xef\xbb\xbf"
+
+
 class MobilityKeysError(Exception):
     """The file is of no use; the message says where, what was found, what is allowed. It never shows a key."""
+
+
+class _MissingError(MobilityKeysError):
+    """It may be of use to another node."""
 
 
 def read_mobility_authentication(domain: Domain, node: Lma | Mag, topology: Path) -> MobilityAuthentication | None:
@@ -58,11 +66,43 @@ def read_mobility_authentication(domain: Domain, node: Lma | Mag, topology: Path
             missing.append(peer.id)
         keys[peer.address] = found
     if missing:
-        raise MobilityKeysError(
+        raise _MissingError(
             f"{_PATH}: found no key of {node.id} with {', '.join(missing)} in {file}; allowed: a line for each pair of "
             "nodes, or a key of the domain"
         )
     return MobilityAuthentication(own=node.address, keys=keys, without=frozenset(without))
+
+
+def judge_mobility_keys(domain: Domain, topology: Path, *, of_all: bool) -> list[str]:
+    """What an operator is to be told of a file that is there, before any process reads it; nothing where all is well.
+
+    Raises MobilityKeysError where no process would start with it; with `of_all` where any would not, as on a host of all
+    nodes. A file of one node has lines of its own pairs alone.
+    """
+    told: list[str] = []
+    good: list[str] = []
+    first: MobilityKeysError | None = None
+    nodes: list[Lma | Mag] = [domain.lma, *domain.mags]
+    for node in nodes:
+        try:
+            read_mobility_authentication(domain, node, topology)
+        except MobilityKeysError as error:
+            if of_all or not isinstance(error, _MissingError):
+                raise
+            first = first or error
+        else:
+            if isinstance(node, Lma) or node.mobility_authentication:
+                good.append(node.id)
+    if first is not None and not good:
+        raise first
+    if first is not None:
+        told.append(f"{_PATH}: enough keys for {', '.join(good)} alone")
+    if domain.mobility_key_file is not None:
+        file = topology.parent / domain.mobility_key_file
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            told.append(f"{_PATH}: {file} has mode {mode:04o}, open to anybody on this host; chmod o= {file}")
+    return told
 
 
 def _peers(domain: Domain, node: Lma | Mag) -> Iterator[Lma | Mag]:
@@ -103,6 +143,8 @@ class _Lines:
             raise self._refused(number, f"{names[0]} twice", "two nodes")
         known = self._keys.setdefault(pair, [])
         octets = bytes.fromhex(key)
+        if not any(octets):
+            raise self._refused(number, "a key of zeros only", "one that nobody can guess")
         if octets in known:
             raise self._refused(number, "the same key again", "each key once")
         if len(known) == KEYS_MAX:
@@ -122,6 +164,8 @@ def _text(file: Path) -> str:
         raise MobilityKeysError(f"{_PATH}: found {file}, {reason}; allowed: a file that can be read") from error
     if len(octets) > FILE_OCTETS_MAX:
         raise MobilityKeysError(f"{_PATH}: found more than {FILE_OCTETS_MAX} octets in {file}; allowed: {_FORM}")
+    if octets.startswith(_UTF_8_BOM):
+        raise MobilityKeysError(f"{_PATH}: {file}:1: found a byte order mark before the line; allowed: {_FORM}")
     try:
         return octets.decode()
     except UnicodeDecodeError as error:

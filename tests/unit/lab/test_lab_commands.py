@@ -18,11 +18,12 @@ from lab import demo, inventory, state
 from lab.__main__ import castover
 from lab.errors import LabError
 from lab.inventory import labs_on_record
+from lab.key_check import require_keys
 from lab.plan import Node
 from lab.processes import process_start_time
 from lab.state import LabState, claim_lab_folder, save_state
 from lab.typed import COMMAND_VARIABLE, typed
-from topology.load import parse_topology
+from topology.load import load_topology, parse_topology
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NOBODY = 2**22 + 1
@@ -171,6 +172,35 @@ def test_a_topology_is_checked(tmp_path: Path) -> None:
     assert bad.exit_code == 1
     assert f"{wrong}:1 castover: found 7" in bad.output
     assert run("config", "check", str(tmp_path / "nowhere.yaml")).exit_code == 1
+
+
+def test_the_keys_of_a_topology_are_checked_with_it(tmp_path: Path) -> None:
+    topology, keys = tmp_path / "topology.yaml", tmp_path / "keys"
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    topology.write_text(text.replace("  dialect:", "  mobility_key_file: keys\n  dialect:", 1), encoding="utf-8")
+
+    def checked() -> tuple[int, str]:
+        done = run("config", "check", str(topology))
+        return done.exit_code, done.output
+
+    assert "but keys is not there yet" in checked()[1]
+    keys.write_text("12" * 32)
+    keys.chmod(0o644)
+    code, output = checked()
+    assert code == 0
+    assert f"{topology}: warning: domain.mobility_key_file: {keys} has mode 0644" in output
+    keys.write_text("00" * 32)
+    refused = f"domain.mobility_key_file: {keys}:1: found a key of zeros only; allowed: one that nobody can guess"
+    assert checked() == (1, f"{topology}: {refused}\n")
+
+
+def test_a_lab_is_not_begun_with_keys_that_no_process_would_take(tmp_path: Path) -> None:
+    topology = tmp_path / "topology.yaml"
+    text = (REPOSITORY / "topology.yaml").read_text(encoding="utf-8")
+    topology.write_text(text.replace("  dialect:", "  mobility_key_file: keys\n  dialect:", 1), encoding="utf-8")
+    (tmp_path / "keys").touch()
+    with pytest.raises(LabError, match="found no key of lma with mag1, mag2"):
+        require_keys(load_topology(topology), topology)
 
 
 def test_a_fresh_clone_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from southbound.codec.authenticator import OPTION_OCTETS, pair_key
 from southbound.mobility_authentication import MobilityAuthentication
-from southbound.mobility_keys import MobilityKeysError, read_mobility_authentication
+from southbound.mobility_keys import MobilityKeysError, judge_mobility_keys, read_mobility_authentication
 from tests.support.simulated_domain import TOPOLOGY
 from topology.load import parse_topology
 from topology.model import Domain
@@ -108,12 +108,54 @@ FORM = "allowed: KEY or NODE NODE KEY, KEY of 64 hexadecimal digits"
         (f"mag1 mag1 {ONE}\n", "FILE:1: found mag1 twice; allowed: two nodes"),
         (f"{ONE}\n{TWO}\n{THREE}\n", "FILE:3: found key 3 of the same nodes; allowed: at most 2, the first one signs"),
         (f"{THREE}\n{THREE.lower()}\n", "FILE:2: found the same key again; allowed: each key once"),
+        (f"{ONE}\nlma mag1 {'0' * 64}\n", "FILE:2: found a key of zeros only; allowed: one that nobody can guess"),
+        (b"\xef\xbb\xbf" + ONE.encode(), f"FILE:1: found a byte order mark before the line; {FORM}"),
         (b"\xff\n", f"found FILE, which is not UTF-8; {FORM}"),
         (b"#" * (1 << 20) + b"\n", f"found more than 1048576 octets in FILE; {FORM}"),
     ],
 )
 def test_a_wrong_file_is_told_by_its_line_and_without_its_key(tmp_path: Path, text: str | bytes, message: str) -> None:
     assert problem(tmp_path, text) == message
+
+
+def judged(folder: Path, text: str, mode: int = 0o600, *, of_all: bool = False, domain: Domain = DOMAIN) -> list[str]:
+    file = folder / "mobility.keys"
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)
+    told = judge_mobility_keys(domain, folder / "topology.yaml", of_all=of_all)
+    return [line.removeprefix("domain.mobility_key_file: ").replace(str(file), "FILE") for line in told]
+
+
+def test_a_good_file_is_not_talked_about(tmp_path: Path) -> None:
+    assert judged(tmp_path, ONE) == judged(tmp_path, ONE, 0o640) == judged(tmp_path, ONE, of_all=True) == []
+    left_out = domain_of("    mobility_authentication: false\n")
+    assert judged(tmp_path, f"lma mag1 {ONE}", domain=left_out, of_all=True) == []
+    plain = parse_topology(TOPOLOGY.read_text(encoding="utf-8"), "topology.yaml")
+    assert judge_mobility_keys(plain, tmp_path / "topology.yaml", of_all=True) == []
+
+
+def test_a_file_that_anybody_can_read_is_warned_of(tmp_path: Path) -> None:
+    assert judged(tmp_path, ONE, 0o644) == [
+        "FILE has mode 0644, open to anybody on this host; chmod o= FILE"
+    ]
+
+
+def test_keys_for_some_nodes_alone_are_enough_for_their_hosts_and_not_for_a_lab(tmp_path: Path) -> None:
+    text = f"lma mag1 {ONE}\nmag1 mag2 {TWO}\n"
+    assert judged(tmp_path, text) == ["enough keys for mag1 alone"]
+    with pytest.raises(MobilityKeysError, match="no key of lma with mag2"):
+        judged(tmp_path, text, of_all=True)
+    left_out = domain_of("    mobility_authentication: false\n")
+    for nothing in ("", "# later\n", f"mag1 mag2 {ONE}"):
+        with pytest.raises(MobilityKeysError, match="no key of lma with mag1"):
+            judged(tmp_path, nothing, domain=left_out)
+
+
+def test_what_no_process_reads_is_refused_before_one_does(tmp_path: Path) -> None:
+    with pytest.raises(MobilityKeysError, match="a key of 4 characters"):
+        judged(tmp_path, "1234\n")
+    with pytest.raises(MobilityKeysError, match="no such file"):
+        judge_mobility_keys(DOMAIN, tmp_path / "elsewhere" / "topology.yaml", of_all=True)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
