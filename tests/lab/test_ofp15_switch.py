@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,6 +204,7 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
             connection.send(message)
 
         everything = intent(ToAccess("mn1"), ToAccess("mn2"), NEW_MAG, ToHandoverBuffer(), peer_to_buffer=True)
+        as_router: Any = {"reports_unforwarded": True, "router_address": IPv6Address("2001:db8:ff::11")}
         steps: list[Intent] = [
             intent(ToAccess("mn1")),
             intent(ToAccess("mn1"), NEW_MAG),
@@ -211,8 +213,8 @@ def test_a_handover_on_a_real_switch(switch: RealSwitch) -> None:
             with_unicast(intent(ToAccess("mn2")), ToHandoverBuffer()),
             intent(ToAccess("mn2"), NEW_MAG),
             intent(ToAccess("mn2")),
-            replace(with_unicast(everything, ToAccess("mn1"), NEW_MAG), reports_unforwarded=True),
-            ForwardingIntent(reports_unforwarded=True),
+            replace(with_unicast(everything, ToAccess("mn1"), NEW_MAG), **as_router),
+            ForwardingIntent(**as_router),
             ForwardingIntent(),
         ]
         for generation, wanted in enumerate(steps, start=1):
