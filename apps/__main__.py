@@ -26,6 +26,7 @@ from controller.lma import LmaCore
 from southbound.fact_log import configure_log, log_fact, log_refusal
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.mobility_keys import MobilityKeysError, read_mobility_authentication
+from southbound.quiet_collector import QuietCollector
 from topology.load import load_topology
 from topology.model import Domain
 from topology.problem import TopologyError
@@ -70,7 +71,8 @@ def _run(
     cfg.CONF.set_override("ofp_listen_host", str(domain.controller.address))
     cfg.CONF.set_override("ofp_tcp_listen_port", domain.controller.openflow_port)
     dice = secrets.SystemRandom()
-    executor = Executor(LmaCore(domain, random_delay=lambda limit: dice.uniform(0.0, limit)))
+    core = LmaCore(domain, random_delay=lambda limit: dice.uniform(0.0, limit))
+    executor = Executor(core, tidy=QuietCollector(lambda: core.is_quiet).look)
     manager = AppManager.get_instance()
     manager.load_apps(["apps.lma_app", "ryu.controller.ofp_handler"])
     contexts = manager.create_contexts()
@@ -85,7 +87,7 @@ def _run(
     app.agents.on_timed = rest.metrics.called
     runner = eventlet.spawn(executor.run)
     rest.start()
-    # What is there by now stays. A full collection would walk it, and stop the core for a quarter of a second.
+    # What is there by now stays. Every full collection would walk it, and stop the core for a quarter of a second.
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS_MAX)

@@ -78,10 +78,14 @@ class Switches(Protocol):
 
 
 class Executor:
-    """Owner of the LmaCore. `post` from any greenlet; `ask` where the answer is among the commands."""
+    """Owner of the LmaCore. `post` from any greenlet; `ask` where the answer is among the commands.
 
-    def __init__(self, core: LmaCore) -> None:
+    `tidy` is called whenever no event waits, before the executor waits for one.
+    """
+
+    def __init__(self, core: LmaCore, tidy: Callable[[], object] = lambda: None) -> None:
         self._core = core
+        self._tidy = tidy
         self._events: LightQueue = LightQueue(QUEUE_MAX)
         self._agents: AgentServer | None = None
         self._switches: Switches | None = None
@@ -141,6 +145,8 @@ class Executor:
 
     def _step(self) -> None:
         self._tell_meanwhile()
+        if self._events.empty():
+            self._tidy()
         deadlines = [self._core.next_deadline(), *(drops.next_deadline() for drops in self._drops.values())]
         if self._switches is not None:
             deadlines.append(self._switches.next_deadline())

@@ -141,6 +141,11 @@ class LmaCore:
         self._follow(reaction, now)
         return self._carried_out(reaction, now)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no handover is under way and no PBU waits: nobody would notice if the next event took longer."""
+        return not self._state.handovers.open() and not self._state.held
+
     def snapshot(self) -> Snapshot:
         """An immutable picture of everything, for REST and tests."""
         return take_snapshot(self._state)

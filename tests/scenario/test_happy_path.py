@@ -118,6 +118,20 @@ def test_nothing_is_left_and_everyone_is_served_once(domain: SimulatedDomain) ->
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
 
 
+def test_the_lma_is_quiet_before_and_after_and_not_meanwhile(domain: SimulatedDomain) -> None:
+    """What may take its time, like a full garbage collection, is done while it is."""
+    domain.run_for(1.0)
+    assert domain.lma.is_quiet
+    assert isinstance(domain.request_handover(MN1, "mag2"), HandoverAccepted)
+    assert not domain.lma.is_quiet
+    domain.run_for(0.1)
+    domain.detach(MN1)
+    assert not domain.lma.is_quiet
+    domain.attach(MN1, "mag2")
+    domain.run_for(3.0)
+    assert domain.lma.is_quiet
+
+
 def test_the_other_mobile_node_never_misses_a_packet(domain: SimulatedDomain) -> None:
     def undisturbed() -> bool:
         assert "mag1" in lma_copies(domain, GROUP)

@@ -18,7 +18,6 @@ from southbound.agent.adapters.buffer_port import BufferPort
 from southbound.agent.adapters.context_transfer_socket import ContextTransferSocket
 from southbound.agent.adapters.link_monitor import LinkMonitor
 from southbound.agent.adapters.mobility_socket import MobilitySocket
-from southbound.agent.adapters.quiet_collector import QuietCollector
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
 from southbound.agent.adapters.sent_record import SentRecord
@@ -69,6 +68,7 @@ from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.path_mark import NATIVE_PATH
+from southbound.quiet_collector import QuietCollector
 from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
 from southbound.rpc.methods import (
     BufferReport,

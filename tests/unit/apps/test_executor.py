@@ -125,3 +125,20 @@ def test_a_switch_is_sent_its_rules_before_those_of_the_next_are_made() -> None:
             eventlet.sleep(0)
     runner.kill()
     assert seen == ["asked mag1", "sent to mag1", "asked lma", "sent to lma"]
+
+
+def test_it_tidies_up_only_when_no_event_waits() -> None:
+    seen: list[str] = []
+    core: Any = Core(1)
+    agents: Any = Agents(seen)
+    executor = Executor(core, tidy=lambda: seen.append("tidied"))
+    executor.connect(agents, None)  # type: ignore[arg-type]
+    executor.listen(lambda fact, _at: seen.append(fact.name))
+    for mag_id in ("mag1", "mag2"):
+        executor.post(AgentConnected(mag_id=mag_id))
+    runner = eventlet.spawn(executor.run)
+    with eventlet.Timeout(5.0):
+        while "tidied" not in seen:
+            eventlet.sleep(0)
+    runner.kill()
+    assert seen == ["answer to mag1", "answer to mag2", "mag1-0", "mag2-0", "tidied"]

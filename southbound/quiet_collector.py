@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Full garbage collections, while nothing passes through the process.
+"""Full garbage collections, while a process has nothing else to do: an agent no packet to pass on, the LMA no handover.
 
 CPython keeps tuples that are done with for reuse, up to 2,000 of each length to 20, and gives them back only in a full
 collection. One that is made of a generator (`tuple(f(x) for x in y)`) is not taken from there and goes there all the same:
-an agent would grow by half a KiB a handover for thousands of handovers, to some MiB. The collector by itself comes to a
-full collection at any time or, what has long lived being frozen, not at all.
+agent and controller would grow by half a KiB a handover for thousands of handovers, to some MiB. The collector by
+itself comes to a full collection at any time or, what has long lived being frozen, not at all.
 """
 
 from __future__ import annotations

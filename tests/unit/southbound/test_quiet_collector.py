@@ -4,7 +4,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from southbound.agent.adapters.quiet_collector import QuietCollector
+from southbound.quiet_collector import QuietCollector
 
 
 class Time:
