@@ -26,6 +26,7 @@ OUTSIDE_WORLD = frozenset(
 SHELL = (
     "southbound/agent/adapters/",
     "southbound/agent/__main__.py",
+    "southbound/quiet_collector.py",  # a clock of its own, for both processes
     "southbound/tcp_liveness.py",  # socket options for both ends of the RPC
 )
 """Files of the pure packages that are the thin shell."""

@@ -45,7 +45,7 @@ from southbound.rpc.methods import BufferReport
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
 from tests.support.simulated_domain import SimulatedDomain
-from tests.support.switch_simulator import Packet, addressed
+from tests.support.switch_simulator import CONTROLLER, Packet, addressed
 from topology.model import (
     LMA_MAG_PORT,
     LMA_SOURCE_MAC,
@@ -294,6 +294,8 @@ class SimulatedStreams:
                 self._later(_BUFFER_PORT_S, lambda index=index: self.buffers[name].packet(index, octets))
             elif port == LMA_SOURCE_PORT:
                 self.heard_from[self._mn_of_home[packet.ipv6_source]].append(_number(octets))
+            elif port == CONTROLLER:
+                continue  # a home network without a binding, as its LMA finds it: an answer for the source, no way
             else:
                 self.out_of_access_port(name, self._mn_of_port[port], octets)
 

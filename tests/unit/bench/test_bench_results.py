@@ -123,8 +123,18 @@ def document(*cells: dict[str, Any]) -> dict[str, Any]:
 def test_the_table_says_deaf_in_words() -> None:
     deaf = cell_result(records(heard(range(200, 1000)), [move(200, deaf_until_ms=400)]), Costs(), 0.2)
     text = render_tables(document(deaf))
-    assert "| > 200.0 | 0 | 0 | > 0.2 s | > 0.2 s | > 0.2 s |" in text
+    assert "| > 200.0 | 0 | 0 | > 0.2 s | > 0.2 s | > 0.2 s | - |" in text
     assert "- join: not available: x" in text
+
+
+def test_each_lane_is_set_against_castovers_predictive_handover() -> None:
+    plain = cell_result(records(heard(range(200, 279)), [move(200)]), Costs(), 5.0)
+    predictive = {**cell_result(records(heard(range(200, 239)), [move(200)]), Costs(), 5.0), "lane": "predictive"}
+    deaf = {**cell_result(records(heard(range(200, 1000)), [move(200, deaf_until_ms=400)]), Costs(), 0.2), "lane": "rejoin"}
+    lines = [line.split(" | ") for line in render_tables(document(predictive, plain, deaf)).splitlines()]
+    column = next(line for line in lines if "p50 / Castover's" in line).index("p50 / Castover's")
+    rows = [line for line in lines if len(line) > 2 and line[1] == "1"]
+    assert [row[column] for row in rows] == ["1.00", "2.00", "> 5"]
 
 
 def test_the_picture_has_lanes_in_the_tables_order() -> None:
