@@ -12,7 +12,7 @@ from bench.listeners import REPORTS
 _TITLES = {lane.name: lane.title for lane in LANES}
 _LISTENERS = {"asm": "any source (*,G)", "ssm": "one source (S,G)"}
 _COLUMNS = (
-    "lane", "n", "lost per handover", "duplicated", "reordered", "interruption p50, ms", "p95", "p99",
+    "lane", "n", "lost per handover", "duplicated", "reordered", "interruption p50, ms", "p95", "p99", "p50 / Castover's",
     "signalling per handover", "LMA tunnel copies per packet", "MAG-MAG tunnel per handover", "deaf",
 )
 
@@ -57,6 +57,16 @@ def interruption(value: float | None, totals: Mapping[str, Any]) -> str:
     return f"{value:.1f}"
 
 
+def ratio(cell: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> str:
+    """How often the median interruption of Castover's predictive handover under the same condition goes into this one."""
+    base = next((other["totals"]["interruption_ms"]["p50"] for other in cells if other["lane"] == "predictive"), None)
+    totals = cell["totals"]
+    value = totals["interruption_ms"]["p50"]
+    if not base or (value is None and not totals["deaf"]):
+        return "-"
+    return f"> {totals['deaf_cap_s'] * 1000 / base:.0f}" if value is None else f"{value / base:.2f}"
+
+
 def _table(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [_COLUMNS, tuple("---" if number == 0 else "---:" for number in range(len(_COLUMNS)))]
     for cell in cells:
@@ -68,6 +78,7 @@ def _table(cells: Sequence[Mapping[str, Any]]) -> list[str]:
         rows.append((
             _TITLES.get(cell["lane"], cell["lane"]), str(totals["handovers"]),
             f"{at_least}{totals['lost'] / count:.1f}", str(totals["duplicated"]), str(totals["reordered"]), *times,
+            ratio(cell, cells),
             f"{signalling['messages'] / count:.1f} ({signalling['bytes'] / count:.0f} B)",
             f"{costs['lma_copies_per_packet']:.2f}" if costs["lma_copies_per_packet"] is not None else "-",
             f"{between['messages'] / count:.1f} ({between['bytes'] / count:.0f} B)",
