@@ -125,6 +125,11 @@ class Executor:
         """Grows with everything that may have changed the core."""
         return self._core.version
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no event waits, and everything that has happened has been told."""
+        return self._events.empty() and not self._untold
+
     def snapshot(self) -> Snapshot:
         """An immutable picture of the core."""
         return self._core.snapshot()

@@ -34,6 +34,7 @@ from topology.load import load_topology
 
 ROOT = Path(__file__).resolve().parents[2]
 HEARTBEAT_S = 0.3
+SETTLE_S, SETTLED_TURNS = 1.0, 5
 ENDED_STATES = {state.value for state in ENDED}
 
 
@@ -105,6 +106,14 @@ class Process:
         for _ in range(count):
             self.executor.post(MobilityPacketDropped(reason="x" * octets))
 
+    def settle(self) -> None:
+        """Let the core handle what it was given, and tell it: who asks next finds it there. Not for ever, in a flood."""
+        idle = 0
+        with eventlet.Timeout(SETTLE_S, False):
+            while idle < SETTLED_TURNS and not self.runner.dead:
+                eventlet.sleep(0)
+                idle = idle + 1 if self.executor.is_idle else 0
+
     def stall(self) -> None:
         self.runner.kill()
 
@@ -134,7 +143,7 @@ def main() -> None:
         for line in lines:
             command = json.loads(line)
             result = getattr(process, command.pop("do"))(**command)
-            eventlet.sleep(0)
+            process.settle()
             say(result)
 
 

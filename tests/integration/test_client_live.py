@@ -89,9 +89,7 @@ def test_hanging_up_ends_a_reader_in_another_thread(castover: Castover) -> None:
     reader.start()
     events.close()
     reader.join(5.0)
-    # It may have heard what there was already before the other thread came to hang up.
-    assert not reader.is_alive()
-    assert [event.id for event in heard] == sorted({event.id for event in heard}, key=lambda one: int(one.rpartition("-")[2]))
+    assert (reader.is_alive(), heard) == (False, [])
 
 
 def test_events_go_on_when_the_controller_was_away_with_a_gap_when_it_is_another(tmp_path: Path) -> None:
