@@ -45,6 +45,8 @@ def start(place: Path, *marks: str) -> subprocess.Popen[str]:
     for mark in marks:
         (place / mark).touch()
     environment = {name: value for name, value in os.environ.items() if name not in ("DOCKER_HOST", "CASTOVER_NO_ENGINE")}
+    environment["CASTOVER_ENGINE"] = "" if "unasked" in marks else "1"
+    environment["CASTOVER_ENGINE_DATA"] = str(place / "engine")
     return subprocess.Popen(
         [place / "tools" / "test.sh"], env={**environment, "PYTEST": "./tests.sh", "TMPDIR": str(place)}, text=True,
         stderr=subprocess.PIPE, start_new_session=True,
@@ -116,3 +118,18 @@ def test_it_goes_also_when_the_tests_are_interrupted_while_it_comes(place: Path,
     while runs(int((place / "preparing").read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_none_is_prepared_unless_asked_for(place: Path) -> None:
+    with start(place, "unasked") as script:
+        assert script.wait(20) == 0
+    why = "no engine answers, and none was prepared here: CASTOVER_ENGINE=1 make test does it (minutes)"
+    assert calls(place) == ["engine answers", f"tests -m not lab -n auto  {why}", f"tests -m lab  {why}"]
+
+
+def test_one_that_was_prepared_before_comes_unasked(place: Path) -> None:
+    (place / "engine" / "data" / "image").mkdir(parents=True)
+    with start(place, "unasked") as script:
+        assert script.wait(20) == 0
+    assert "engine prepare" in calls(place)
+    assert calls(place)[-1] == "engine down"
