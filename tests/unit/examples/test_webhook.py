@@ -117,8 +117,14 @@ def test_somebody_who_sends_nothing_holds_up_nobody(receiver: Any, capfd: pytest
     with socket.create_connection(("127.0.0.1", receiver.server_port)) as silent:
         silent.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n")
         assert [post(receiver, message()), post(receiver, message())] == [204, 204]
-        # The same id twice is one message. What is said of the silent one comes when it hangs up.
+        # The same id twice is one message.
         assert capfd.readouterr().out == "2026-03-01T10:00:00.000Z webhook_test {}\n"
+    # Its thread has something to say when it hangs up: not after the test, where nobody takes it.
+    deadline, said = time.monotonic() + 10, ""
+    while not said.startswith("refused: ") and time.monotonic() < deadline:
+        time.sleep(0.01)
+        said += capfd.readouterr().out
+    assert said.startswith("refused: ")
 
 
 def test_there_is_an_end_to_how_many_are_served_at_once(receiver: Any, webhook: ModuleType) -> None:
