@@ -52,7 +52,7 @@ REQUEST_HEADERS: Mapping[str, dict[str, Any]] = {
                        "being carried out 409.",
         "schema": {
             "type": "string", "minLength": 1, "maxLength": 257,
-            "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]{1,255})$',
+            "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--~]{1,255})$',
         },
     },
     "Last-Event-ID": {

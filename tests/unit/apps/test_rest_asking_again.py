@@ -9,11 +9,13 @@ from typing import Any
 
 import eventlet
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from webob import Request
 
 from apps.rest.idempotency import IdempotencyStore
+from apps.rest.openapi_parts import REQUEST_HEADERS
+from apps.rest.problems import Problem
 from apps.rest.request_models import HandoverRequest
 from apps.rest.routing import Call, json_response
 from controller.commands import HandoverAccepted
@@ -188,6 +190,30 @@ def test_what_is_no_key_is_refused(rest: RestWorld, key: str) -> None:
     refused = post(rest, START, key)
     assert (refused.status, refused.json["errors"][0]["field"]) == (400, "Idempotency-Key")
     assert rest.executor.calls == []
+
+
+SCHEMA = REQUEST_HEADERS["Idempotency-Key"]["schema"]
+KEYS = st.one_of(
+    st.from_regex(SCHEMA["pattern"], fullmatch=True), st.text('",\\ a', max_size=8),
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7F), max_size=300),
+)
+
+
+@settings(max_examples=300)
+@given(KEYS.filter(lambda key: key == key.strip()))
+@example("a,b")
+@example('"' + 127 * '\\"' + 'a"')
+def test_what_the_document_calls_a_key_is_taken_and_nothing_else(key: str) -> None:
+    described = re.fullmatch(SCHEMA["pattern"], key) is not None and len(key) <= SCHEMA["maxLength"]
+    request = Request.blank("/v1/handovers", headers={"Idempotency-Key": key})
+    call = Call(names={}, query=None, body=HandoverRequest(mn_id="mn1", new_mag="mag2"), request=request)
+    store = IdempotencyStore(keys_max=3, age_s=10)
+    try:
+        store.answer(call, lambda _: json_response(b"{}"))
+    except Problem:
+        assert not described
+    else:
+        assert described
 
 
 def test_a_request_under_way_is_a_conflict_and_a_busy_core_is_asked_again_under_the_same_name(rest: RestWorld) -> None:
