@@ -11,7 +11,8 @@ import click
 from lab.cli import said_plainly
 from lab.errors import LabError
 from topology.problem import show_value
-from topology.values import CLIENT_NAME, RefusedValueError
+from topology.rule import RefusedValueError
+from topology.values import CLIENT_NAME
 
 TOKEN_OCTETS = 32
 """Random ones; 43 characters of text."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from topology import derive
+from topology.address_values import is_ssm
 from topology.problem import Location, show_location
 from topology.schema import Document, MobileNodeSection, Section
 from topology.unique import Report, unique, unique_items
-from topology.values import is_ssm
 
 
 def check_tunnels_and_ports(document: Document, report: Report) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from topology.address_values import ALL_MULTICAST, ALL_MULTICAST_IPV4
 from topology.model import ETHERNET_MTU, Controller, Limits, Source, Timers
 from topology.problem import Location
 from topology.schema import (
@@ -22,7 +23,6 @@ from topology.schema import (
     SourceSection,
 )
 from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
-from topology.values import ALL_MULTICAST, ALL_MULTICAST_IPV4
 
 DIALECT = "draft"
 OPTION_LENGTH_UNIT = "words"

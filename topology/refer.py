@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from topology.problem import Location, show_value
+from topology.rule import did_you_mean
 from topology.schema import Document
 from topology.unique import Report
-from topology.values import did_you_mean
 
 
 def known_mags(document: Document, report: Report) -> tuple[str, ...] | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What single values of the REST API's configuration may be; `topology.values` says what a rule is."""
+"""What single values of the REST API's configuration may be; `topology.rule` says what a rule is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from topology.values import RefusedValueError, Rule, plain_text
+from topology.rule import RefusedValueError, Rule, plain_text
 
 FILE_NAME_CHARACTERS_MAX = 1024
 URL_CHARACTERS_MAX = 2048

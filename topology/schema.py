@@ -13,9 +13,9 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from topology import rest_values, values
+from topology import address_values, rest_values, values
 from topology.model import HANDOVER_EVENTS, TUNNEL_OCTETS
-from topology.values import Rule, Shape, number, one_of, whole_number
+from topology.rule import TRUTH, Rule, Shape, number, one_of, whole_number
 
 MAGS_MIN, MAGS_MAX = 2, 64
 MOBILE_NODES_MAX = 256
@@ -117,14 +117,14 @@ class DomainSection(Section):
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
     attach_mode: Annotated[str | None, one_of(*ATTACH_MODES)] = None
-    mld_fast_leave: Annotated[bool | None, values.TRUTH] = None
+    mld_fast_leave: Annotated[bool | None, TRUTH] = None
     binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
     gre_key_option: Annotated[str | None, one_of(*GRE_KEY_OPTIONS)] = None
     mobility_key_file: Annotated[str | None, rest_values.FILE_NAME] = None
     lma_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
     mag_gre_key: Annotated[int | None, whole_number(1, values.GRE_KEY_MAX)] = None
-    transport_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
-    management_network: Annotated[IPv6Network | None, values.UNICAST_NETWORK.needed()] = None
+    transport_network: Annotated[IPv6Network | None, address_values.UNICAST_NETWORK.needed()] = None
+    management_network: Annotated[IPv6Network | None, address_values.UNICAST_NETWORK.needed()] = None
     # What is left for an MN is at least the smallest MTU of IPv6 (RFC 8200 section 5).
     transport_mtu: Annotated[int | None, whole_number(1_280 + TUNNEL_OCTETS, 65_535)] = None
 
@@ -132,13 +132,13 @@ class DomainSection(Section):
 class ControllerSection(Section):
     """`controller`: where it listens."""
 
-    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
     openflow_port: Annotated[int | None, whole_number(1, 65535)] = None
     rpc_port: Annotated[int | None, whole_number(1, 65535)] = None
     rest: Annotated[tuple[str, int] | None, rest_values.HOST_AND_PORT] = None
 
 
-PoolItem = Annotated[IPv6Network | None, values.POOL_NETWORK]
+PoolItem = Annotated[IPv6Network | None, address_values.POOL_NETWORK]
 
 
 class LmaSwitchSection(Section):
@@ -149,7 +149,7 @@ class LmaSwitchSection(Section):
     transport_port: Annotated[str | None, values.INTERFACE_NAME] = None
     mag_port: Annotated[str | None, values.INTERFACE_NAME] = None
     source_port: Annotated[str | None, values.INTERFACE_NAME] = None
-    shared: Annotated[bool | None, values.TRUTH] = None
+    shared: Annotated[bool | None, TRUTH] = None
 
 
 class AccessPortSection(Section):
@@ -171,22 +171,22 @@ class MagSwitchSection(Section):
     access_ports: Annotated[
         list[AccessPortSection] | None, Shape("a list of mappings with mobile_node and port")
     ] = None
-    shared: Annotated[bool | None, values.TRUTH] = None
+    shared: Annotated[bool | None, TRUTH] = None
 
 
 class RouteSection(Section):
     """One item of `lma.routes`: what is reached by a router on the network of the sources."""
 
-    prefix: Annotated[IPv6Network | None, values.ROUTE_PREFIX.needed()] = None
-    via: Annotated[IPv6Address | None, values.NEXT_HOP.needed()] = None
+    prefix: Annotated[IPv6Network | None, address_values.ROUTE_PREFIX.needed()] = None
+    via: Annotated[IPv6Address | None, address_values.NEXT_HOP.needed()] = None
 
 
 class LmaSection(Section):
     """`lma`: the anchor's switch node."""
 
     id: Annotated[str | None, values.NODE_NAME.needed()] = None
-    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
-    management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
+    management_address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
     datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     transport_datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     home_network_prefix_pool: Annotated[
@@ -199,25 +199,25 @@ class LmaSection(Section):
         Field(max_length=ROUTES_MAX),
         Shape(f"a list of at most {ROUTES_MAX} mappings with prefix and via"),
     ] = None
-    multicast_signalling: Annotated[bool | None, values.TRUTH] = None
+    multicast_signalling: Annotated[bool | None, TRUTH] = None
     switch: Annotated[LmaSwitchSection | None, Shape("a mapping")] = None
 
 
-NetworkItem = Annotated[IPv6Network | None, values.NETWORK]
+NetworkItem = Annotated[IPv6Network | None, address_values.NETWORK]
 
 
 class MagSection(Section):
     """One item of `mags`."""
 
     id: Annotated[str | None, values.NODE_NAME.needed()] = None
-    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
-    management_address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
+    management_address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
     datapath_id: Annotated[int | None, values.DATAPATH_ID] = None
     dialect: Annotated[str | None, one_of(*DIALECTS)] = None
     option_length_unit: Annotated[str | None, one_of(*OPTION_LENGTH_UNITS)] = None
-    multicast_context: Annotated[bool | None, values.TRUTH] = None
+    multicast_context: Annotated[bool | None, TRUTH] = None
     binding_order: Annotated[str | None, one_of(*BINDING_ORDERS)] = None
-    mobility_authentication: Annotated[bool | None, values.TRUTH] = None
+    mobility_authentication: Annotated[bool | None, TRUTH] = None
     allowed_prefixes: Annotated[
         list[NetworkItem] | None,
         Field(max_length=ALLOWED_PREFIXES_MAX),
@@ -226,16 +226,16 @@ class MagSection(Section):
     switch: Annotated[MagSwitchSection | None, Shape("a mapping")] = None
 
 
-AddressItem = Annotated[IPv4Address | IPv6Address | None, values.SOURCE_ADDRESS]
-GroupNetworkItem = Annotated[IPv4Network | IPv6Network | None, values.GROUP_NETWORK]
-PrefixItem = Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX]
+AddressItem = Annotated[IPv4Address | IPv6Address | None, address_values.SOURCE_ADDRESS]
+GroupNetworkItem = Annotated[IPv4Network | IPv6Network | None, address_values.GROUP_NETWORK]
+PrefixItem = Annotated[IPv6Network | None, address_values.HOME_NETWORK_PREFIX]
 MagNameItem = Annotated[str | None, values.NAME_OF_MAG]
 
 
 class SubscriptionSection(Section):
     """One item of a mobile node's `subscriptions`."""
 
-    group: Annotated[IPv4Address | IPv6Address | None, values.GROUP.needed()] = None
+    group: Annotated[IPv4Address | IPv6Address | None, address_values.GROUP.needed()] = None
     sources: Annotated[
         list[AddressItem] | None,
         Field(max_length=SUBSCRIPTION_SOURCES_MAX),
@@ -248,20 +248,20 @@ class MobileNodeSection(Section):
 
     id: Annotated[str | None, values.NAI.needed()] = None
     link_layer_id: Annotated[bytes | None, values.LINK_LAYER_ID.needed()] = None
-    home_network_prefix: Annotated[IPv6Network | None, values.HOME_NETWORK_PREFIX] = None
+    home_network_prefix: Annotated[IPv6Network | None, address_values.HOME_NETWORK_PREFIX] = None
     home_network_prefixes: Annotated[
         list[PrefixItem] | None,
         Field(max_length=HOME_NETWORK_PREFIXES_MAX),
         Shape(f"a list of at most {HOME_NETWORK_PREFIXES_MAX} IPv6 unicast /64"),
     ] = None
-    ipv4_home_address: Annotated[IPv4Interface | None, values.IPV4_INTERFACE] = None
+    ipv4_home_address: Annotated[IPv4Interface | None, address_values.IPV4_INTERFACE] = None
     attached_to: Annotated[str | None, values.NAME_OF_MAG.needed()] = None
     mags: Annotated[
         list[MagNameItem] | None,
         Field(max_length=MAGS_MAX),
         Shape(f"a list of at most {MAGS_MAX} MAG ids"),
     ] = None
-    mobility_service: Annotated[bool | None, values.TRUTH] = None
+    mobility_service: Annotated[bool | None, TRUTH] = None
     allowed_groups: Annotated[
         list[GroupNetworkItem] | None,
         Field(max_length=ALLOWED_GROUPS_MAX),
@@ -278,9 +278,9 @@ class SourceSection(Section):
     """One item of `sources`."""
 
     name: Annotated[str | None, values.NODE_NAME.needed()] = None
-    address: Annotated[IPv6Address | None, values.UNICAST_ADDRESS.needed()] = None
+    address: Annotated[IPv6Address | None, address_values.UNICAST_ADDRESS.needed()] = None
     prefix_length: Annotated[int | None, whole_number(16, 128)] = None
-    ipv4_address: Annotated[IPv4Interface | None, values.IPV4_INTERFACE] = None
+    ipv4_address: Annotated[IPv4Interface | None, address_values.IPV4_INTERFACE] = None
 
 
 NodeNameItem = Annotated[str | None, values.NAME_OF_NODE]
@@ -333,7 +333,7 @@ class WebhookSection(Section):
 class RestSection(Section):
     """`rest`: who may use the REST API, and whom it tells."""
 
-    insecure: Annotated[bool | None, values.TRUTH] = None
+    insecure: Annotated[bool | None, TRUTH] = None
     tokens: Annotated[
         list[TokenSection] | None,
         Field(max_length=TOKENS_MAX),

@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from topology.locate import Fault, Located
 from topology.problem import Location, show_value
+from topology.rule import Rule, Shape, did_you_mean
 from topology.schema import Document, Section
-from topology.values import Rule, Shape, did_you_mean
 
 
 def validate(located: Located) -> tuple[Document, list[Fault]]:

@@ -14,7 +14,7 @@ import pytest
 from topology import crosscheck, derive, schema
 from topology.load import parse_topology
 from topology.model import Limits, Timers
-from topology.values import Rule
+from topology.rule import Rule
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "topology.md").read_text(encoding="utf-8")
 ROW = re.compile(r"(?m)^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$")
