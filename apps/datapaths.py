@@ -41,7 +41,8 @@ from southbound.openflow.intents import SwitchRole
 from southbound.openflow.pipeline import REPLICATION, UNFORWARDED
 from southbound.openflow.ports import port_name
 from southbound.openflow.reconciler import Batch, Confirmed, Failed, Incomplete, Outcome, Reconciler, ResyncRequired
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_ACCESS_MAC, MAG_LMA_PORT, MAG_MAG_PORT, Domain, SwitchNames
+from topology.model import MAG_ACCESS_MAC, Domain
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
 
 _log = logging.getLogger("castover.switches")
 

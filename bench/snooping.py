@@ -16,7 +16,7 @@ from bench.listeners import Listener
 from bench.system import Outcome, System
 from bench.tunnels import add_mag_tunnels, add_tunnel, lma_tunnel, without_castover
 from lab.network import Lab
-from topology.model import INTEGRATION_BRIDGE, MAG_LMA_PORT
+from topology.switch_names import INTEGRATION_BRIDGE, MAG_LMA_PORT
 
 
 class SnoopingSystem:

@@ -24,7 +24,7 @@ from lab.namespaces import run_inside, write_setting
 from lab.network import Lab
 from lab.processes import last_log_lines
 from lab.requirements import tool_search_path
-from topology.model import INTEGRATION_BRIDGE, LMA_SOURCE_PORT
+from topology.switch_names import INTEGRATION_BRIDGE, LMA_SOURCE_PORT
 
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.02

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.network import Lab
-from topology.model import INTEGRATION_BRIDGE, LMA_MAG_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, Domain, Mag
+from topology.model import Domain, Mag
+from topology.switch_names import INTEGRATION_BRIDGE, LMA_MAG_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 LMA_TUNNEL_PREFIX = "tun"
 

@@ -23,7 +23,8 @@ from lab.processes import REPOSITORY, end_processes, recorded_processes
 from lab.switch import Switch
 from lab.switch_configuration import whole_switch
 from lab.switch_plan import lma_switch, mag_switch
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain
+from topology.model import Domain
+from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT
 
 _NEIGHBOURS_EVERY = 300
 """Rounds of `still_well` after which the tunnels' neighbours are entered anew (they age after an hour)."""

@@ -30,7 +30,8 @@ from southbound.codec.icmpv6_error import (
     encode_icmpv6_error,
     why_not,
 )
-from topology.model import LMA_SOURCE_MAC, MAG_ACCESS_MAC, MAG_LMA_PORT, Domain
+from topology.model import LMA_SOURCE_MAC, MAG_ACCESS_MAC, Domain
+from topology.switch_names import MAG_LMA_PORT
 
 ROUTER_RATE, ROUTER_BURST = 100.0, 100.0
 """Errors a second of each router, and at once: the N and B of RFC 4443 section 2.4 f, for a larger device than those to

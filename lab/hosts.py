@@ -11,7 +11,8 @@ from lab import links
 from lab.namespaces import run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, Node, on_network
 from lab.switch import Switch
-from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain, Source
+from topology.model import LMA_LINK_LOCAL_ADDRESS, Domain, Source
+from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT
 
 
 def prepare_switch_node(node: Node) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 from lab.ground import Ground
 from lab.rest_client import RestClient, items
 from southbound.openflow.rules import COOKIE, OWNED_GROUP_BIT
-from topology.model import MAG_BUFFER_PORT, MAG_MAG_PORT, Domain, SwitchNames
+from topology.model import Domain
+from topology.switch_names import MAG_BUFFER_PORT, MAG_MAG_PORT, SwitchNames
 
 _COOKIE = re.compile(r"cookie=(0x[0-9a-f]+)")
 _GROUP = re.compile(r"group_id=(\d+)")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 
 from lab.errors import LabError
-from topology.model import (
+from topology.model import Domain, MobileNode
+from topology.switch_names import (
     INTEGRATION_BRIDGE,
     LMA_MAG_PORT,
     LMA_SOURCE_PORT,
@@ -17,8 +18,6 @@ from topology.model import (
     MAG_MAG_PORT,
     TRANSPORT_BRIDGE,
     TRANSPORT_PORT,
-    Domain,
-    MobileNode,
 )
 
 CONTROLLER_NODE = "controller"

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.errors import LabError
-from topology.model import Domain, Tls
+from topology.model import Domain
+from topology.rest_model import Tls
 
 _FLIGHTS_MAX = 4
 """Turns of a handshake: TLS 1.3 needs two, and a client that does not trust has said so by then."""

@@ -11,16 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.plan import switch_mac
-from topology.model import (
-    LMA_MAG_PORT,
-    LMA_SOURCE_PORT,
-    MAG_BUFFER_PORT,
-    MAG_LMA_PORT,
-    MAG_MAG_PORT,
-    Domain,
-    Mag,
-    SwitchNames,
-)
+from topology.model import Domain, Mag
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
 
 TRANSPORT_MTU = 2000
 """Room for a 1500-octet packet in GRE over IPv6 (40 + 8 octets, RFC 2784 and 2890), with some left over."""

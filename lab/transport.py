@@ -16,7 +16,8 @@ from lab.links import VethPair
 from lab.namespaces import namespace_path, run_inside, write_setting
 from lab.plan import MANAGEMENT_PORT, SOURCE_PORT, Node
 from lab.switch_plan import TRANSPORT_MTU
-from topology.model import LMA_SOURCE_PORT, Domain
+from topology.model import Domain
+from topology.switch_names import LMA_SOURCE_PORT
 
 TRANSPORT_NETWORK = "transport"
 MANAGEMENT_NETWORK = "management"

@@ -15,7 +15,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from node.switch_changes import Difference
-from topology.model import LMA_SOURCE_PORT, MAG_BUFFER_PORT, Domain
+from topology.model import Domain
+from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT
 
 _IFF_UP = 0x1
 

@@ -17,7 +17,8 @@ from lab.processes import REPOSITORY
 from lab.typed import typed
 from node.listening import cannot_listen
 from southbound.fact_log import LOG_FORMATS, LOG_LEVELS
-from topology.model import MAG_BUFFER_PORT, Domain, Mag
+from topology.model import Domain, Mag
+from topology.switch_names import MAG_BUFFER_PORT
 
 _log_level = click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
 _log_format = click.option(

@@ -6,31 +6,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from topology import derive
-from topology.model import (
-    Controller,
-    Domain,
-    Link,
-    Lma,
-    Mag,
-    MobileNode,
-    Rest,
-    Route,
-    Source,
-    Subscription,
-    Tls,
-    Token,
-    Webhook,
-)
-from topology.schema import (
-    ControllerSection,
-    Document,
-    LinkSection,
-    LmaSection,
-    MobileNodeSection,
-    RestSection,
-    SubscriptionSection,
-    WebhookSection,
-)
+from topology.model import Controller, Domain, Link, Lma, Mag, MobileNode, Route, Source, Subscription
+from topology.rest_model import Rest, Tls, Token, Webhook
+from topology.rest_schema import RestSection, WebhookSection
+from topology.schema import ControllerSection, Document, LinkSection, LmaSection, MobileNodeSection, SubscriptionSection
 
 _Value = TypeVar("_Value")
 

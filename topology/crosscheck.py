@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
-from topology import derive, model
+from topology import derive, switch_names
 from topology.crosscheck_delays import check_path_difference
 from topology.crosscheck_links import check_links
 from topology.crosscheck_networks import check_networks
@@ -24,18 +24,19 @@ from topology.crosscheck_switches import check_switches
 from topology.locate import Fault, Located
 from topology.problem import Location, show_value
 from topology.refer import known_mags, refer
-from topology.schema import MAGS_MIN, Document
+from topology.schema import Document
+from topology.sizes import MAGS_MIN
 from topology.unique import Report, owner_of, unique, unique_items
 
 RESERVED_NODE_NAMES: tuple[str, ...] = ("lma-transport", "controller", "transport", "wlan0", "lo")
 """Roles (southbound.openflow.intents.SwitchRole), nodes of the lab, and interfaces beside those named after a node."""
 RESERVED_PORT_NAMES: tuple[str, ...] = (
-    model.MAG_LMA_PORT,
-    model.MAG_MAG_PORT,
-    model.MAG_BUFFER_PORT,
-    model.LMA_SOURCE_PORT,
-    model.INTEGRATION_BRIDGE,
-    model.TRANSPORT_BRIDGE,
+    switch_names.MAG_LMA_PORT,
+    switch_names.MAG_MAG_PORT,
+    switch_names.MAG_BUFFER_PORT,
+    switch_names.LMA_SOURCE_PORT,
+    switch_names.INTEGRATION_BRIDGE,
+    switch_names.TRANSPORT_BRIDGE,
     "mgmt0",
     "phy0",
     "ovs-netdev",

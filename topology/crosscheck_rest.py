@@ -7,7 +7,8 @@ import ipaddress
 
 from topology import derive
 from topology.problem import Location
-from topology.schema import Document, RestSection
+from topology.rest_schema import RestSection
+from topology.schema import Document
 from topology.unique import Report, unique, unique_items
 
 SAFE_WITHOUT_TOKENS = "a loopback address, or rest.tokens, or rest.insecure: true (whoever reaches it moves mobile nodes)"

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv6Address
 from topology import derive
 from topology.address_values import is_ssm
 from topology.problem import Location, show_location
-from topology.schema import Document, MobileNodeSection, Section
+from topology.schema import Document, MobileNodeSection
+from topology.section import Section
 from topology.unique import Report, unique, unique_items
 
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from topology.address_values import ALL_MULTICAST, ALL_MULTICAST_IPV4
-from topology.model import ETHERNET_MTU, Controller, Limits, Source, Timers
+from topology.model import ETHERNET_MTU, Controller, Source
 from topology.problem import Location
 from topology.schema import (
     ControllerSection,
@@ -19,9 +19,10 @@ from topology.schema import (
     LmaSwitchSection,
     MagSwitchSection,
     MobileNodeSection,
-    Section,
     SourceSection,
 )
+from topology.section import Section
+from topology.settings import Limits, Timers
 from topology.switch_names import LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT, SwitchNames
 
 DIALECT = "draft"

@@ -4,110 +4,42 @@
 Every field may be None: absent, or refused and already reported. That lets the cross-checks run over what is good
 in a file with faults, so that the operator sees everything at once. `required` is looked at in `topology.validate`.
 Defaults are those of the dataclasses in `topology.model`; the few that have none there stand in `topology.derive`.
+Timers and limits are in `topology.settings_schema`, the REST API's sections in `topology.rest_schema`.
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
-from typing import Annotated, Any, cast
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field
 
 from topology import address_values, rest_values, values
-from topology.model import HANDOVER_EVENTS, TUNNEL_OCTETS
-from topology.rule import TRUTH, Rule, Shape, number, one_of, whole_number
-
-MAGS_MIN, MAGS_MAX = 2, 64
-MOBILE_NODES_MAX = 256
-SOURCES_MAX = 64
-LINKS_MAX = (MAGS_MAX + 1) * (MAGS_MAX + 2) // 2
-"""Every node and every pair of nodes once."""
-HOME_NETWORK_PREFIXES_MAX = 8
-"""24 octets each in PBU, PBA and HI, which carry much else."""
-POOL_NETWORKS_MAX = 64
-ROUTES_MAX = 64
-"""Each is a rule of the LMA's switch, and its next hop a neighbour that is asked for."""
-ALLOWED_GROUPS_MAX = 64
-ALLOWED_PREFIXES_MAX = 64
-SUBSCRIPTIONS_MAX = 50
-"""What one Multicast Mobility option carries: 255 words, 50 records without sources (RFC 7411 section 5.3)."""
-SUBSCRIPTION_SOURCES_MAX = 62
-"""What one record of such an option carries."""
+from topology.model import TUNNEL_OCTETS
+from topology.rest_schema import RestSection
+from topology.rule import TRUTH, Shape, number, one_of, whole_number
+from topology.section import Section
+from topology.settings_schema import LimitsSection, TimersSection
+from topology.sizes import (
+    ALLOWED_GROUPS_MAX,
+    ALLOWED_PREFIXES_MAX,
+    HOME_NETWORK_PREFIXES_MAX,
+    LINKS_MAX,
+    MAGS_MAX,
+    MAGS_MIN,
+    MOBILE_NODES_MAX,
+    POOL_NETWORKS_MAX,
+    ROUTES_MAX,
+    SOURCES_MAX,
+    SUBSCRIPTION_SOURCES_MAX,
+    SUBSCRIPTIONS_MAX,
+)
 
 DIALECTS = ("draft", "rfc")
 OPTION_LENGTH_UNITS = ("words", "octets")
 BINDING_ORDERS = ("timestamps", "sequence-numbers")
 GRE_KEY_OPTIONS = ("not-required", "required")
-TOKENS_MAX = 64
-WEBHOOKS_MAX = 16
-ROLES = ("read", "trigger")
 ATTACH_MODES = ("policy-store", "query", "context-transfer", "reactive")
-
-TIMER_RULES: dict[str, Rule] = {
-    "handover_initiate_timeout_ms": whole_number(10, 10_000),
-    "handover_initiate_retries": whole_number(0, 10),
-    "context_lifetime_s": number(0.1, 60),
-    "forwarding_lifetime_s": number(0.1, 300),
-    "cut_wait_ms": whole_number(1, 5_000),
-    "path_difference_ms": whole_number(10, 5_000),
-    "binding_acknowledgement_timeout_s": number(0.1, 60),
-    "binding_acknowledgement_timeout_max_s": number(0.1, 600),
-    # Travels as 16 bits in units of 4 seconds (RFC 6275 section 6.1.7).
-    "binding_lifetime_s": whole_number(4, 4 * 0xFFFF, step=4),
-    "timestamp_validity_window_ms": whole_number(1, 60_000),
-    "min_delay_before_bce_delete_ms": whole_number(1, 600_000),
-    "max_delay_before_new_bce_assign_ms": whole_number(0, 60_000),
-    # The largest values of QQIC and of the Maximum Response Code (RFC 3810 sections 5.1.9 and 5.1.3).
-    "mld_query_interval_s": number(1, 31_744),
-    "mld_query_response_interval_s": number(0.1, 8_387),
-    # QRV has three bits; zero is forbidden (RFC 3810 sections 5.1.8 and 9.1).
-    "mld_robustness": whole_number(1, 7),
-    "mld_last_listener_query_interval_s": number(0.1, 8_387),
-    "mld_tunnel_query_interval_s": number(1, 31_744),
-    "mld_tunnel_query_response_interval_s": number(0.1, 8_387),
-    "mld_tunnel_last_listener_query_interval_s": number(0.1, 8_387),
-    # RFC 4861 section 6.2.1 begins at 4 s, RFC 6275 section 7.5 allows mobile nodes far less.
-    "router_advertisement_interval_s": number(0.1, 1_800),
-    "router_lifetime_s": whole_number(1, 9_000),
-    # 32 bits, all ones for ever (RFC 4861 section 4.6.2).
-    "prefix_valid_lifetime_s": whole_number(1, 2**32 - 1),
-    "prefix_preferred_lifetime_s": whole_number(1, 2**32 - 1),
-    "switch_confirmation_timeout_ms": whole_number(10, 60_000),
-}
-"""One rule per field of `topology.model.Timers`."""
-
-LIMIT_RULES: dict[str, Rule] = {
-    "buffer_packets_per_mobile_node": whole_number(1, 10_000_000),
-    "buffer_bytes_per_mobile_node": whole_number(2_048, 2**34),
-    "buffer_bytes_total": whole_number(2_048, 2**36),
-    "buffer_age_ms": whole_number(1, 60_000),
-    "groups_per_mobile_node": whole_number(1, SUBSCRIPTIONS_MAX),
-    "sources_per_group": whole_number(1, SUBSCRIPTION_SOURCES_MAX),
-    "groups_per_tunnel": whole_number(1, 100_000),
-    "handovers_at_once": whole_number(1, 100_000),
-    "contexts_per_peer": whole_number(1, 100_000),
-    "handovers_remembered": whole_number(1, 100_000),
-    "handovers_per_request": whole_number(1, MOBILE_NODES_MAX),
-    "idempotency_keys": whole_number(1, 100_000),
-    "idempotency_age_s": whole_number(1, 604_800),
-    "webhook_queue": whole_number(1, 100_000),
-}
-"""One rule per field of `topology.model.Limits`."""
-
-
-class Section(BaseModel):
-    """A mapping of the file; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _numbers(name: str, rules: dict[str, Rule]) -> type[Section]:
-    fields: dict[str, Any] = {key: (Annotated[float | None, rule], None) for key, rule in rules.items()}
-    return cast(type[Section], create_model(name, __base__=Section, **fields))
-
-
-TimersSection = _numbers("TimersSection", TIMER_RULES)
-LimitsSection = _numbers("LimitsSection", LIMIT_RULES)
 
 
 class DomainSection(Section):
@@ -296,55 +228,6 @@ class LinkSection(Section):
         Shape("a list of two ids, of the LMA or of MAGs"),
     ] = None
     delay_ms: Annotated[float | None, number(0, 10_000)] = None
-
-
-class TokenSection(Section):
-    """One item of `rest.tokens`: exactly one of `sha256` and `file` is there."""
-
-    name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
-    role: Annotated[str | None, one_of(*ROLES).needed()] = None
-    sha256: Annotated[bytes | None, rest_values.SHA256] = None
-    file: Annotated[str | None, rest_values.FILE_NAME] = None
-
-
-class TlsSection(Section):
-    """`rest.tls`: both files, or no section."""
-
-    certificate: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
-    key: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
-
-
-EventNameItem = Annotated[str | None, one_of(*HANDOVER_EVENTS)]
-
-
-class WebhookSection(Section):
-    """One item of `rest.webhooks`."""
-
-    name: Annotated[str | None, values.CLIENT_NAME.needed()] = None
-    url: Annotated[str | None, rest_values.HTTP_URL.needed()] = None
-    secret_file: Annotated[str | None, rest_values.FILE_NAME.needed()] = None
-    events: Annotated[
-        list[EventNameItem] | None,
-        Field(max_length=len(HANDOVER_EVENTS)),
-        Shape(f"a list of {', '.join(HANDOVER_EVENTS)}, each at most once"),
-    ] = None
-
-
-class RestSection(Section):
-    """`rest`: who may use the REST API, and whom it tells."""
-
-    insecure: Annotated[bool | None, TRUTH] = None
-    tokens: Annotated[
-        list[TokenSection] | None,
-        Field(max_length=TOKENS_MAX),
-        Shape(f"a list of at most {TOKENS_MAX} tokens"),
-    ] = None
-    tls: Annotated[TlsSection | None, Shape("a mapping of certificate and key")] = None
-    webhooks: Annotated[
-        list[WebhookSection] | None,
-        Field(max_length=WEBHOOKS_MAX),
-        Shape(f"a list of at most {WEBHOOKS_MAX} webhooks"),
-    ] = None
 
 
 class Document(Section):

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from topology.locate import Fault, Located
 from topology.problem import Location, show_value
 from topology.rule import Rule, Shape, did_you_mean
-from topology.schema import Document, Section
+from topology.schema import Document
+from topology.section import Section
 
 
 def validate(located: Located) -> tuple[Document, list[Fault]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apps.rest.access import Access, Role, Token
-from topology import model
+from topology import rest_model
 from topology.problem import show_value
 
 TOKEN_CHARACTERS_MIN = 20
@@ -37,7 +37,7 @@ class Credentials:
     """By the name of the webhook."""
 
 
-def read_credentials(rest: model.Rest, topology: Path) -> Credentials:
+def read_credentials(rest: rest_model.Rest, topology: Path) -> Credentials:
     """Raises CredentialsError. Names of files are relative to the folder of topology.yaml."""
     folder = topology.parent
     return Credentials(
@@ -50,7 +50,7 @@ def read_credentials(rest: model.Rest, topology: Path) -> Credentials:
     )
 
 
-def _token(token: model.Token, index: int, folder: Path) -> Token:
+def _token(token: rest_model.Token, index: int, folder: Path) -> Token:
     digest = token.sha256
     if digest is None:
         key = f"rest.tokens[{index}].file"
@@ -64,7 +64,7 @@ def _token(token: model.Token, index: int, folder: Path) -> Token:
     return Token(name=token.name, role=Role(token.role), sha256=digest)
 
 
-def _tls(tls: model.Tls, folder: Path) -> ssl.SSLContext:
+def _tls(tls: rest_model.Tls, folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for name, file in (("certificate", tls.certificate), ("key", tls.key)):

@@ -10,7 +10,8 @@ from typing import Any
 from southbound.openflow.counters import NOTHING, Rate, SwitchCounters, rate_between
 from southbound.openflow.pipeline import INGRESS, REPLICATION
 from southbound.openflow.rules import Bucket, FlowRule, OutputIngressPort, OutputPort, SetTunnelDestination, SwitchRules
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, Domain
+from topology.model import Domain
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT
 
 SOURCES = "sources"
 """The network of the sources, as an end of a stream."""

@@ -25,7 +25,7 @@ from apps.rest.routing import Call, Good, Route, model_response
 from apps.rest.webhook_queue import DELIVERED, DROPPED, FAILED, GIVEN_UP, Message, Outcome, WebhookQueue, signed_headers
 from apps.rest.webhook_sender import post
 from controller.commands import RecordEvent
-from topology.model import Webhook
+from topology.rest_model import Webhook
 
 _log = logging.getLogger("castover.webhooks")
 _OUTCOMES = (DELIVERED, GIVEN_UP, DROPPED)

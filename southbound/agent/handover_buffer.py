@@ -23,7 +23,7 @@ from southbound.agent.stream_join import StreamJoin
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from southbound.path_mark import NATIVE_PATH
-from topology.model import Limits, Timers
+from topology.settings import Limits, Timers
 
 ROUTES_REMEMBERED = 4_096
 """For how many (path, stream) it is remembered who wants them; sources can be made up."""

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from math import inf
 
 from southbound.agent.packet_sequence import Entry
-from topology.model import Limits
+from topology.settings import Limits
 
 
 class HeldLedger:

@@ -17,7 +17,7 @@ from ipaddress import IPv6Address, IPv6Network
 from southbound.agent.packet_digest import LONGEST_HEADER_OCTETS, addresses_of, prefix_key, stream_key
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
-from topology.model import Limits
+from topology.settings import Limits
 
 Tunnel = tuple[IPv6Address, int | None]
 """(Proxy-CoA of the n-MAG, GRE key); without a key the one of all inter-MAG tunnels."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from topology.model import Domain, Timers
+from topology.model import Domain
+from topology.settings import Timers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

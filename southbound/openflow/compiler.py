@@ -72,7 +72,7 @@ from southbound.openflow.rules import (
 from southbound.openflow.unforwarded import home_network_flows, router_address_flows, sender_flows, unforwarded_flows
 from southbound.openflow.uplink import ETH_TYPE_IPV6, router_flows, uplink_flows
 from southbound.path_mark import NATIVE_PATH, path_mac
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 IP_PROTO_MOBILITY_HEADER = 135
 """RFC 6275 section 6.1."""

@@ -21,7 +21,7 @@ from southbound.openflow.rules import (
     SetEthernetSource,
 )
 from southbound.path_mark import NATIVE_PATH, path_mac
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT
 
 _OF_ROUTERS = (MldType.QUERY,)
 _OF_HOSTS = (MldType.V1_REPORT, MldType.V1_DONE, MldType.V2_REPORT)

@@ -103,7 +103,7 @@ class Reconciler:
         retry_after_s: float = 1.0,
         retry_after_max_s: float = 30.0,
     ) -> None:
-        """`confirmation_timeout_s`: a batch without barrier reply for so long has failed (topology.model.Timers)."""
+        """`confirmation_timeout_s`: a batch without barrier reply for so long has failed (topology.settings.Timers)."""
         self.role = role
         self.state = State.AWAY
         self.counters: Counter[str] = Counter()

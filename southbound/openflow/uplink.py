@@ -46,7 +46,7 @@ from southbound.openflow.rules import (
     SetTunnelKey,
 )
 from southbound.openflow.unforwarded import as_matched, check_size
-from topology.model import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_ICMPV6 = 58

@@ -53,9 +53,9 @@ class SessionLimits:
     requests_out_max: int = 256
     """Requests of ours that the peer has not answered."""
     memberships_max: int = 50
-    """topology.model.Limits.groups_per_mobile_node."""
+    """topology.settings.Limits.groups_per_mobile_node."""
     sources_max: int = 62
-    """topology.model.Limits.sources_per_group."""
+    """topology.settings.Limits.sources_per_group."""
 
 
 DEFAULT_LIMITS = SessionLimits()

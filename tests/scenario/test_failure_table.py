@@ -30,7 +30,7 @@ from tests.scenario.handover_script import GROUP, MN1, MN2, answer_in_place_of, 
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, lma_copies, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
-from topology.model import Limits
+from topology.settings import Limits
 
 LIFETIMES_S = 25.0
 """Context and forwarding lifetime, and the controller's guard."""

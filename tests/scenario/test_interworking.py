@@ -25,7 +25,8 @@ from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigg
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
-from topology.model import Domain, Limits
+from topology.model import Domain
+from topology.settings import Limits
 
 LIFETIMES_S = 25.0
 OTHER = IPv6Address("ff1e::102")

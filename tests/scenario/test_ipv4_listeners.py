@@ -27,7 +27,7 @@ from tests.support.plain_mag import LINK_LOCAL, PlainMag
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
 from tests.support.switch_simulator import addressed
-from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT
+from topology.switch_names import LMA_SOURCE_PORT, MAG_LMA_PORT
 
 GROUP4, OTHER4, SSM4 = IPv4Address("239.1.1.1"), IPv4Address("239.1.1.2"), IPv4Address("232.1.1.1")
 SOURCE4, STRANGER4 = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.99")

@@ -23,7 +23,7 @@ from tests.support.plain_mag import LINK_LOCAL, PlainMag
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_streams import SimulatedStreams
 from tests.support.switch_simulator import Packet
-from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT
+from topology.switch_names import LMA_SOURCE_PORT, MAG_LMA_PORT
 
 OTHER = IPv6Address("ff1e::102")
 S1, S2, S3 = (IPv6Address(f"2001:db8:c0::{tail}") for tail in ("10", "11", "12"))

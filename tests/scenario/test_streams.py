@@ -12,7 +12,7 @@ from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
-from topology.model import Timers
+from topology.settings import Timers
 
 LIFETIMES_S = 25.0
 LINKS = {

@@ -17,7 +17,7 @@ from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
 from tests.support.switch_simulator import Packet, addressed
-from topology.model import LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+from topology.switch_names import LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 SOURCE = IPv6Address("2001:db8:c0::10")
 OTHER_SOURCE = IPv6Address("2001:db8:c0::77")

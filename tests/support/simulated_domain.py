@@ -52,16 +52,8 @@ from tests.support.simulated_switch import SimulatedSwitch
 from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
 from tests.support.switch_simulator import CONTROLLER, Packet, addressed
 from topology.load import parse_topology
-from topology.model import (
-    LMA_LINK_LOCAL_ADDRESS,
-    LMA_MAG_PORT,
-    LMA_SOURCE_PORT,
-    MAG_ACCESS_MAC,
-    MAG_BUFFER_PORT,
-    MAG_LMA_PORT,
-    MAG_MAG_PORT,
-    Domain,
-)
+from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_ACCESS_MAC, Domain
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 TOPOLOGY = Path(__file__).resolve().parents[2] / "topology.yaml"
 _NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")

@@ -46,15 +46,8 @@ from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.switch_simulator import CONTROLLER, Packet, addressed
-from topology.model import (
-    LMA_MAG_PORT,
-    LMA_SOURCE_MAC,
-    LMA_SOURCE_PORT,
-    MAG_ACCESS_MAC,
-    MAG_BUFFER_PORT,
-    MAG_LMA_PORT,
-    MAG_MAG_PORT,
-)
+from topology.model import LMA_SOURCE_MAC, MAG_ACCESS_MAC
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 _UDP = 17
 _UDP_HEADER = bytes(8)

@@ -80,7 +80,8 @@ from southbound.rpc.methods import (
     TraceHandover,
 )
 from southbound.rpc.session import SessionLimits
-from topology.model import MAG_BUFFER_PORT, Domain, Mag
+from topology.model import Domain, Mag
+from topology.switch_names import MAG_BUFFER_PORT
 
 _log = logging.getLogger("castover.mag")
 _REPORT_EVERY_S = 1.0

@@ -15,7 +15,7 @@ import pytest
 from apps.rest.access import Access, Hosts, Role, Token
 from apps.rest.credentials import CredentialsError, read_credentials
 from tests.support.rest_world import RestWorld
-from topology import model
+from topology import rest_model
 
 READER, TRIGGER = "reader-token-0123456789", "trigger-token-0123456789"
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json", "/problems/conflict", "/view/main.js")
@@ -122,12 +122,12 @@ def test_credentials_come_from_files_beside_the_topology(tmp_path: Path) -> None
          "/CN=localhost", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem"],
         check=True, capture_output=True,
     )
-    rest = model.Rest(
-        tokens=(model.Token(name="dashboard", role="read", file="token"),),
-        tls=model.Tls(certificate="certificate.pem", key="key.pem"),
+    rest = rest_model.Rest(
+        tokens=(rest_model.Token(name="dashboard", role="read", file="token"),),
+        tls=rest_model.Tls(certificate="certificate.pem", key="key.pem"),
         webhooks=(
-            model.Webhook(name="one", url="http://localhost/", secret_file="plain"),
-            model.Webhook(name="two", url="http://localhost/", secret_file="standard"),
+            rest_model.Webhook(name="one", url="http://localhost/", secret_file="plain"),
+            rest_model.Webhook(name="two", url="http://localhost/", secret_file="standard"),
         ),
     )
     found = read_credentials(rest, tmp_path / "topology.yaml")
@@ -147,7 +147,7 @@ def test_credentials_come_from_files_beside_the_topology(tmp_path: Path) -> None
 def test_a_token_file_that_is_of_no_use_is_named_with_its_key(tmp_path: Path, content: bytes | None, wanted: str) -> None:
     if content is not None:
         (tmp_path / "token").write_bytes(content)
-    rest = model.Rest(tokens=(model.Token(name="a", role="read", file="token"),))
+    rest = rest_model.Rest(tokens=(rest_model.Token(name="a", role="read", file="token"),))
     with pytest.raises(CredentialsError, match=r"^rest\.tokens\[0\]\.file: ") as raised:
         read_credentials(rest, tmp_path / "topology.yaml")
     assert wanted in str(raised.value)
@@ -156,13 +156,13 @@ def test_a_token_file_that_is_of_no_use_is_named_with_its_key(tmp_path: Path, co
 @pytest.mark.parametrize("content", ["short", "x" * 65, "whsec_!", "whsec_" + "QUJD"])
 def test_a_secret_that_is_of_no_use_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "secret").write_text(content)
-    rest = model.Rest(webhooks=(model.Webhook(name="a", url="http://localhost/", secret_file="secret"),))
+    rest = rest_model.Rest(webhooks=(rest_model.Webhook(name="a", url="http://localhost/", secret_file="secret"),))
     with pytest.raises(CredentialsError, match=r"^rest\.webhooks\[0\]\.secret_file: "):
         read_credentials(rest, tmp_path / "topology.yaml")
 
 
 def test_a_certificate_that_is_of_no_use_is_named(tmp_path: Path) -> None:
-    rest = model.Rest(tls=model.Tls(certificate="c.pem", key="k.pem"))
+    rest = rest_model.Rest(tls=rest_model.Tls(certificate="c.pem", key="k.pem"))
     for name, key in (("c.pem", "certificate"), ("k.pem", "key")):
         with pytest.raises(CredentialsError) as raised:
             read_credentials(rest, tmp_path / "topology.yaml")

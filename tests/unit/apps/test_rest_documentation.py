@@ -15,7 +15,7 @@ from controller.handover import HandoverState
 from tests.support.domain_script import MN2
 from tests.support.rest_world import TOPOLOGY, Answer, RestWorld, reading
 from topology.load import load_topology
-from topology.model import Rest, Webhook
+from topology.rest_model import Rest, Webhook
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference"
 DOCUMENT = (REFERENCE / "rest.md").read_text(encoding="utf-8")

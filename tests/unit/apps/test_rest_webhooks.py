@@ -20,7 +20,7 @@ from apps.rest.webhook_queue import FIRST_PAUSE_S, PAUSE_MAX_S, TRIES, Message, 
 from apps.rest.webhooks import Webhooks
 from controller.commands import RecordEvent
 from tests.support.rest_world import RestWorld
-from topology.model import Webhook
+from topology.rest_model import Webhook
 
 SECRET = bytes(range(32))
 WELL, BADLY = Outcome(), Outcome("503 Service Unavailable")

@@ -11,8 +11,8 @@ import pytest
 
 from topology.load import load_topology, parse_topology
 from topology.locate import locate
-from topology.model import SwitchNames
 from topology.problem import TopologyError
+from topology.switch_names import SwitchNames
 
 FILE = Path(__file__).resolve().parents[3] / "topology.yaml"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from topology import crosscheck, derive, schema
+from topology import crosscheck, derive, rest_schema, schema, settings_schema
 from topology.load import parse_topology
-from topology.model import Limits, Timers
 from topology.rule import Rule
+from topology.section import Section
+from topology.settings import Limits, Timers
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "topology.md").read_text(encoding="utf-8")
 ROW = re.compile(r"(?m)^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$")
@@ -28,14 +29,14 @@ SECTIONS = {
     "`mobile_nodes`": schema.MobileNodeSection,
     "`sources`": schema.SourceSection,
     "`links`": schema.LinkSection,
-    "`timers`": schema.TimersSection,
-    "`limits`": schema.LimitsSection,
-    "`rest`": schema.RestSection,
+    "`timers`": settings_schema.TimersSection,
+    "`limits`": settings_schema.LimitsSection,
+    "`rest`": rest_schema.RestSection,
 }
 PARTS = {
     schema.MagSwitchSection: (schema.LmaSwitchSection, schema.AccessPortSection),
     schema.MobileNodeSection: (schema.SubscriptionSection,),
-    schema.RestSection: (schema.TokenSection, schema.TlsSection, schema.WebhookSection),
+    rest_schema.RestSection: (rest_schema.TokenSection, rest_schema.TlsSection, rest_schema.WebhookSection),
 }
 """Sections whose keys stand in the table of the section that holds them."""
 
@@ -46,7 +47,7 @@ def rows(heading: str) -> dict[str, tuple[str, str]]:
     return {key: (default, meaning) for key, _kind, default, meaning in ROW.findall(part)}
 
 
-def mark(section: type[schema.Section], key: str) -> Any:
+def mark(section: type[Section], key: str) -> Any:
     return next(mark for mark in section.model_fields[key].metadata if hasattr(mark, "required"))
 
 

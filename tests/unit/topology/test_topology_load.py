@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from topology.load import load_topology, parse_topology
-from topology.model import Controller, Limits, Link, Subscription, Timers
+from topology.model import Controller, Link, Subscription
 from topology.problem import TopologyError
+from topology.settings import Limits, Timers
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEFAULT_FILE = REPOSITORY / "topology.yaml"

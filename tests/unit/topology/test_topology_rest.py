@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from topology.model import HANDOVER_EVENTS, Domain, Rest
+from topology.model import Domain
+from topology.rest_model import HANDOVER_EVENTS, Rest
 
 DIGEST = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
 LISTENS = ("rest: 127.0.0.1:8080", 'rest: "[::]:8080"')

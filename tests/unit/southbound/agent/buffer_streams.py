@@ -10,7 +10,7 @@ from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.agent.merged_stream import JoinLimits
 from southbound.agent.packet_digest import packet_digest
 from southbound.mld.membership import FilterMode, GroupMembership
-from topology.model import Limits, Timers
+from topology.settings import Limits, Timers
 
 SOURCE = IPv6Address("2001:db8:c0::10")
 OTHER_SOURCE = IPv6Address("2001:db8:c0::11")

@@ -32,7 +32,8 @@ from southbound.codec.neighbor_options import (
     TargetLinkLayerAddress,
 )
 from tests.support.simulated_domain import three_mags
-from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, Domain, Timers
+from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, Domain
+from topology.settings import Timers
 
 DOMAIN = three_mags()
 MN = DOMAIN.mobile_nodes[0]

@@ -27,7 +27,7 @@ from tests.unit.southbound.agent.buffer_streams import (
     any_source,
     packet,
 )
-from topology.model import Limits
+from topology.settings import Limits
 
 OTHER_MN = "mn2@example.net"
 

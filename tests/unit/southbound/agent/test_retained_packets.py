@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from southbound.agent.retained_packets import RetainedPackets
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
 from southbound.mld.membership import FilterMode, GroupMembership
-from topology.model import Limits
+from topology.settings import Limits
 
 GROUP, OTHER = IPv6Address("ff1e::101"), IPv6Address("ff1e::102")
 SOURCE = IPv6Address("2001:db8:c0::10")

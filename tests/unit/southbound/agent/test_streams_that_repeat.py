@@ -9,7 +9,7 @@ import pytest
 
 from southbound.agent.merged_stream import JoinLimits
 from tests.unit.southbound.agent.buffer_streams import Driver
-from topology.model import Timers
+from topology.settings import Timers
 
 PPS = 100
 CLONED_FROM, LAST, END = 80, 100, 600

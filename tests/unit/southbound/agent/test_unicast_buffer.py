@@ -20,7 +20,7 @@ from tests.unit.southbound.agent.buffer_streams import (
     any_source,
     packet,
 )
-from topology.model import Limits
+from topology.settings import Limits
 
 HOME = IPv6Network("2001:db8:100:1::/64")
 ADDRESS, OTHER_ADDRESS, STRANGER = HOME[0x11], HOME[0x99], IPv6Address("2001:db8:100:2::11")

@@ -23,7 +23,7 @@ from southbound.mld.parameters import MldParameters
 from southbound.mld.router import CompatibilityMode, RouterLink
 from tests.support.simulated_domain import TOPOLOGY
 from topology.load import load_topology
-from topology.model import Limits, Timers
+from topology.settings import Limits, Timers
 
 G1, G2, G3 = IPv6Address("ff1e::101"), IPv6Address("ff3e::8000:1"), IPv6Address("ff1e::103")
 A, B, C = IPv6Address("2001:db8:c0::a"), IPv6Address("2001:db8:c0::b"), IPv6Address("2001:db8:c0::c")
