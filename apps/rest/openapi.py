@@ -28,6 +28,7 @@ from apps.rest.openapi_parts import (
 )
 from apps.rest.problems import (
     FORBIDDEN,
+    HEADERS_TOO_LARGE,
     INTERNAL,
     MALFORMED,
     MEDIA_TYPE,
@@ -36,6 +37,7 @@ from apps.rest.problems import (
     TOO_LARGE,
     UNAUTHORIZED,
     UNSUPPORTED_MEDIA_TYPE,
+    URI_TOO_LONG,
     ProblemType,
 )
 from apps.rest.request_models import NAME_MAX
@@ -171,7 +173,7 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _problems(route: Route) -> Iterable[ProblemType]:
-    yield from (MALFORMED, MISDIRECTED, NOT_VALID, INTERNAL)
+    yield from (MALFORMED, URI_TOO_LONG, MISDIRECTED, NOT_VALID, HEADERS_TOO_LARGE, INTERNAL)
     if route.role is not None:
         yield from (UNAUTHORIZED, FORBIDDEN)
     if route.body is not None:
