@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LMA and MAGs as routers in a real lab: what ping, TCP and tshark make of their ICMPv6 errors."""
+"""LMA and MAGs as routers in a real lab: what ping, TCP and tshark make of their ICMPv6 errors, and what the ends of their
+tunnels make of packets."""
 
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +17,29 @@ import pytest
 from controller.router_errors import NETWORK_BURST, NETWORK_RATE
 from lab.capture import start_captures, stop_captures
 from lab.capture_reader import read_fields
+from lab.demo_run import bound_at
 from lab.errors import LabError
+from lab.namespaces import run_inside
 from lab.plan import RADIO_BRIDGE, SOURCE_PORT
 from lab.requirements import missing_requirement
-from tests.lab.test_unicast import MN1, Running, domain_with_unicast, eventually, hand_over, reaches
-from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_LINK_LOCAL_ADDRESS
+from lab.rest_client import ENDED, MAY_LEAVE, follow_handover, start_handover
+from southbound.agent.adapters.tunnel_socket import TunnelSocket
+from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
+from tests.lab.marked_datagrams import (
+    CE,
+    ECT_0,
+    ECT_1,
+    MARKS,
+    NOT_ECT,
+    congested,
+    datagram,
+    heard,
+    in_tunnel,
+    listening,
+    say,
+)
+from tests.lab.test_unicast import MN1, WAIT_S, Running, domain_with_unicast, eventually, hand_over, reaches
+from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_LINK_LOCAL_ADDRESS, Mag
 
 pytestmark = [
     pytest.mark.lab,
@@ -201,3 +221,110 @@ def test_a_group_is_not_answered(running: Running, tmp_path: Path) -> None:
             running.lab.run_on("source", ["ping", "-6", "-c", "3", "-i", "0.1", "-W", "1", "-t", limit, str(group)])
     stop_captures(running.lab, captures)
     assert read_fields(tmp_path / "source.pcap", "icmpv6.type < 128", ["ipv6.src"]) == []
+
+
+# --- the ends of the tunnels ------------------------------------------------------------------------------------------
+
+
+UNCHANGED = [(mark, mark) for mark in MARKS]
+MARKED = [(mark, CE) for mark in (ECT_1, ECT_0, CE)]
+"""Whoever does not know ECN is told of congestion by a loss."""
+CARRIED = [(NOT_ECT, NOT_ECT), (ECT_1, ECT_1), (ECT_0, ECT_0), (CE, ECT_0)]
+"""RFC 3168 section 9.1.1, the full-functionality option: (inner, outer)."""
+
+
+def mag_of_mn1(here: Running) -> Mag:
+    return next(mag for mag in here.lab.domain.mags if mag.id == bound_at(here.client)[MN1])
+
+
+def group_of_mn1(here: Running) -> IPv6Address:
+    group = here.lab.domain.mobile_nodes[0].subscriptions[0].group
+    assert isinstance(group, IPv6Address)
+    return group
+
+
+def test_congestion_in_a_tunnel_reaches_who_is_behind_it(running: Running, tmp_path: Path) -> None:
+    """RFC 5213 section 5.6.3, both ways, of a group and of unicast."""
+    lab, mag, group, own = running.lab, mag_of_mn1(running), group_of_mn1(running), running.address("mn1")
+    captures = start_captures(lab, tmp_path)
+    with listening(lab, "mn1", group) as node, listening(lab, "source") as host:
+        ways = (("source", group, node), ("source", own, node), ("mn1", running.source, host))
+        for sender, destination, receiver in ways:
+            say(lab, sender, destination)
+            assert heard(receiver) == UNCHANGED
+            with congested(lab, mag.id, "lma"):
+                say(lab, sender, destination)
+                assert heard(receiver) == MARKED
+    stop_captures(lab, captures)
+    assert in_tunnel(tmp_path / "transport.pcap", lab.domain.lma.address, mag.address) == CARRIED * 4
+    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lab.domain.lma.address) == CARRIED * 2
+
+
+def test_congestion_between_two_mags_comes_out_of_the_buffer(running: Running, tmp_path: Path) -> None:
+    lab, group, previous = running.lab, group_of_mn1(running), mag_of_mn1(running)
+    new = next(mag for mag in lab.domain.mags if mag != previous)
+    captures = start_captures(lab, tmp_path)
+    with listening(lab, "mn1", group) as node, congested(lab, new.id), lab.mobile_node("mn1") as radio:
+        handover_id = start_handover(running.client, MN1, new.id, "predictive")
+        for _ in follow_handover(running.client, handover_id, until=MAY_LEAVE, timeout_s=WAIT_S, poll_s=0.02):
+            pass
+        radio.detach()
+        say(lab, "source", group)
+        radio.move(new.id)
+        assert heard(node) == MARKED
+        for _ in follow_handover(running.client, handover_id, until=ENDED, timeout_s=WAIT_S, poll_s=0.02):
+            pass
+    stop_captures(lab, captures)
+    assert in_tunnel(tmp_path / "transport.pcap", previous.address, new.address) == CARRIED
+
+
+def counted_by(here: Running, node: str, name: str) -> int:
+    """A counter of the node's own kernel."""
+    counters = dict(line.split() for line in here.lab.run_on(node, ["cat", "/proc/net/snmp6"]).splitlines())
+    return int(counters[name])
+
+
+def test_ipv6_in_ipv6_is_refused_and_keyed_gre_is_taken(running: Running, tmp_path: Path) -> None:
+    """Both tunnel packets from where mn1 is, by hand; the second is what an agent sends for an MN that it relays."""
+    lab, mag, lma = running.lab, mag_of_mn1(running), running.lab.domain.lma.address
+    inner = [datagram(running.address("mn1"), running.source, mark) for mark in MARKS]
+
+    def in_ipv6() -> None:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_IPV6) as raw:
+            raw.bind((str(mag.address), 0))
+            for packet in inner:
+                raw.sendto(packet, (str(lma), 0))
+
+    def in_gre() -> None:
+        tunnel = TunnelSocket(mag.address, lab.domain.lma_gre_key)
+        tunnel.open()
+        assert all(tunnel.send(packet, lma) for packet in inner)
+        tunnel.close()
+
+    captures = start_captures(lab, tmp_path)
+    refused = counted_by(running, "lma", "Icmp6OutParmProblems")
+    with listening(lab, "source") as host:
+        run_inside(lab.node(mag.id).namespace, in_ipv6)
+        eventually(lambda: counted_by(running, "lma", "Icmp6OutParmProblems") > refused)
+        run_inside(lab.node(mag.id).namespace, in_gre)
+        assert heard(host) == UNCHANGED
+    stop_captures(lab, captures)
+    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lma) == CARRIED
+
+
+def test_a_packet_too_big_about_the_tunnel_changes_nothing(running: Running) -> None:
+    """The MTU of tunnels is configured (`transport_mtu`): what fits goes on fitting (RFC 5213 section 6.9.5)."""
+    lab, mag, lma = running.lab, mag_of_mn1(running), running.lab.domain.lma.address
+    carried = encode_ipv6(Ipv6Packet(source=lma, destination=mag.address, next_header=47, payload=bytes(1000)))
+    error = bytes([PACKET_TOO_BIG, 0, 0, 0]) + (1280).to_bytes(4, "big") + carried
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+            raw.bind((str(mag.address), 0))
+            raw.sendto(error, (str(lma), 0))
+
+    before = counted_by(running, "lma", "Icmp6InPktTooBigs")
+    run_inside(lab.node(mag.id).namespace, send)
+    eventually(lambda: counted_by(running, "lma", "Icmp6InPktTooBigs") > before)
+    full = lab.domain.access_mtu - ICMP_OVERHEAD
+    assert " 0% packet loss" in said_of_one_ping(running, "source", running.address("mn1"), "-M", "do", "-s", str(full))

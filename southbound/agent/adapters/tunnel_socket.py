@@ -3,12 +3,15 @@
 makes it. The n-MAG's switch cannot tell the two apart.
 
     |C| |K|S| Reserved0 | Ver |  Protocol Type = 0x86DD or 0x0800 |  Key (32)  |  IPv6 or IPv4 packet
+
+The ECN field of the outer header is that of the inner one, as the switch makes it (RFC 3168 section 9.1.1).
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections import Counter
 from ipaddress import IPv6Address
 
@@ -20,6 +23,17 @@ _KEY_PRESENT_IPV4 = b"\x20\x00\x08\x00"
 _IPV6_DONTFRAG = 62
 """linux/in6.h. The switch at the other end takes no fragments, so a packet that is too long is better refused here."""
 _SEND_BUFFER_BYTES = 4 << 20
+_ECT_0, _CE = 2, 3
+"""RFC 3168 section 5."""
+
+
+def outer_ecn(packet: bytes) -> int:
+    """The ECN field of the header around this packet: its own; ECT(0) where it says that it has met congestion already, so
+    that what comes on the way through the tunnel can be told from that."""
+    if len(packet) < 2:
+        return 0
+    own = packet[1] & 3 if packet[0] >> 4 == 4 else packet[1] >> 4 & 3
+    return _ECT_0 if own == _CE else own
 
 
 def gre_packet(key: int, packet: bytes) -> bytes:
@@ -62,7 +76,10 @@ class TunnelSocket:
             reason = "failed"
         else:
             try:
-                self._socket.sendto(gre_packet(self._key if key is None else key, packet), (str(destination), 0))
+                around = gre_packet(self._key if key is None else key, packet)
+                ecn = outer_ecn(packet)
+                traffic_class = [(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, struct.pack("i", ecn))] if ecn else []
+                self._socket.sendmsg([around], traffic_class, 0, (str(destination), 0))
             except OSError as error:
                 reason = "too_long" if error.errno == errno.EMSGSIZE else "failed"
         self.counters[f"tunnel_{reason}"] += 1
