@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.iana import AccessTechnologyType, HandoffIndicator
@@ -20,6 +20,7 @@ from southbound.codec.options import (
     HomeNetworkPrefix,
     MobileNodeIdentifier,
     MobileNodeLinkLayerIdentifier,
+    MobilityOption,
     Timestamp,
 )
 from southbound.mld.dual_stack import DualStackHost
@@ -50,19 +51,25 @@ class PlainMag:
             Ticker(f"plain {mag_id}", self._host.next_deadline, lambda now: self._send(self._host.tick(now)))
         )
 
-    def register(self, mn_id: str, lifetime_s: int = 300) -> None:
-        """A PBU without the S flag."""
+    def register(
+        self, mn_id: str, lifetime_s: int = 300, *, indicator: HandoffIndicator = HandoffIndicator.UNKNOWN,
+        prefixes: tuple[IPv6Network, ...] | None = None, link_layer_id: bytes | None = None, stamp: float | None = None,
+        more: tuple[MobilityOption, ...] = (),
+    ) -> None:
+        """A PBU without the S flag. What is None is as its profile has it, and `stamp`, in seconds since 1970, now."""
         profile = next(node for node in self.domain.domain.mobile_nodes if node.id == mn_id)
         self._sequence += 1
+        asked = profile.home_network_prefixes if prefixes is None else prefixes
         update = ProxyBindingUpdate(
             sequence=self._sequence, lifetime_s=lifetime_s,
             options=(
                 MobileNodeIdentifier(identifier=mn_id),
-                *(HomeNetworkPrefix(prefix=prefix) for prefix in profile.home_network_prefixes),
-                HandoffIndicatorOption(indicator=HandoffIndicator.UNKNOWN),
+                *(HomeNetworkPrefix(prefix=prefix) for prefix in asked),
+                HandoffIndicatorOption(indicator=indicator),
                 AccessTechnologyTypeOption(technology=AccessTechnologyType.IEEE_802_3),
-                MobileNodeLinkLayerIdentifier(identifier=profile.link_layer_id),
-                Timestamp.from_seconds(self.domain.clock.now + WALL_OFFSET),
+                MobileNodeLinkLayerIdentifier(identifier=link_layer_id or profile.link_layer_id),
+                Timestamp.from_seconds(self.domain.clock.now + WALL_OFFSET if stamp is None else stamp),
+                *more,
             ),
         )
         lma = self.domain.domain.lma.address

@@ -87,6 +87,8 @@ class SwitchSimulator:
     groups: dict[int, Group] = field(default_factory=dict)
     meter_packets: int | None = None
     """So many each meter lets pass from now on; None: all."""
+    matched: Counter[FlowKey] = field(default_factory=Counter, repr=False, compare=False)
+    """Packets that each flow has taken: OFPXST_OFB_PACKET_COUNT."""
     _metered: Counter[int] = field(default_factory=Counter, repr=False, compare=False)
     _tables: dict[int, list[tuple[Conditions, FlowRule]]] = field(default_factory=dict, repr=False, compare=False)
     """Of each table that a packet has met since the flows changed: what each flow asks for, the highest priority first."""
@@ -164,6 +166,7 @@ class SwitchSimulator:
         flow = next((flow for conditions, flow in self._tables[table_id] if _meets(packet, conditions)), None)
         if flow is None:
             return []
+        self.matched[flow.key] += 1
         sent, rest = self._run(flow.actions, packet)
         if rest is None:
             return sent
