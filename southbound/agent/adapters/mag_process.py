@@ -8,21 +8,18 @@ import logging
 import os
 import secrets
 import time
-from collections import Counter
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 from typing import Any
 
-from southbound.agent.adapters.access_port import AccessPort
 from southbound.agent.adapters.buffer_owner import BufferOwner
-from southbound.agent.adapters.buffer_port import BufferPort
-from southbound.agent.adapters.context_transfer_socket import ContextTransferSocket
-from southbound.agent.adapters.link_monitor import LinkMonitor
-from southbound.agent.adapters.mobility_socket import MobilitySocket
+from southbound.agent.adapters.controller_calls import ControllerCalls
+from southbound.agent.adapters.drop_reports import DropReports
+from southbound.agent.adapters.mag_sockets import MagSockets
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
-from southbound.agent.adapters.sent_record import SentRecord
+from southbound.agent.adapters.sent_records import SentRecords
 from southbound.agent.adapters.storyteller import Storyteller
-from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import (
     PACKET_DROPPED,
     AnswerController,
@@ -47,11 +44,9 @@ from southbound.agent.commands import (
     UnwatchSent,
     WatchSent,
 )
-from southbound.agent.counter_report import CounterReport
 from southbound.agent.events import (
     AccessFrameReceived,
     ContextTransferReceived,
-    ControllerAnswered,
     ControllerCalled,
     ControllerConnected,
     ControllerDisconnected,
@@ -64,28 +59,18 @@ from southbound.agent.events import (
 from southbound.agent.journal import Journal
 from southbound.agent.mag import MagCore
 from southbound.codec.listener_packet import is_query
-from southbound.drop_log import DropLog, DropSummary
 from southbound.fact_log import log_fact
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.path_mark import NATIVE_PATH
 from southbound.quiet_collector import QuietCollector
-from southbound.rpc.errors import ConnectionLostError, ErrorCode, RpcError
-from southbound.rpc.methods import (
-    BufferReport,
-    CloneGroups,
-    DeliverDirectly,
-    Hello,
-    PrepareForwarding,
-    ReleaseForwarding,
-    TraceHandover,
-)
+from southbound.rpc.errors import ErrorCode, RpcError
+from southbound.rpc.methods import BufferReport, Hello, TraceHandover
 from southbound.rpc.session import SessionLimits
 from topology.model import Domain, Mag
-from topology.switch_names import MAG_BUFFER_PORT
 
 _log = logging.getLogger("castover.mag")
-_REPORT_EVERY_S = 1.0
-"""Of drops: to the controller when they have changed, and to the log what is due."""
+_COLLECT_EVERY_S = 1.0
+"""How often it is asked whether there is time for a collection."""
 
 
 class MagProcess:
@@ -105,28 +90,27 @@ class MagProcess:
             uniform=secrets.SystemRandom().uniform,
             authentication=authentication,
         )
-        names = mag.switch
-        ours = [node.access_port() for node in domain.mobile_nodes]
-        self._ports = {name: AccessPort(name, self._frame_handler(name), interface=names.on_host(name)) for name in ours}
-        self._links = LinkMonitor(
-            [names.on_host(name) for name in ours],
-            lambda name, up, now: self._link_changed(names.of_host(name), up, now),
+        self._sockets = MagSockets(
+            domain,
+            mag,
+            on_frame=self._frame_handler,
+            on_link=self._link_changed,
+            on_buffered_packet=self._buffered_packet,
+            on_mobility_header=self._mobility_header,
+            on_context_transfer=self._context_transfer,
         )
-        self._mobility = MobilitySocket(mag.address, self._mobility_header)
-        self._buffer_port = BufferPort(names.on_host(MAG_BUFFER_PORT), self._buffered_packet)
-        self._transfer = ContextTransferSocket(mag.address, self._context_transfer)
-        self._tunnel = TunnelSocket(mag.address, domain.mag_gre_key)
-        self._retained = RetainedOwner(domain, self._tunnel)
+        self._ports = self._sockets.access
+        self._retained = RetainedOwner(domain, self._sockets.tunnel)
+        self._sent = SentRecords(self._ports)
         self._buffer = BufferOwner(
             domain, self._ports, self._handle,
-            drain=self._buffer_port.drain,
+            drain=self._sockets.buffer.drain,
             are_others=lambda: not self._retained.is_empty,
             on_delivery=lambda mn_id, handover_id, packet: self._retained.delivery(
                 mn_id, handover_id, packet, time.monotonic()
             ),
-            on_sent=self._agent_sent,
+            on_sent=self._sent.sent,
         )
-        self._sent: dict[str, SentRecord] = {}
         self._rpc = RpcClient(
             host=str(domain.controller.address),
             port=domain.controller.rpc_port,
@@ -138,28 +122,22 @@ class MagProcess:
                 memberships_max=domain.limits.groups_per_mobile_node, sources_max=domain.limits.sources_per_group
             ),
         )
+        self._calls = ControllerCalls(self._rpc, self._buffer, self._handle)
         self._timer: asyncio.TimerHandle | None = None
-        self._drops, self._report = DropLog(), CounterReport()
-        self._collector = QuietCollector(self._is_quiet)
         self._story = Storyteller(Journal(domain, mag, authentication), _log)
-        self._reporter: asyncio.TimerHandle | None = None
-        self._calls: set[asyncio.Future[Any]] = set()
+        self._drops = DropReports(self._rpc, self._counters, lambda: self._story.journal.messages)
+        self._collector = QuietCollector(self._is_quiet)
+        self._collection: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Open everything. Raises AdapterError when a socket cannot be had."""
-        self._mobility.open()
-        self._transfer.open()
-        self._tunnel.open()
-        if not self._buffer_port.open():
-            name = self._mag.switch.on_host(MAG_BUFFER_PORT)
-            log_fact(_log, "no_buffer_port", {"name": name}, level=logging.WARNING)
-        for port in self._ports.values():
-            port.open()
+        self._sockets.open()
         self._buffer.takeovers.start()
         # Last: it reports at once who is there already.
-        self._links.open()
+        self._sockets.links.open()
         self._rpc.start()
-        self._report_drops()
+        self._drops.start()
+        self._collect()
         fields = {
             "mag_id": self._mag.id, "address": self._mag.address, "process_id": os.getpid(),
             "mobility_authentication": "on" if self._is_authenticated else "off",
@@ -168,21 +146,14 @@ class MagProcess:
 
     async def close(self) -> None:
         """Close everything; rules stay, so MNs that are here go on receiving."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._reporter is not None:
-            self._reporter.cancel()
+        for timer in (self._timer, self._collection):
+            if timer is not None:
+                timer.cancel()
         self._story.close()
-        self._log_drops(self._drops.rest())
+        self._drops.close()
         await self._rpc.close()
-        self._links.close()
         self._buffer.takeovers.close()
-        self._buffer_port.close()
-        self._mobility.close()
-        self._transfer.close()
-        self._tunnel.close()
-        for port in self._ports.values():
-            port.close()
+        self._sockets.close()
         counters = self._core.counters | self._buffer.takeovers.counters
         log_fact(_log, "agent_stopped", {"mag_id": self._mag.id, "counters": dict(counters)})
 
@@ -196,13 +167,11 @@ class MagProcess:
         self._execute(self._core.handle(event, clock if now is None else now))
 
     def _link_changed(self, name: str, up: bool, now: float) -> None:
-        port = self._ports[name]
         if up:
-            port.open()
+            self._ports[name].open()
             self._handle(LinkUp(port=name), now)
             return
-        record = self._sent.get(name)
-        last = record.left(port.settle_sent()) if record is not None else {}
+        last = self._sent.left(name)
         self._buffer.gone(name)
         self._handle(LinkDown(port=name, last_delivered=last), now)
 
@@ -225,8 +194,7 @@ class MagProcess:
 
     def _controller_there(self) -> None:
         self._handle(ControllerConnected())
-        self._report.connected()
-        self._tell_counters()
+        self._drops.connected()
 
     def _controller_gone(self, reason: str) -> None:
         log_fact(_log, "controller_away", {"reason": reason}, level=logging.WARNING)
@@ -255,28 +223,26 @@ class MagProcess:
         self._story.note(command)
         match command:
             case SendMobilityHeader(header=header, destination=destination):
-                reason = self._mobility.send(header, destination)
+                reason = self._sockets.mobility.send(header, destination)
                 if reason is not None:
                     fields = {"destination": destination, "reason": reason}
                     log_fact(_log, "send_failed", fields, level=logging.WARNING)
             case SendContextTransfer(datagram=datagram, destination=destination):
-                if not self._transfer.send(datagram, destination):
+                if not self._sockets.transfer.send(datagram, destination):
                     log_fact(_log, "context_transfer_not_sent", {"destination": destination}, level=logging.WARNING)
             case SendToLma(packet=packet):
-                self._tunnel.send(packet, self._lma_address, self._lma_gre_key)
+                self._sockets.tunnel.send(packet, self._lma_address, self._lma_gre_key)
             case SendAccessFrame(port=port, frame=frame):
                 self._ports[port].send(frame)
-            case CallController(call=PrepareForwarding() | CloneGroups()):
-                # A clone that began in the middle of a takeover would miss what waits in front of the gate.
-                self._buffer.takeovers.when_settled(lambda: self._call(command))
             case CallController():
-                self._call(command)
+                self._calls.make(command)
             case NotifyController(call=call):
                 self._rpc.notify(call)
             case WatchSent():
-                self._watch(command)
+                self._sent.watch(command)
             case UnwatchSent(port=port):
-                self._unwatch(port)
+                for counts in self._sent.unwatch(port):
+                    self._rpc.notify(counts)
             case ExpectMobileNode() | SetAside() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
             case RetainPackets(mn_id=mn_id):
@@ -293,93 +259,11 @@ class MagProcess:
                     if isinstance(report, BufferReport):
                         self._story.note(report)
                     self._rpc.notify(report)
-            case RecordFact(name=name, fields=fields):
-                if name == PACKET_DROPPED and self._drops.drop(str(fields["reason"]), time.monotonic()):
-                    log_fact(_log, name, fields, time.time())
+            case RecordFact(name=name):
+                if name == PACKET_DROPPED:
+                    self._drops.dropped(command)
             case AnswerController():
                 pass  # the return of _controller_called
-
-    def _call(self, command: CallController) -> None:
-        """Sent at once, before what is told after it; the answer comes as an event."""
-        if isinstance(command.call, DeliverDirectly | ReleaseForwarding):
-            self._buffer.change_asked(command.call, time.monotonic())
-        answer = self._rpc.request(command.call)
-        self._calls.add(answer)
-        answer.add_done_callback(lambda done: self._called(command, done))
-
-    def _called(self, command: CallController, answer: asyncio.Future[Any]) -> None:
-        self._calls.discard(answer)
-        if answer.cancelled():
-            return
-        failure = answer.exception()
-        error = str(failure) if failure is not None else None
-        if error is not None:
-            fields = {"method": command.call.method, "reason": error}
-            log_fact(_log, "call_failed", fields, level=logging.WARNING)
-        if isinstance(command.call, DeliverDirectly):
-            self._buffer.takeovers.answered(command.call.mn_id, error)
-        result = None if failure is not None else answer.result()
-        lost = isinstance(failure, ConnectionLostError)
-        self._handle(ControllerAnswered(token=command.token, error=error, lost=lost, result=result))
-
-    def _watch(self, command: WatchSent) -> None:
-        record = self._sent.get(command.port)
-        if record is None:
-            record = self._sent[command.port] = SentRecord(command.mn_id)
-            if not self._ports[command.port].watch_sent(record.frame):
-                log_fact(_log, "watch_failed", {"port": command.port}, level=logging.WARNING)
-        record.watched_for(command.handover_id)
-
-    def _unwatch(self, name: str) -> None:
-        self._ports[name].unwatch_sent()
-        record = self._sent.pop(name, None)
-        if record is not None:
-            for report in record.reports(time.time() - time.monotonic()):
-                self._rpc.notify(report)
-
-    def _agent_sent(self, port: str, frame: bytes) -> None:
-        """What the agent sends goes past the watch."""
-        record = self._sent.get(port)
-        if record is not None:
-            record.frame(frame, time.monotonic())
-
-    # --- drops ----------------------------------------------------------------------------------------------------
-
-    def _report_drops(self) -> None:
-        self._reporter = asyncio.get_running_loop().call_later(_REPORT_EVERY_S, self._report_drops)
-        self._log_drops(self._drops.tick(time.monotonic()))
-        if self._rpc.connected:
-            self._tell_counters()
-        self._collector.look()
-
-    def _is_quiet(self) -> bool:
-        """Whether no packet of any mobile node passes through this process: the switch forwards alone."""
-        return not self._sent and self._buffer.is_empty and self._retained.is_empty
-
-    def _log_drops(self, summaries: list[DropSummary]) -> None:
-        for summary in summaries:
-            log_fact(_log, PACKET_DROPPED, summary.fields(time.time() - time.monotonic()))
-
-    def _tell_counters(self) -> None:
-        self._buffer_port.count_overflow()
-        access: Counter[str] = Counter()
-        for port in self._ports.values():
-            port.count_overflow()
-            access.update(port.counters)
-        report = self._report.due({
-            "": self._core.counters,
-            "access_port": access,
-            "mobility_socket": self._mobility.counters,
-            "context_transfer_socket": self._transfer.counters,
-            "buffer_port": self._buffer_port.counters,
-            "retained": self._retained.counters(),
-            "switch": self._buffer.takeovers.counters,
-            "links": self._links.counters,
-            "rpc": self._rpc.discarded(),
-            "journal": {"left_out": self._story.journal.left_out},
-        }, self._story.journal.messages)
-        if report is not None:
-            self._rpc.notify(report)
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -400,3 +284,23 @@ class MagProcess:
         commands = self._core.tick(now) if due is not None and due <= now else []
         self._buffer.tick(now)
         self._execute(commands)
+
+    # --- meanwhile ------------------------------------------------------------------------------------------------
+
+    def _counters(self) -> dict[str, Mapping[str, int]]:
+        return {
+            "": self._core.counters,
+            **self._sockets.counters(),
+            "retained": self._retained.counters(),
+            "switch": self._buffer.takeovers.counters,
+            "rpc": self._rpc.discarded(),
+            "journal": {"left_out": self._story.journal.left_out},
+        }
+
+    def _collect(self) -> None:
+        self._collection = asyncio.get_running_loop().call_later(_COLLECT_EVERY_S, self._collect)
+        self._collector.look()
+
+    def _is_quiet(self) -> bool:
+        """Whether no packet of any mobile node passes through this process: the switch forwards alone."""
+        return self._sent.is_empty and self._buffer.is_empty and self._retained.is_empty
