@@ -13,7 +13,6 @@ from southbound.agent.commands import (
     PACKET_DROPPED,
     AnswerController,
     Command,
-    NotifyController,
     RecordFact,
     SendMobilityHeader,
 )
@@ -38,19 +37,18 @@ from southbound.agent.events import (
     TunnelQueryReceived,
 )
 from southbound.agent.handover_exchange import HandoverExchange, token_parts
+from southbound.agent.handover_trigger import HandoverTrigger
 from southbound.agent.handovers import Handovers
 from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.peer_messages import PeerMessages
 from southbound.agent.reactive import Reactive
 from southbound.agent.sequence_window import SequenceWindow
 from southbound.agent.snapshot import MagSnapshot
+from southbound.agent.synchronisation import Synchronisation
 from southbound.agent.tunnel_proxy import TunnelProxy
-from southbound.codec.accessors import mn_id as mn_id_of
-from southbound.codec.accessors import new_mag_id
-from southbound.codec.handover import HandoverIndication
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc import methods
-from topology.model import Domain, Mag, MobileNode
+from topology.model import Domain, Mag
 from topology.policy_store import PolicyStore
 
 
@@ -105,6 +103,10 @@ class MagCore:
             self._context, self._links, self._bindings, self._handovers, self._attachments, self._reactive,
             self._fetch, self._router,
         )
+        self._trigger = HandoverTrigger(self._context, self._links, self._handovers)
+        self._synchronisation = Synchronisation(
+            self._links, self._bindings, self._handovers, self._departed, self._proxy
+        )
 
     def set_clock(self, wall_offset: float) -> None:
         """The wall clock may be set while we run: Timestamp options follow it."""
@@ -148,7 +150,7 @@ class MagCore:
                 commands, result = self._transfer.received(datagram, source, now)
                 return [*commands, *(self._fetch.transferred(result, now) if result is not None else [])]
             case ControllerConnected():
-                return self._synchronise(now)
+                return self._synchronisation.after_hello(now)
             case ControllerDisconnected():
                 return [RecordFact(name="controller_away")]
             case ControllerAnswered():
@@ -232,48 +234,10 @@ class MagCore:
         if heard.neighbor is not None and heard.profile is not None:
             commands += self._router.heard(heard.profile, heard.neighbor, now)
         if heard.indication is not None and heard.profile is not None:
-            commands += self._indicated(heard.profile, heard.indication, now)
-        return commands
-
-    def _indicated(self, profile: MobileNode, indication: HandoverIndication, now: float) -> list[Command]:
-        """Step 1 from the MN itself: MN-ID and n-MAG id (the draft's section 4)."""
-        target = new_mag_id(indication)
-        if mn_id_of(indication) != profile.id or target is None:
-            return self._dropped("handover_indication_not_of_this_mobile_node")
-        error, commands = self._start(profile, target, self._context.new_handover_id(), now, "mobile node")
-        if error is not None:
-            self._context.counters["handover_indication_refused"] += 1
-            fact = RecordFact(name="handover_refused", fields={"mn_id": profile.id, "new_mag": target, "reason": error})
-            return [fact]
+            commands += self._trigger.indicated(heard.profile, heard.indication, now)
         return commands
 
     # --- the controller -------------------------------------------------------------------------------------------
-
-    def _synchronise(self, now: float) -> list[Command]:
-        """After every hello: what is on our links, and every binding anew, so that a restarted LMA knows it all."""
-        commands: list[Command] = []
-        attached = self._links.attached()
-        for profile in attached:
-            call = methods.MobileNodeAttached(mn_id=profile.id, access_port=profile.access_port())
-            memberships = self._links.memberships(profile.id)
-            report = methods.MembershipReported(mn_id=profile.id, memberships=memberships)
-            commands += [NotifyController(call=call), NotifyController(call=report)]
-        running = [*self._handovers.previous.running(), *self._handovers.intake.running()]
-        commands += [NotifyController(call=call) for call in running]
-        told = methods.Synchronised(
-            attached=tuple(profile.id for profile in attached), handovers=tuple(call.handover_id for call in running)
-        )
-        commands.append(NotifyController(call=told))
-        # Whoever is kept for its next MAG is not attached, so it is told after what drops those that are not.
-        commands += [
-            NotifyController(call=methods.MobileNodeRetained(mn_id=mn_id, memberships=memberships))
-            for mn_id, memberships in [
-                *((departed.profile.id, departed.memberships) for departed in self._departed.retained()),
-                *self._handovers.leaving.retained(),
-            ]
-        ]
-        asked_again = [*self._handovers.intake.resume(), *self._handovers.previous.resume()]
-        return [*commands, *self._bindings.resend_all(now), *self._proxy.restate(now), *asked_again]
 
     def _controller_answered(self, answer: ControllerAnswered, now: float) -> list[Command]:
         token, error, lost = answer.token, answer.error, answer.lost
@@ -300,7 +264,7 @@ class MagCore:
                 profile = self._context.policy.by_id(mn_id)
                 if profile is None:
                     return [AnswerController(error=f"mn_id: {mn_id} is not in the policy store")]
-                error, commands = self._start(profile, new_mag, handover_id, now, "REST", join=mode == "join")
+                error, commands = self._trigger.start(profile, new_mag, handover_id, now, "REST", join=mode == "join")
                 return [*commands, AnswerController(error=error)]
             case methods.FinishForwarding(handover_id=handover_id, mn_id=mn_id):
                 finished = self._handovers.departures.finish(mn_id, handover_id, now)
@@ -311,30 +275,3 @@ class MagCore:
                 error = None if cancelled is not None else "no such handover"
                 return [*(cancelled or []), AnswerController(error=error)]
         return [AnswerController(error="unknown call")]
-
-    def _start(
-        self, profile: MobileNode, new_mag: str, handover_id: str, now: float, trigger: str, *, join: bool = False
-    ) -> tuple[str | None, list[Command]]:
-        """Both triggers of step 1 come here: the reason why not, or the commands."""
-        context = self._context
-        peer = context.domain.mag(new_mag)
-        if peer is None:
-            return f"new_mag: no MAG {new_mag!r} in this domain", []
-        if peer == context.mag:
-            return f"new_mag: {profile.id} is at {new_mag} already", []
-        if not context.policy.may_register(profile.id, new_mag):
-            return f"new_mag: {new_mag} may not register {profile.id}", []
-        if not self._links.is_attached(profile.id):
-            return f"mn_id: {profile.id} is not attached to {context.mag.id}", []
-        if self._handovers.previous.awaits_departure(profile.id, peer):
-            return f"mn_id: a handover of {profile.id} to {new_mag} is under way", []
-        memberships = self._links.memberships(profile.id) if context.speaks_multicast(peer) else ()
-        older = self._links.older(profile.id)
-        commands = self._handovers.previous.start(
-            profile, peer, memberships, handover_id, now, trigger, join=join, older=older
-        )
-        return None, commands
-
-    def _dropped(self, reason: str) -> list[Command]:
-        self._context.counters[reason] += 1
-        return [RecordFact(name=PACKET_DROPPED, fields={"reason": reason})]
