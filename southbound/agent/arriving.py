@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from southbound.agent import handover_messages
 from southbound.agent.events import LastDeliveredDigests
+from southbound.codec.accessors import handover_id as handover_id_of
 from southbound.codec.handover import HandoverInitiate
 from southbound.mld.membership import GroupMembership
 from topology.model import Mag, MobileNode
@@ -86,4 +86,4 @@ class Arriving:
 
 def is_of(arriving: Arriving, peer: Mag, message: HandoverInitiate) -> bool:
     """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
-    return arriving.peer == peer and handover_messages.handover_id_of(message) in (None, "", arriving.handover_id)
+    return arriving.peer == peer and handover_id_of(message) in (None, "", arriving.handover_id)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from southbound.agent import handover_messages
 from southbound.agent.arriving import Arriving
 from southbound.agent.context import MagContext
+from southbound.agent.multicast_state import memberships_of
 from southbound.codec.accessors import home_network_prefixes, link_layer_id, lma_address
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
@@ -64,7 +64,7 @@ def groups_of(
     context: MagContext, profile: MobileNode, request: HandoverInitiate
 ) -> tuple[tuple[GroupMembership, ...], tuple[GroupMembership, ...]]:
     """(accepted, refused) groups of a context: what the MN may not have here, or what are too many."""
-    wanted, passed_over = handover_messages.memberships_of(request)
+    wanted, passed_over = memberships_of(request)
     if passed_over:
         context.counters["context_records_ignored"] += passed_over
     groups_max = context.domain.limits.groups_per_mobile_node

@@ -6,7 +6,7 @@ The draft's Figure 2 steps 3 and 4 happen here; what comes after them is in new_
 
 from __future__ import annotations
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_acknowledge, handover_initiate
 from southbound.agent.arriving import Arriving, NewState
 from southbound.agent.commands import (
     CallController,
@@ -60,7 +60,7 @@ class ContextIntake:
         refusal = shortage(context, peer, others, buffer=request.buffer)
         if refusal is not None:
             context.counters[refusal.reason] += 1
-            answer = handover_messages.acknowledgement(request, refusal.code)
+            answer = handover_acknowledge.acknowledgement(request, refusal.code)
             fact = RecordFact(name="context_refused", fields={"mn_id": profile.id, "reason": refusal.reason})
             return [*context.acknowledge(peer.address, profile.id, answer, now), fact]
         memberships, refused = groups_of(context, profile, request)
@@ -68,7 +68,7 @@ class ContextIntake:
         replaced = self._new.get(profile.id)
         if replaced is not None and replaced.handover_id != handover_id:
             commands += self._new.replace(replaced, "another context has come for the mobile node", now)
-        mode = handover_messages.mode_of(request)
+        mode = handover_initiate.mode_of(request)
         arriving = Arriving(
             handover_id=handover_id,
             profile=profile,
@@ -89,7 +89,7 @@ class ContextIntake:
     def _take(
         self, profile: MobileNode, peer: Mag, request: HandoverInitiate, refused: tuple[GroupMembership, ...], now: float
     ) -> list[Command]:
-        answer = handover_messages.acknowledgement(
+        answer = handover_acknowledge.acknowledgement(
             request, HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED, refused
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)
@@ -162,7 +162,7 @@ class ContextIntake:
             *self._context.initiate(
                 arriving.peer,
                 mn_id,
-                lambda dialect, sequence: handover_messages.forwarding_request(
+                lambda dialect, sequence: handover_initiate.forwarding_request(
                     dialect, sequence, mn_id=mn_id, handover_id=handover_id, key=key
                 ),
                 token("forward", mn_id, handover_id),

@@ -6,7 +6,7 @@ The draft's Figure 2 steps 6 and 11 happen here; what comes before them is in pr
 
 from __future__ import annotations
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_initiate
 from southbound.agent.commands import Command, DropRetained, RetainPackets, UnwatchSent
 from southbound.agent.context import MagContext
 from southbound.agent.events import LastDeliveredDigests
@@ -72,7 +72,7 @@ class Departures:
         word = self._context.initiate(
             leaving.peer,
             mn_id,
-            lambda dialect, sequence: handover_messages.last_delivered_message(
+            lambda dialect, sequence: handover_initiate.last_delivered_message(
                 dialect, sequence, mn_id=mn_id, handover_id=handover_id, last_delivered=last_delivered
             ),
             token("last", mn_id, handover_id),
@@ -144,7 +144,7 @@ class Departures:
             *self._context.initiate(
                 leaving.peer,
                 mn_id,
-                lambda dialect, sequence: handover_messages.completion(
+                lambda dialect, sequence: handover_initiate.completion(
                     dialect, sequence, mn_id=mn_id, handover_id=handover_id
                 ),
                 token("completed", mn_id, handover_id),

@@ -28,7 +28,7 @@ from southbound.agent.events import (
     StreamsJoined,
 )
 from southbound.agent.handover_exchange import token_parts
-from southbound.agent.handover_messages import purpose
+from southbound.agent.handover_initiate import purpose
 from southbound.codec.accessors import handover_id as handover_id_of
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.accessors import multicast_records

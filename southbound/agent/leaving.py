@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from southbound.agent import handover_messages
+from southbound.codec.accessors import handover_id as handover_id_of
 from southbound.codec.addresses import IpAddress
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.records import Version
@@ -98,4 +98,4 @@ class Leaving:
 
 def is_of(leaving: Leaving, peer: Mag, message: HandoverInitiate) -> bool:
     """Whether a HI of this peer speaks of this handover; a peer of another make gives it no id."""
-    return leaving.peer == peer and handover_messages.handover_id_of(message) in (None, "", leaving.handover_id)
+    return leaving.peer == peer and handover_id_of(message) in (None, "", leaving.handover_id)

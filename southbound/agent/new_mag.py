@@ -7,7 +7,7 @@ MN goes on before the stream is the switch's alone, its buffer stays until it is
 
 from __future__ import annotations
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_acknowledge, handover_initiate
 from southbound.agent.arriving import Arriving, NewState, is_of
 from southbound.agent.commands import (
     CallController,
@@ -68,11 +68,11 @@ class NewMag:
         arriving = self._arriving.get(mn_id)
         if arriving is None or not is_of(arriving, peer, request):
             return None
-        answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
+        answer = handover_acknowledge.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
         acknowledged = self._context.acknowledge(arriving.peer.address, mn_id, answer, now)
         if arriving.joins:
             return acknowledged
-        arriving.word = handover_messages.last_delivered_of(request)
+        arriving.word = handover_initiate.last_delivered_of(request)
         if arriving.state is NewState.UNBUFFERED:
             return acknowledged
         return [CutBuffer(mn_id=mn_id, last_delivered=arriving.word), *acknowledged]
@@ -174,7 +174,7 @@ class NewMag:
 
     def completed(self, mn_id: str, request: HandoverInitiate, peer: Mag, now: float) -> list[Command]:
         """Step 11 at its receiver. Idempotent: for an MN that is not known (any more) the answer is the same."""
-        answer = handover_messages.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
+        answer = handover_acknowledge.acknowledgement(request, HandoverAcknowledgeCode.ACCEPTED)
         commands = self._context.acknowledge(peer.address, mn_id, answer, now)
         told = [arriving for arriving in self.all() if arriving.profile.id == mn_id and is_of(arriving, peer, request)]
         arriving = told[-1] if told else None
@@ -244,7 +244,7 @@ class NewMag:
         return self._context.initiate(
             peer,
             mn_id,
-            lambda dialect, sequence: handover_messages.completion(
+            lambda dialect, sequence: handover_initiate.completion(
                 dialect, sequence, mn_id=mn_id, handover_id=handover_id
             ),
             token("ended", mn_id, handover_id),

@@ -15,17 +15,13 @@ from southbound.agent.context_admission import contradiction, groups_of
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.context_parts import ContextParts
 from southbound.agent.default_router import DefaultRouter
+from southbound.agent.handover_acknowledge import acknowledgement
 from southbound.agent.handover_exchange import token_parts
-from southbound.agent.handover_messages import (
-    Purpose,
-    acknowledgement,
-    handover_id_of,
-    memberships_of,
-    older_of,
-    purpose,
-)
+from southbound.agent.handover_initiate import Purpose, purpose
 from southbound.agent.handovers import Handovers
+from southbound.agent.multicast_state import memberships_of, older_of
 from southbound.agent.reactive import Reactive
+from southbound.codec.accessors import handover_id as handover_id_of
 from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.accessors import mn_id as mn_id_of
 from southbound.codec.binding import ProxyBindingAcknowledgement

@@ -7,7 +7,7 @@ once: candidates, of which it reaches one, and one that it has reached while it 
 
 from __future__ import annotations
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_acknowledge, handover_initiate
 from southbound.agent.commands import (
     CallController,
     Command,
@@ -25,6 +25,7 @@ from southbound.agent.leaving import Leaving, PreviousState, Source, is_of
 from southbound.agent.leaving_table import LeavingTable
 from southbound.agent.message_room import state_room
 from southbound.agent.new_mag import NewMag
+from southbound.codec.accessors import gre_key
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
 from southbound.codec.records import Version
@@ -110,7 +111,7 @@ class PreviousMag:
         return self._context.initiate(
             leaving.peer,
             profile.id,
-            lambda dialect, sequence: handover_messages.context_message(
+            lambda dialect, sequence: handover_initiate.context_message(
                 dialect,
                 sequence,
                 mn_id=profile.id,
@@ -176,7 +177,7 @@ class PreviousMag:
             # The MN is served here as before; its later attachment there is a plain one (explanation/protocol.md).
             reason = f"{leaving.peer.id} refused: HAck code {int(message.code)}"
             return self._departures.ended(leaving, "failed", reason, now)
-        leaving.refused |= handover_messages.refused_groups(message, leaving.memberships)
+        leaving.refused |= handover_acknowledge.refused_groups(message, leaving.memberships)
         if leaving.part + 1 < self._parts(leaving):
             # Only now: the parts come in their order.
             leaving.part += 1
@@ -254,7 +255,7 @@ class PreviousMag:
         leaving.state = PreviousState.FORWARDING
         relay: list[Command] = []
         if leaving.relays:
-            key = handover_messages.key_of(request)
+            key = gre_key(request)
             relay = [
                 RelayPackets(mn_id=mn_id, fed_by=leaving.fed_by, destination=leaving.peer.address, key=key)
             ]
@@ -282,5 +283,5 @@ class PreviousMag:
     def _acknowledge(
         self, leaving: Leaving, request: HandoverInitiate, code: HandoverAcknowledgeCode, now: float
     ) -> list[Command]:
-        message = handover_messages.acknowledgement(request, code)
+        message = handover_acknowledge.acknowledgement(request, code)
         return self._context.acknowledge(leaving.peer.address, leaving.profile.id, message, now)

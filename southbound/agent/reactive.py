@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_acknowledge, handover_initiate
 from southbound.agent.access import AccessLinks
 from southbound.agent.commands import Command
 from southbound.agent.context import MagContext
 from southbound.agent.departed import DepartedContexts
 from southbound.agent.handover_exchange import token
 from southbound.agent.handovers import Handovers
+from southbound.agent.multicast_state import memberships_of, older_of
 from southbound.codec.accessors import home_network_prefixes
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
@@ -58,7 +59,7 @@ class Reactive:
         return self._context.initiate(
             peer,
             profile.id,
-            lambda dialect, sequence: handover_messages.context_request(
+            lambda dialect, sequence: handover_initiate.context_request(
                 dialect, sequence, mn_id=profile.id, handover_id=handover_id,
                 multicast=self._context.speaks_multicast(peer),
             ),
@@ -76,10 +77,10 @@ class Reactive:
         prefixes = home_network_prefixes(message)
         if found and prefixes and self._context.home_networks.may_have(profile, prefixes):
             self._context.home_networks.assign(mn_id, prefixes)
-        memberships, passed_over = handover_messages.memberships_of(message)
+        memberships, passed_over = memberships_of(message)
         if passed_over:
             self._context.counters["context_records_ignored"] += passed_over
-        self._links.expect(mn_id, handover_messages.older_of(message))
+        self._links.expect(mn_id, older_of(message))
         return ReactiveAnswer(
             profile=profile, peer=asked[1], handover_id=handover_id, memberships=memberships if found else (),
             found=found, forwards=message.accepted and bool(memberships or self._context.home_networks.of(profile)),
@@ -102,7 +103,7 @@ class Reactive:
         return self._context.initiate(
             answer.peer,
             mn_id,
-            lambda dialect, sequence: handover_messages.completion(
+            lambda dialect, sequence: handover_initiate.completion(
                 dialect, sequence, mn_id=mn_id, handover_id=handover_id
             ),
             token("ended", mn_id, handover_id),
@@ -125,7 +126,7 @@ class Reactive:
             return [*answered, *self._handovers.previous.adopt(departed, peer, handover_id, now)]
         if departed is None and leaving is None and not self._links.is_attached(profile.id):
             code = HandoverAcknowledgeCode.REQUESTED_CONTEXT_NOT_AVAILABLE
-            answer = handover_messages.acknowledgement(request, code)
+            answer = handover_acknowledge.acknowledgement(request, code)
             return self._context.acknowledge(peer.address, profile.id, answer, now)
         known = departed if departed is not None else leaving
         memberships = known.memberships if known is not None else self._links.memberships(profile.id)
@@ -143,7 +144,7 @@ class Reactive:
         memberships: tuple[GroupMembership, ...],
         now: float,
     ) -> list[Command]:
-        answer = handover_messages.context_acknowledgement(
+        answer = handover_acknowledge.context_acknowledgement(
             request, code, prefixes=self._context.home_networks.of(profile),
             lma_address=self._context.domain.lma.address, link_layer_id=profile.link_layer_id, memberships=memberships,
             multicast=self._context.speaks_multicast(peer), older=self._links.older(profile.id),

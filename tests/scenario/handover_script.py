@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 
 from controller.commands import HandoverAccepted
 from southbound.agent.events import MobilityHeaderReceived
-from southbound.agent.handover_messages import acknowledgement
+from southbound.agent.handover_acknowledge import acknowledgement
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.codec.mobility import encode_mobility

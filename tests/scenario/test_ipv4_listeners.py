@@ -9,7 +9,8 @@ from ipaddress import IPv4Address, IPv6Network
 
 import pytest
 
-from southbound.agent.handover_messages import context_message, refused_groups
+from southbound.agent.handover_acknowledge import refused_groups
+from southbound.agent.handover_initiate import context_message
 from southbound.codec.accessors import find_options
 from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.cxtp import ContextTransferData

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
-from southbound.agent.handover_messages import Purpose, purpose
+from southbound.agent.handover_initiate import Purpose, purpose
 from southbound.codec.accessors import mn_id
 from southbound.codec.cxtp import (
     ContextTransferData,

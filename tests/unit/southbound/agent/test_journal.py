@@ -18,8 +18,9 @@ from southbound.agent.events import (
     MobilityHeaderReceived,
     StreamObserved,
 )
+from southbound.agent.handover_acknowledge import acknowledgement
 from southbound.agent.handover_exchange import token
-from southbound.agent.handover_messages import acknowledgement, completion, context_message
+from southbound.agent.handover_initiate import completion, context_message
 from southbound.agent.journal import NOTES_MAX, Journal
 from southbound.codec.authenticator import append_authenticator
 from southbound.codec.handover import Dialect

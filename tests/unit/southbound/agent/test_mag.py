@@ -32,13 +32,8 @@ from southbound.agent.events import (
     StreamObserved,
     StreamsJoined,
 )
-from southbound.agent.handover_messages import (
-    completion,
-    context_message,
-    forwarding_request,
-    last_delivered_message,
-    refused_groups,
-)
+from southbound.agent.handover_acknowledge import refused_groups
+from southbound.agent.handover_initiate import completion, context_message, forwarding_request, last_delivered_message
 from southbound.agent.mag import MagCore
 from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id, multicast_records

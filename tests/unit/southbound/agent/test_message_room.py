@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from southbound.agent import handover_messages
+from southbound.agent import handover_acknowledge, handover_initiate
 from southbound.agent.context_parts import count_parts
 from southbound.agent.message_room import OCTETS_MAX, state_room
+from southbound.codec.accessors import multicast_records
 from southbound.codec.authenticator import OPTION_OCTETS
 from southbound.codec.handover import Dialect
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
@@ -50,7 +51,7 @@ def parts(
     networks = tuple(IPv6Network((0x20010DB8 << 96 | place << 64, 64)) for place in range(prefixes))
     room = state_room(mn_id, networks, "ho-0123456789ab", authenticator_octets=authenticator)
     return [
-        handover_messages.context_message(
+        handover_initiate.context_message(
             dialect, 1, mn_id=mn_id, handover_id="ho-0123456789ab", prefixes=networks, lma_address=LMA,
             link_layer_id=bytes(6), memberships=memberships, part=part, room=room, mode=mode,
         )
@@ -72,7 +73,7 @@ def test_every_part_of_a_context_fits_and_all_together_say_it(
     assert max(octets(message) for message in messages) + authenticator <= OCTETS_MAX
     said: dict[object, set[object]] = {}
     for message in messages:
-        for record in handover_messages.multicast_records(message):
+        for record in multicast_records(message):
             said.setdefault(record.group, set()).update(record.sources)
     assert said == {one.group: set(one.sources) for one in memberships}
 
@@ -95,8 +96,8 @@ def test_answers_fit_with_their_authenticator(
     code = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED
     networks = tuple(IPv6Network((0x20010DB8 << 96 | place << 64, 64)) for place in range(prefixes))
     answers = (
-        handover_messages.acknowledgement(request, code, memberships),
-        handover_messages.context_acknowledgement(
+        handover_acknowledge.acknowledgement(request, code, memberships),
+        handover_acknowledge.context_acknowledgement(
             request, code, prefixes=networks, lma_address=LMA, link_layer_id=bytes(6), memberships=memberships
         ),
     )
@@ -108,8 +109,8 @@ def test_answers_fit_with_their_authenticator(
 @given(dialect=st.sampled_from(Dialect), mn_id=names)
 def test_a_word_on_the_last_packets_fits_with_its_authenticator(streams: int, dialect: Dialect, mn_id: str) -> None:
     last = {(LMA, IPv6Address("ff1e::100") + place): (bytes(8),) * 16 for place in range(streams)}
-    word = handover_messages.last_delivered_message(
+    word = handover_initiate.last_delivered_message(
         dialect, 1, mn_id=mn_id, handover_id="ho-0123456789ab", last_delivered=last
     )
     assert octets(word) + OPTION_OCTETS <= OCTETS_MAX
-    assert len(handover_messages.last_delivered_of(word)) >= min(streams, 10)
+    assert len(handover_initiate.last_delivered_of(word)) >= min(streams, 10)

@@ -1,40 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the MAGs say to each other in a handover, and how each dialect says it (docs/explanation/protocol.md).
+"""What one MAG wants of the other in a handover, and how each dialect says it in a HandoverInitiate
+(docs/explanation/protocol.md).
 
-Writing: intent -> HandoverInitiate/HandoverAcknowledge. Reading: `purpose` tells what a HandoverInitiate is for.
-Dialect differences (Code values, which flags exist) live here and in the codec, nowhere else.
+Writing: intent -> HandoverInitiate. Reading: `purpose` tells what one is for. Dialect differences (Code values, which
+flags exist) live here, in `handover_acknowledge` and in the codec, nowhere else.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from ipaddress import IPv6Address, IPv6Network
 
 from southbound.agent.events import LastDeliveredDigests
-from southbound.agent.message_room import state_room, word_room
-from southbound.codec.accessors import (
-    find_option,
-    find_options,
-    gre_key,
-    handover_id,
-    last_delivered,
-    multicast_records,
-)
-from southbound.codec.accessors import mn_id as mn_id_of
+from southbound.agent.message_room import word_room
+from southbound.agent.multicast_state import states
+from southbound.codec.accessors import find_option, last_delivered
 from southbound.codec.addresses import IpAddress, address_order
 from southbound.codec.authenticator import OPTION_OCTETS
 from southbound.codec.castover_options import HandoverIdentifier, HandoverMode, LastDelivered, MobilityAuthenticator
-from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate, InitiatePurpose, initiate_code
+from southbound.codec.handover import Dialect, HandoverInitiate, InitiatePurpose, initiate_code
 from southbound.codec.handover_options import ContextRequest, RequestedContext
-from southbound.codec.iana import (
-    HandoverAcknowledgeCode,
-    HandoverInitiateCode,
-    HandoverModeCode,
-    MulticastAcknowledgementStatus,
-    MulticastPayload,
-    OptionType,
-)
+from southbound.codec.iana import HandoverInitiateCode, HandoverModeCode, OptionType
 from southbound.codec.options import (
     GreKey,
     HomeNetworkPrefix,
@@ -42,24 +28,16 @@ from southbound.codec.options import (
     MobileNodeIdentifier,
     MobileNodeLinkLayerIdentifier,
     MobilityOption,
-    MulticastAcknowledgement,
     MulticastMobility,
-    UnreadableMulticastMobility,
 )
 from southbound.codec.records import Version
-from southbound.mld.context import STATE_OCTETS_MAX, context_messages, memberships_from_records
+from southbound.mld.context import STATE_OCTETS_MAX
 from southbound.mld.membership import GroupMembership
 
 _STREAM_OCTETS = 40
 """Of one LastDelivered without its digests: option and vendor header, source, group, count."""
 _DIGEST_OCTETS = 8
 _DIGESTS_MAX = 16
-
-
-_PAYLOADS: dict[Version, tuple[MulticastPayload, MulticastPayload]] = {
-    4: (MulticastPayload.IGMPV3, MulticastPayload.IGMPV3_FROM_COMPATIBILITY_MODE),
-    6: (MulticastPayload.MLDV2, MulticastPayload.MLDV2_FROM_COMPATIBILITY_MODE),
-}
 
 
 class Purpose(Enum):
@@ -96,6 +74,18 @@ def _is_bare_word(message: HandoverInitiate) -> bool:
     return not message.forward and not message.buffer and said == told
 
 
+def mode_of(message: HandoverInitiate) -> HandoverModeCode:
+    """What a context comes for; a mode that we do not know is none that we could follow."""
+    option = find_option(message, HandoverMode)
+    known = option is not None and option.mode in tuple(HandoverModeCode)
+    return option.mode if option is not None and known else HandoverModeCode.PREDICTIVE
+
+
+def last_delivered_of(message: HandoverInitiate) -> LastDeliveredDigests:
+    """What the p-MAG says it delivered last, by stream."""
+    return {(option.source, option.group): option.digests for option in last_delivered(message)}
+
+
 def context_message(
     dialect: Dialect,
     sequence: int,
@@ -115,12 +105,12 @@ def context_message(
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
-    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of `context_parts` messages,
-    each with at most `room` octets of records, see `state_room`.
+    `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of as many messages as
+    `count_parts` says, each with at most `room` octets of records, see `state_room`.
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT
-    parts = _states(memberships, older, room)
+    parts = states(memberships, older, room)
     more = multicast and part + 1 < len(parts)
     mode = HandoverModeCode.MORE_FOLLOWS if more else mode
     return HandoverInitiate(
@@ -143,35 +133,6 @@ def context_message(
     )
 
 
-State = tuple[MulticastMobility, ...]
-
-
-def _states(memberships: tuple[GroupMembership, ...], older: frozenset[Version], room: int) -> tuple[State, ...]:
-    """The options 60 of each message, and one without records for an MN that listens to nothing.
-
-    `older`: families whose listener speaks an older version; their Option-Code says so (RFC 7411 section 5.6).
-    """
-    codes = {current: old for version, (current, old) in _PAYLOADS.items() if version in older}
-    messages = context_messages(memberships, room) or ((MulticastMobility(records=()),),)
-    return tuple(
-        tuple(replace(option, option_code=codes.get(option.option_code, option.option_code)) for option in message)
-        for message in messages
-    )
-
-
-def older_of(message: HandoverInitiate | HandoverAcknowledge) -> frozenset[Version]:
-    """The families whose multicast state in it is of an older listener."""
-    codes = {option.option_code for option in find_options(message, MulticastMobility)}
-    return frozenset(version for version, (_, old) in _PAYLOADS.items() if old in codes)
-
-
-def mode_of(message: HandoverInitiate) -> HandoverModeCode:
-    """What a context comes for; a mode that we do not know is none that we could follow."""
-    option = find_option(message, HandoverMode)
-    known = option is not None and option.mode in tuple(HandoverModeCode)
-    return option.mode if option is not None and known else HandoverModeCode.PREDICTIVE
-
-
 def context_request(
     dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, multicast: bool = True
 ) -> HandoverInitiate:
@@ -184,36 +145,6 @@ def context_request(
     return _with_identity(dialect, sequence, code, True, mn_id, handover_id, (ContextRequest(requests=requests),))
 
 
-def context_acknowledgement(
-    request: HandoverInitiate,
-    code: HandoverAcknowledgeCode,
-    *,
-    prefixes: tuple[IPv6Network, ...],
-    lma_address: IPv6Address,
-    link_layer_id: bytes,
-    memberships: tuple[GroupMembership, ...],
-    multicast: bool = True,
-    older: frozenset[Version] = frozenset(),
-) -> HandoverAcknowledge:
-    """The p-MAG's answer to a reactive HI: what it knows of the MN (RFC 5949 4.1 (d))."""
-    # What does not fit comes with the MN's own report.
-    room = state_room(mn_id_of(request) or "", prefixes, authenticator_octets=OPTION_OCTETS)
-    state = _states(memberships, older, room)[0]
-    return HandoverAcknowledge(
-        dialect=request.dialect,
-        sequence=request.sequence,
-        code=code,
-        proxy=request.dialect is Dialect.RFC,
-        options=(
-            *find_options(request, MobileNodeIdentifier),
-            *(HomeNetworkPrefix(prefix=prefix) for prefix in prefixes),
-            MobileNodeLinkLayerIdentifier(identifier=link_layer_id),
-            LocalMobilityAnchorAddress(address=lma_address),
-            *(state if multicast else ()),
-        ),
-    )
-
-
 def forwarding_request(
     dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, key: int | None = None
 ) -> HandoverInitiate:
@@ -221,11 +152,6 @@ def forwarding_request(
     code = initiate_code(dialect, InitiatePurpose.FORWARDING_REQUEST)
     more = (GreKey(key=key),) if key is not None else ()
     return _with_identity(dialect, sequence, code, True, mn_id, handover_id, more)
-
-
-def key_of(message: HandoverInitiate) -> int | None:
-    """The GRE key under which the n-MAG wants the packets; None: that of the domain."""
-    return gre_key(message)
 
 
 def completion(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str) -> HandoverInitiate:
@@ -273,58 +199,3 @@ def _with_identity(
         proxy=dialect is Dialect.RFC,
         options=(MobileNodeIdentifier(identifier=mn_id), HandoverIdentifier(identifier=handover_id), *more),
     )
-
-
-def acknowledgement(
-    request: HandoverInitiate,
-    code: HandoverAcknowledgeCode,
-    refused: tuple[GroupMembership, ...] = (),
-    status: MulticastAcknowledgementStatus = MulticastAcknowledgementStatus.ADMINISTRATIVELY_PROHIBITED,
-) -> HandoverAcknowledge:
-    """The answer to any HandoverInitiate; one with multicast state is acknowledged with option 61 (RFC 7411 5.2)."""
-    answer: list[MobilityOption] = [*find_options(request, MobileNodeIdentifier)]
-    if find_option(request, UnreadableMulticastMobility) is not None:
-        unsupported = MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED
-        answer.append(MulticastAcknowledgement(status=unsupported, records=()))
-    elif find_option(request, MulticastMobility) is not None:
-        granted = MulticastAcknowledgementStatus.SUCCESS
-        # What one option holds. A refused group that it does not name is sent in vain, and dropped here.
-        room = state_room(mn_id_of(request) or "", authenticator_octets=OPTION_OCTETS)
-        named = [option.records for option in (*context_messages(refused, room), ())[0]] or [()]
-        told = status if refused else granted
-        answer += [MulticastAcknowledgement(status=told, records=records) for records in named]
-    return HandoverAcknowledge(
-        dialect=request.dialect,
-        sequence=request.sequence,
-        code=code,
-        proxy=request.dialect is Dialect.RFC,
-        options=tuple(answer),
-    )
-
-
-def refused_groups(
-    message: HandoverAcknowledge, memberships: tuple[GroupMembership, ...]
-) -> frozenset[IpAddress]:
-    """Of the groups of a context those that its HandoverAcknowledge refuses; no option 61 with a Code below 128: none.
-
-    All, when the peer cannot read multicast state at all: it asks the MN itself when that is there.
-    """
-    answers = find_options(message, MulticastAcknowledgement)
-    if any(answer.status == MulticastAcknowledgementStatus.PAYLOAD_TYPE_UNSUPPORTED for answer in answers):
-        return frozenset(membership.group for membership in memberships)
-    return frozenset(record.group for answer in answers for record in answer.records)
-
-
-def memberships_of(message: HandoverInitiate | HandoverAcknowledge) -> tuple[tuple[GroupMembership, ...], int]:
-    """The multicast state of a context, and how many records were passed over."""
-    return memberships_from_records(multicast_records(message))
-
-
-def last_delivered_of(message: HandoverInitiate) -> LastDeliveredDigests:
-    """What the p-MAG says it delivered last, by stream."""
-    return {(option.source, option.group): option.digests for option in last_delivered(message)}
-
-
-def handover_id_of(message: HandoverInitiate) -> str | None:
-    """The handover's name as the peer gave it, or None when the peer is of another make."""
-    return handover_id(message)
