@@ -51,7 +51,7 @@ from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, M
 ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_ICMPV6 = 58
 _RULES_REMEMBERED = 1 << 14
-"""As those of downlink in the compiler."""
+"""As in `replication`."""
 
 
 def uplink_flows(uplinks: Collection[Uplink], role: SwitchRole) -> list[FlowRule]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from southbound.codec.ethernet import multicast_mac
-from southbound.openflow import compiler
+from southbound.openflow import replication as replication_table
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
     AccessLink,
@@ -213,7 +213,7 @@ class TestIds:
 
     @given(st.sampled_from([NATIVE, FROM_MAG1, SourceNetwork()]), st.integers(0, 2**112 - 1))
     def test_group_ids_are_ours_and_allowed(self, ingress: Ingress, low: int) -> None:
-        number = compiler.group_id(ingress, None, IPv6Address((0xFF1E << 112) + low))
+        number = replication_table.group_id(ingress, None, IPv6Address((0xFF1E << 112) + low))
         assert number & OWNED_GROUP_BIT
         assert number <= 0xFFFFFF00  # OFPG_MAX
 
@@ -249,9 +249,9 @@ class TestRefused:
             rules_of("mag", copy(FROM_MAG1, ToHandoverBuffer()), copy(PeerTunnel(MAG2, 1), ToHandoverBuffer()))
 
     def test_equal_ids(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(compiler, "_hash", lambda _content: 7)
+        monkeypatch.setattr(replication_table, "_hash", lambda _content: 7)
         # Nothing that is remembered, and nothing to remember.
-        monkeypatch.setattr(compiler, "_multicast_rules", compiler._multicast_rules.__wrapped__)
+        monkeypatch.setattr(replication_table, "_multicast_rules", replication_table._multicast_rules.__wrapped__)
         with pytest.raises(OpenFlowInvariantError, match="bucket id"):
             rules_of("mag", copy(NATIVE, ToAccess("a"), ToAccess("b")))
         with pytest.raises(OpenFlowInvariantError, match="group id"):
