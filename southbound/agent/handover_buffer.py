@@ -14,7 +14,7 @@ from math import inf
 
 from southbound.agent.buffer_effects import Effect
 from southbound.agent.held_packets import HeldAccount, HeldLedger
-from southbound.agent.merged_stream import JoinLimits
+from southbound.agent.join_limits import JoinLimits
 from southbound.agent.mobile_node_buffer import MobileNodeBuffer
 from southbound.agent.packet_digest import stream_key
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival

@@ -18,7 +18,7 @@ from southbound.agent.buffer_effects import (
 )
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
-from southbound.agent.merged_stream import JoinLimits
+from southbound.agent.join_limits import JoinLimits
 from southbound.agent.packet_digest import addresses_of, group_of, key_of, prefix_key, source_of
 from southbound.agent.packet_sequence import NATIVE, TUNNEL, Arrival
 from southbound.agent.packet_timeline import PacketTimeline

@@ -19,7 +19,8 @@ from math import inf
 
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
-from southbound.agent.merged_stream import JoinLimits, MergedStream
+from southbound.agent.join_limits import JoinLimits
+from southbound.agent.merged_stream import MergedStream
 from southbound.agent.packet_sequence import DELIVERED, NATIVE, TUNNEL, Arrival, Entry, PacketSequence, skipped
 from southbound.agent.path_alignment import concatenated, joined_at, latest_alignment, placed
 

@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 
 from southbound.agent.buffer_effects import Deliver, Effect
 from southbound.agent.handover_buffer import HandoverBuffer
-from southbound.agent.merged_stream import JoinLimits
+from southbound.agent.join_limits import JoinLimits
 from southbound.agent.packet_digest import packet_digest
 from southbound.mld.membership import FilterMode, GroupMembership
 from topology.settings import Limits, Timers

@@ -9,7 +9,8 @@ from ipaddress import IPv6Address
 import pytest
 
 from southbound.agent.buffer_effects import Deliver, DeliveryStarted, Joined
-from southbound.agent.merged_stream import JoinLimits, MergedStream
+from southbound.agent.join_limits import JoinLimits
+from southbound.agent.merged_stream import MergedStream
 from southbound.agent.packet_digest import packet_digest
 from southbound.agent.packet_sequence import Arrival, Entry, PacketSequence
 from southbound.agent.stream_join import StreamJoin

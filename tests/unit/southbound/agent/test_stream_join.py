@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from southbound.agent.merged_stream import JoinLimits
+from southbound.agent.join_limits import JoinLimits
 from tests.unit.southbound.agent.buffer_streams import Driver
 
 

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from southbound.agent.merged_stream import JoinLimits
+from southbound.agent.join_limits import JoinLimits
 from tests.unit.southbound.agent.buffer_streams import Driver
 from topology.settings import Timers
 
