@@ -24,7 +24,7 @@ esac
 needed='ovs-vswitchd:openvswitch-switch ovsdb-server:openvswitch-switch ovs-ofctl:openvswitch-switch
     ip:iproute2 ethtool:ethtool ping:iputils-ping tcpdump:tcpdump tshark:tshark'
 if [ "$what" = dev ]; then
-    needed="$needed curl:curl openssl:openssl chromium:chromium mn:mininet"
+    needed="$needed curl:curl openssl:openssl chromium:chromium mn:mininet iperf:iperf ffmpeg:ffmpeg smcrouted:smcroute nft:nftables"
 fi
 if [ "$what" = bench ]; then
     needed="$needed smcrouted:smcroute nft:nftables iperf:iperf ffmpeg:ffmpeg"
