@@ -42,7 +42,7 @@ from controller.handover import HandoverInput
 from controller.multicast import Memberships
 from controller.reaction import Reaction
 from controller.snapshot import Snapshot, take_snapshot
-from controller.source_neighbours import SourceNeighbours
+from controller.source_router import SourceRouter
 from controller.state import LmaState
 from southbound.openflow.intents import Intent, SignallingIntent
 from southbound.rpc import methods
@@ -111,7 +111,7 @@ class LmaCore:
             self._state.handovers.next_deadline(),
             self._state.switches.next_deadline(),
             listening.next_deadline(self._state),
-            self._state.neighbours.next_deadline(),
+            self._state.source_router.next_deadline(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -135,7 +135,7 @@ class LmaCore:
             handover.quiet_at = None
             handover.advance(HandoverInput.STREAM)
             reaction.commands.append(coordination.forwarding_fact(handover))
-        reaction.add(self._to_neighbours(lambda neighbours: neighbours.tick(now)))
+        reaction.add(self._to_source_router(lambda router: router.tick(now)))
         for wait in state.switches.expire(now):
             reaction.commands += self._lost(wait, "no confirmation from " + ", ".join(sorted(wait.needs)))
         self._follow(reaction, now)
@@ -188,12 +188,12 @@ class LmaCore:
                 again = state.switches.repeat(switch)
                 reaction = Reaction([again] if again else [])
                 if switch == state.domain.lma.id:
-                    reaction.add(self._to_neighbours(lambda neighbours: neighbours.connected(now)))
+                    reaction.add(self._to_source_router(lambda router: router.connected(now)))
                 return reaction
             case SwitchDisconnected(switch=switch):
                 state.switches.set_connected(switch, False)
                 if switch == state.domain.lma.id:
-                    state.neighbours.disconnected()
+                    state.source_router.disconnected()
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
             case MobilityTypeUnknown():
                 return binding_updates.unknown_type(state, event, now)
@@ -204,7 +204,7 @@ class LmaCore:
             case ListenerPacketDropped(reason=reason):
                 return listening.dropped(state, reason)
             case NeighborHeard(link_layer_id=link_layer_id, packet=packet):
-                return self._to_neighbours(lambda neighbours: neighbours.heard(link_layer_id, packet, now))
+                return self._to_source_router(lambda router: router.heard(link_layer_id, packet, now))
             case NeighborPacketDropped(reason=reason):
                 state.count(f"neighbour_dropped.{reason}")
                 return Reaction()
@@ -212,11 +212,11 @@ class LmaCore:
                 answer = state.router_errors.answered(event, now)
                 return Reaction([] if answer is None else [answer])
 
-    def _to_neighbours(self, what: Callable[[SourceNeighbours], list[bytes]]) -> Reaction:
-        """Let them act; when somebody else is known then, the LMA's switch is told."""
+    def _to_source_router(self, what: Callable[[SourceRouter], list[bytes]]) -> Reaction:
+        """Let it act; when another neighbour is known then, the LMA's switch is told."""
         neighbours = self._state.neighbours
         before = neighbours.link_layer_ids()
-        frames = what(neighbours)
+        frames = what(self._state.source_router)
         changed = neighbours.link_layer_ids() != before
         return Reaction(
             [SendToSourceNetwork(frame=frame) for frame in frames], {self._state.domain.lma.id} if changed else set()

@@ -12,11 +12,13 @@ from controller.binding_cache import BindingCache
 from controller.confirmation import Confirmations
 from controller.events import ProxyBindingUpdateReceived
 from controller.handover import HandoverTable
+from controller.home_network_routes import HomeNetworkRoutes
 from controller.lma_routes import LmaRoutes
 from controller.multicast import Listeners
 from controller.router_errors import RouterErrors
 from controller.source_neighbours import SourceNeighbours
 from controller.source_network import SourceNetwork
+from controller.source_router import SourceRouter
 from controller.tunnel_listeners import TunnelListeners
 from southbound.codec.binding_error import BindingErrorRate
 from topology.model import Domain
@@ -45,6 +47,7 @@ class LmaState:
     source_network: SourceNetwork
     tunnels: TunnelListeners
     neighbours: SourceNeighbours
+    source_router: SourceRouter
     routes: LmaRoutes
     router_errors: RouterErrors
     errors: BindingErrorRate = field(default_factory=BindingErrorRate)
@@ -78,6 +81,7 @@ class LmaState:
             source_network=SourceNetwork(domain, random_delay),
             tunnels=TunnelListeners(domain, policy, counters),
             neighbours=neighbours,
+            source_router=SourceRouter(neighbours, HomeNetworkRoutes(domain, random_delay)),
             routes=routes,
             router_errors=RouterErrors(domain, routes, counters),
             counters=counters,

@@ -101,6 +101,7 @@ def _lma(section: LmaSection, datapath_id: int, transport_datapath_id: int) -> L
         home_network_prefix_pool=tuple(_there(network) for network in section.home_network_prefix_pool or ()),
         routes=tuple(Route(**derive.given(route)) for route in section.routes or ()),
         multicast_signalling=section.multicast_signalling is not False,
+        advertise_home_networks=section.advertise_home_networks is not False,
         switch=derive.switch_names(section.switch),
     )
 

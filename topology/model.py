@@ -73,6 +73,8 @@ class Lma:
     multicast_signalling: bool = True
     """Whether it takes multicast state in PBUs and answers with the S flag (RFC 7161); without, MAGs join by MLD and IGMP
     in their tunnels alone (RFC 6224)."""
+    advertise_home_networks: bool = True
+    """Whether it tells the network of the sources that it is the way to the home networks (RFC 4191)."""
     switch: SwitchNames = field(default_factory=SwitchNames)
 
 

@@ -132,6 +132,7 @@ class LmaSection(Section):
         Shape(f"a list of at most {ROUTES_MAX} mappings with prefix and via"),
     ] = None
     multicast_signalling: Annotated[bool | None, TRUTH] = None
+    advertise_home_networks: Annotated[bool | None, TRUTH] = None
     switch: Annotated[LmaSwitchSection | None, Shape("a mapping")] = None
 
 

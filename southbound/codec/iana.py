@@ -225,6 +225,7 @@ class NeighborOptionType(OpenIntEnum):
     PREFIX_INFORMATION = 3
     REDIRECTED_HEADER = 4
     MTU = 5
+    ROUTE_INFORMATION = 24  # RFC 4191 2.3
 
 
 class CastoverSubType(OpenIntEnum):

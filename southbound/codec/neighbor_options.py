@@ -128,6 +128,40 @@ class LinkMtu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteInformation:
+    """The sender is a way to this prefix, whether it is a default router or not (RFC 4191 section 2.3).
+
+    | 24 | 1, 2 or 3 | Prefix Length | reserved Prf reserved | Route Lifetime (32) | Prefix (0, 8 or 16 octets) |
+    """
+
+    TYPE: ClassVar[NeighborOptionType] = NeighborOptionType.ROUTE_INFORMATION
+    prefix: IPv6Network
+    lifetime_s: int
+    """0: it is one no more."""
+    preference: int = 0
+    """Prf, two bits: 0 medium, 1 high, 3 low."""
+
+    @classmethod
+    def decode(cls, cursor: Cursor) -> Self:
+        at = cursor.offset
+        length, flags = cursor.u8("prefix_length"), cursor.u8("route_flags")
+        lifetime_s = cursor.u32("route_lifetime")
+        octets = cursor.rest()
+        if len(octets) not in (0, 8, 16):
+            raise DecodeError("bad_option_length", at, "prefix")
+        if length > 8 * len(octets):
+            raise DecodeError("bad_prefix_length", at, "prefix_length")
+        # Bits after the prefix length are reserved and ignored.
+        prefix = IPv6Network((octets.ljust(16, b"\0"), length), strict=False)
+        return cls(prefix=prefix, lifetime_s=lifetime_s, preference=flags >> 3 & 3)
+
+    def encode_data(self) -> bytes:
+        length = self.prefix.prefixlen
+        octets = self.prefix.network_address.packed[: -(-length // 64) * 8]
+        return bytes((length, self.preference << 3)) + unsigned(self.lifetime_s, 4, "lifetime_s") + octets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownNeighborOption:
     """An option that is skipped (RFC 4861 section 4.6), kept as it came."""
 
@@ -143,17 +177,15 @@ class UnknownNeighborOption:
         return self.data
 
 
-NeighborOption = (
-    SourceLinkLayerAddress | TargetLinkLayerAddress | PrefixInformation | LinkMtu | UnknownNeighborOption
-)
+_Known = SourceLinkLayerAddress | TargetLinkLayerAddress | PrefixInformation | LinkMtu | RouteInformation
+NeighborOption = _Known | UnknownNeighborOption
 
-_NEIGHBOR_OPTIONS: dict[
-    int, type[SourceLinkLayerAddress | TargetLinkLayerAddress | PrefixInformation | LinkMtu]
-] = {
+_NEIGHBOR_OPTIONS: dict[int, type[_Known]] = {
     NeighborOptionType.SOURCE_LINK_LAYER_ADDRESS: SourceLinkLayerAddress,
     NeighborOptionType.TARGET_LINK_LAYER_ADDRESS: TargetLinkLayerAddress,
     NeighborOptionType.PREFIX_INFORMATION: PrefixInformation,
     NeighborOptionType.MTU: LinkMtu,
+    NeighborOptionType.ROUTE_INFORMATION: RouteInformation,
 }
 
 

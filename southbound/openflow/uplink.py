@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import IPv6Address
 
+from southbound.codec.iana import NeighborDiscoveryType
 from southbound.codec.neighbor_discovery import solicited_node
 from southbound.openflow.intents import (
     AccessLink,
@@ -67,8 +68,8 @@ def uplink_flows(uplinks: Collection[Uplink], role: SwitchRole) -> list[FlowRule
 
 @lru_cache
 def router_flows(router: IPv6Address, role: SwitchRole) -> tuple[FlowRule, ...]:
-    """ICMPv6 for the LMA's own address on the network of the sources, Neighbor Discovery of it above all; and what it is to
-    forward."""
+    """ICMPv6 for the LMA's own address on the network of the sources, Neighbor Discovery of it above all; who asks for a
+    router there; and what it is to forward."""
     if role.kind != "lma":
         raise OpenFlowInvariantError(f"{role.name}: a switch of kind {role.kind} is no router")
     to_router = Match(in_port=LMA_SOURCE_PORT, eth_destination=role.source_mac, eth_type=ETH_TYPE_IPV6)
@@ -76,7 +77,14 @@ def router_flows(router: IPv6Address, role: SwitchRole) -> tuple[FlowRule, ...]:
         table_id=INGRESS, priority=PRIORITY_ROUTED, match=to_router, actions=(check_size(role),),
         write_metadata=metadata_of(CORRESPONDENTS_PATH), goto_table=REPLICATION,
     )
-    return routed, *(
+    solicitation = Match(
+        in_port=LMA_SOURCE_PORT, eth_type=ETH_TYPE_IPV6, ip_proto=IP_PROTO_ICMPV6,
+        icmpv6_type=int(NeighborDiscoveryType.ROUTER_SOLICITATION),
+    )
+    asked = FlowRule(
+        table_id=INGRESS, priority=PRIORITY_LINK_LOCAL, match=solicitation, actions=(OutputController(),)
+    )
+    return routed, asked, *(
         FlowRule(
             table_id=INGRESS,
             priority=PRIORITY_LINK_LOCAL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -22,14 +23,16 @@ from lab.capture_reader import read_fields
 from lab.demo_run import await_ready, bound_at
 from lab.demo_settings import write_demo_topology
 from lab.errors import LabError
+from lab.namespaces import run_inside
 from lab.network import Lab, running_lab
-from lab.plan import RADIO_BRIDGE, home_addresses
+from lab.plan import RADIO_BRIDGE, SOURCE_PORT, home_addresses
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import ENDED, MAY_LEAVE, RestClient, follow_handover, start_handover
 from lab.stream import MeasuredStream, StreamSettings
 from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
+from topology.model import LMA_LINK_LOCAL_ADDRESS
 
 pytestmark = [
     pytest.mark.lab,
@@ -41,7 +44,7 @@ WAIT_S = 20.0
 MN1 = "mn1@example.net"
 RATE_PPS = 1000.0
 GAP_MS = 50.0
-REQUEST, REPLY = 128, 129
+REQUEST, REPLY, ROUTER_SOLICITATION = 128, 129, 133
 ICMP_OVERHEAD = 48
 """IPv6 and ICMPv6 headers."""
 
@@ -122,6 +125,34 @@ def test_what_a_node_sends_under_an_address_that_is_not_its_own_goes_nowhere(run
     finally:
         running.lab.run_on("mn1", ["ip", "-6", "addr", "del", f"{foreign}/128", "dev", "wlan0"])
     assert reaches(running, "mn1", running.source)
+
+
+def solicit_routers() -> None:
+    """As a host does whose interface has come up (RFC 4861 section 6.3.7); its kernel adds source and checksum."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex(SOURCE_PORT))
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        raw.sendto(bytes([ROUTER_SOLICITATION]) + bytes(7), ("ff02::2", 0))
+
+
+def test_a_host_on_the_network_of_the_sources_learns_the_way_to_home_networks(running: Running) -> None:
+    """RFC 4191: by its own kernel, without a route that is given by hand."""
+    lab, mn1 = running.lab, running.address("mn1")
+    way = ["default", "via", str(LMA_LINK_LOCAL_ADDRESS), "dev", SOURCE_PORT]
+    setting = f"/proc/sys/net/ipv6/conf/{SOURCE_PORT}/accept_ra_rt_info_max_plen"
+    lab.run_on("source", ["ip", "-6", "route", "del", *way])
+    try:
+        assert not reaches(running, "source", mn1)
+        lab.run_on("source", ["sh", "-c", f"echo 64 >{setting}"])
+        run_inside(lab.node("source").namespace, solicit_routers)
+        eventually(lambda: reaches(running, "source", mn1))
+        learned = lab.run_on("source", ["ip", "-6", "route", "show", "proto", "ra"])
+        for node in lab.domain.mobile_nodes:
+            assert f"{node.home_network_prefixes[0]} via {LMA_LINK_LOCAL_ADDRESS} dev {SOURCE_PORT}" in learned
+        assert "default" not in learned
+    finally:
+        lab.run_on("source", ["sh", "-c", f"echo 0 >{setting}; ip -6 route flush proto ra"])
+        lab.run_on("source", ["ip", "-6", "route", "add", *way, "mtu", str(lab.domain.access_mtu)])
 
 
 def hand_over(running: Running, mn_id: str, name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from apps.listener_packets import listener_event, listener_frame
 from apps.mobility_packets import answer_frame, frame_event
+from apps.neighbor_packets import is_neighbor_frame, neighbor_event
 from controller import commands as lma
 from controller import events as lma_events
 from controller.lma import LmaCore
@@ -39,6 +40,7 @@ from southbound.codec.neighbor_discovery import (
     NeighborAdvertisement,
     NeighborPacket,
     NeighborSolicitation,
+    RouterAdvertisement,
     decode_neighbor_packet,
 )
 from southbound.codec.neighbor_options import TargetLinkLayerAddress
@@ -105,6 +107,8 @@ class SimulatedDomain:
         """(MAG, MN) -> what the MN has been sent last there, when somebody watches."""
         self.source_network: list[tuple[float, ListenerMessage]] = []
         """When the LMA has sent what to the multicast network."""
+        self.source_advertisements: list[tuple[float, RouterAdvertisement]] = []
+        """When the LMA has told the hosts there what it is a router to."""
         self.plain_mags: dict[str, Callable[[bytes], None]] = {}
         """MAG id -> who takes what comes through the tunnel of a MAG that is not ours."""
         self._handover_numbers = itertools.count(1)
@@ -279,7 +283,7 @@ class SimulatedDomain:
             self._packet_in(packet, str(mag.address))
 
     def source_network_says(self, packet: bytes) -> None:
-        """A packet arrives at the LMA's port towards the multicast network."""
+        """A packet of MLD, IGMP or Neighbor Discovery arrives at the LMA's port towards the multicast network."""
         switch = self.switches[self.domain.lma.id]
         sent = switch.inject(listener_fields(LMA_SOURCE_PORT, packet))
         if [port for port, _ in sent] == [CONTROLLER] and switch.connected:
@@ -287,7 +291,8 @@ class SimulatedDomain:
 
     def _packet_in(self, packet: bytes, tunnel: str | None) -> None:
         frame = encode_ethernet(EthernetFrame(destination=bytes(6), source=bytes(6), payload=packet))
-        event = listener_event(frame, tunnel)
+        heard = tunnel is None and is_neighbor_frame(frame)
+        event = neighbor_event(frame) if heard else listener_event(frame, tunnel)
         self.clock.after(self.delays.rpc_s, lambda: self._to_lma(event))
 
     def _listener_packet(self, command: lma.SendListenerPacket) -> None:
@@ -441,6 +446,9 @@ class SimulatedDomain:
     def _ask_source(self, frame: bytes) -> None:
         """The sources answer to Neighbor Solicitations, as soon as the controller can hear them."""
         asked = decode_neighbor_packet(decode_ethernet(frame).payload).message
+        if isinstance(asked, RouterAdvertisement):
+            self.source_advertisements.append((self.clock.now, asked))
+            return
         assert isinstance(asked, NeighborSolicitation)
         answer = NeighborAdvertisement(
             target=asked.target, router=False, solicited=True, override=True,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from controller.events import NeighborHeard
+from southbound.codec.iana import NeighborDiscoveryType
 from southbound.codec.neighbor_discovery import NeighborPacket, NeighborSolicitation, solicited_node
 from southbound.codec.neighbor_options import SourceLinkLayerAddress
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -44,7 +45,8 @@ def of_unicast(flow: dict[str, Any]) -> bool:
 
 def of_mld(flow: dict[str, Any]) -> bool:
     """MLD, or IGMP."""
-    return "icmpv6_type" in flow["match"] or flow["match"].get("nw_proto") == 2
+    asked = flow["match"].get("icmpv6_type", NeighborDiscoveryType.ROUTER_SOLICITATION)
+    return asked != NeighborDiscoveryType.ROUTER_SOLICITATION or flow["match"].get("nw_proto") == 2
 
 
 def source_is_heard(address: IPv6Address) -> NeighborHeard:

@@ -65,6 +65,14 @@ def test_what_the_file_gives_stands_over_the_defaults(edit: Any) -> None:
     assert domain.limits == dataclasses.replace(Limits(), buffer_age_ms=900)
 
 
+@pytest.mark.parametrize("key", ["multicast_signalling", "advertise_home_networks"])
+def test_the_lma_does_both_unless_it_is_told_not_to(edit: Any, key: str) -> None:
+    for value, does in (("true", True), ("false", False)):
+        domain = edit(("lma:\n  id: lma\n", f"lma:\n  id: lma\n  {key}: {value}\n"))
+        assert getattr(domain.lma, key) is does
+    assert getattr(load_topology(DEFAULT_FILE).lma, key)
+
+
 def test_a_link_layer_id_of_digits_is_not_a_number_in_base_60(edit: Any) -> None:
     domain = edit(("02:00:00:00:00:11", "12:34:56:10:20:30"))
     assert domain.mobile_nodes[0].link_layer_id == bytes.fromhex("123456102030")

@@ -30,6 +30,7 @@ from southbound.codec.neighbor_discovery import (
 from southbound.codec.neighbor_options import (
     LinkMtu,
     PrefixInformation,
+    RouteInformation,
     SourceLinkLayerAddress,
     TargetLinkLayerAddress,
     UnknownNeighborOption,
@@ -284,9 +285,10 @@ neighbor_options = st.lists(
     | st.builds(
         PrefixInformation, prefix=prefixes, on_link=flag, autonomous=flag, valid_lifetime_s=u32, preferred_lifetime_s=u32
     )
+    | st.builds(RouteInformation, prefix=prefixes, lifetime_s=u32, preference=st.integers(0, 3))
     | st.builds(
         UnknownNeighborOption,
-        option_type=u8.filter(lambda kind: kind not in (1, 2, 3, 5)).map(iana.NeighborOptionType),
+        option_type=u8.filter(lambda kind: kind not in (1, 2, 3, 5, 24)).map(iana.NeighborOptionType),
         data=st.integers(0, 3).flatmap(lambda units: st.binary(min_size=8 * units + 6, max_size=8 * units + 6)),
     ),
     max_size=6,

@@ -28,6 +28,7 @@ from southbound.codec.neighbor_discovery import (
 from southbound.codec.neighbor_options import (
     LinkMtu,
     PrefixInformation,
+    RouteInformation,
     SourceLinkLayerAddress,
     TargetLinkLayerAddress,
     UnknownNeighborOption,
@@ -57,6 +58,15 @@ ADVERTISEMENT = RouterAdvertisement(
     ),
 )
 
+ROUTES = RouterAdvertisement(
+    options=(
+        RouteInformation(prefix=IPv6Network("::/0"), lifetime_s=0, preference=3),
+        RouteInformation(prefix=IPv6Network("2001:db8:200::/56"), lifetime_s=1800),
+        RouteInformation(prefix=IPv6Network("2001:db8:c0::10/128"), lifetime_s=0xFFFF_FFFF, preference=1),
+    ),
+)
+"""Of each length (RFC 4191 section 2.3)."""
+
 # Message, source, destination, the ICMPv6 octets without the checksum: written down from the figures of RFC 4861.
 LAYOUTS: list[tuple[NeighborMessage, IPv6Address, IPv6Address, str]] = [
     (RouterSolicitation(), UNSPECIFIED, ALL_ROUTERS, "85 00 ---- 00000000"),
@@ -70,6 +80,13 @@ LAYOUTS: list[tuple[NeighborMessage, IPv6Address, IPv6Address, str]] = [
         "01 01 02ca57ffff01"
         "05 01 0000 000005ac"
         "03 04 40 40 00278d00 00093a80 00000000 20010db8010000010000000000000000",
+    ),
+    (
+        ROUTES, ROUTER, ALL_NODES,
+        "86 00 ---- 00 00 0000 00000000 00000000"
+        "18 01 00 18 00000000"
+        "18 02 38 00 00000708 20010db802000000"
+        "18 03 80 08 ffffffff 20010db800c000000000000000000010",
     ),
     (
         NeighborSolicitation(target=ROUTER, options=(SourceLinkLayerAddress(address=HOST_MAC),)), HOST,
@@ -126,7 +143,10 @@ def changed(message: NeighborMessage, at: int, octets: str, source: IPv6Address 
         (changed(NeighborSolicitation(target=HOST), 8, "ff02"), "bad_neighbor_message"),
         (changed(ADVERTISEMENT, 34, "81", ROUTER), "bad_prefix_length"),
         (encode_neighbor_packet(ADVERTISEMENT, IPv6Address("2001:db8::1"), ALL_NODES), "source_not_link_local"),
-        (encode_neighbor_packet(LAYOUTS[4][0], ROUTER, ALL_NODES), "bad_neighbor_message"),
+        (encode_neighbor_packet(LAYOUTS[5][0], ROUTER, ALL_NODES), "bad_neighbor_message"),
+        (changed(ROUTES, 18, "01", ROUTER), "bad_prefix_length"),
+        (changed(ROUTES, 26, "41", ROUTER), "bad_prefix_length"),
+        (changed(ROUTES, 25, "05", ROUTER), "bad_option_length"),
         (encode_neighbor_packet(LAYOUTS[1][0], UNSPECIFIED, ALL_ROUTERS), "bad_neighbor_message"),
         (encode_neighbor_packet(NeighborSolicitation(target=HOST), UNSPECIFIED, ALL_NODES), "bad_neighbor_message"),
         (encode_neighbor_packet(RouterSolicitation(options=(LinkMtu(mtu=0),) * 32), HOST, ALL_ROUTERS)[:-4], "truncated"),
@@ -202,7 +222,7 @@ def test_we_read_what_scapy_solicits() -> None:
         inet6.IPv6(src=str(HOST), dst=str(solicited_node(ROUTER)), hlim=255)
         / inet6.ICMPv6ND_NS(tgt=str(ROUTER)) / inet6.ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:11")
     )
-    assert decode_neighbor_packet(bytes(packet)).message == LAYOUTS[3][0]
+    assert decode_neighbor_packet(bytes(packet)).message == LAYOUTS[4][0]
     solicitation: Any = inet6.IPv6(src="::", dst="ff02::2", hlim=255) / inet6.ICMPv6ND_RS()
     assert decode_neighbor_packet(bytes(solicitation)).message == RouterSolicitation()
 
@@ -214,7 +234,10 @@ def test_tshark_reads_our_messages(tmp_path: Path) -> None:
         "Prefix: 2001:db8:100:1::", "Preferred Lifetime: 604800",
     ):
         assert text in output
-    answer = tshark(tmp_path, encode_neighbor_packet(LAYOUTS[4][0], ROUTER, HOST))
+    routes = tshark(tmp_path, encode_neighbor_packet(ROUTES, ROUTER, ALL_NODES))
+    for text in ("(Route Information : Medium 2001:db8:200::/56)", "Route Lifetime: 1800", "Route Preference: Low (3)"):
+        assert text in routes
+    answer = tshark(tmp_path, encode_neighbor_packet(LAYOUTS[5][0], ROUTER, HOST))
     assert "Type: Neighbor Advertisement (136)" in answer
     assert "Link-layer address: 02:ca:57:ff:ff:01" in answer
-    assert "Malformed" not in output + answer
+    assert "Malformed" not in output + routes + answer
