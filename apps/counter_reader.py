@@ -6,12 +6,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import eventlet
 
 from apps.counter_messages import counter_requests, switch_counters
+from apps.multipart_reading import MultipartReading
 from southbound.openflow.counters import SwitchCounters
 
 INTERVAL_S = 0.5
@@ -31,14 +32,6 @@ class ConnectedSwitch:
     ports: Mapping[str, int]
 
 
-@dataclass(slots=True)
-class _Reading:
-    ports: Mapping[str, int]
-    waiting: set[int]
-    """xids of the requests without a complete answer."""
-    parts: dict[str, list[Any]] = field(default_factory=dict)
-
-
 class CounterReader:
     """`connected` tells who can be asked now."""
 
@@ -49,7 +42,7 @@ class CounterReader:
         self._clock = clock
         self._wanted_until = 0.0
         self._running = False
-        self._under_way: dict[str, _Reading] = {}
+        self._under_way: dict[str, tuple[MultipartReading, Mapping[str, int]]] = {}
         self._kept: dict[str, deque[SwitchCounters]] = {}
 
     def look(self) -> Mapping[str, Sequence[SwitchCounters]]:
@@ -62,16 +55,12 @@ class CounterReader:
 
     def take(self, switch: str, kind: str, message: Any) -> None:
         """A part of a switch's answer; `kind` is 'groups' (descriptions), 'group_stats' or 'port_stats'."""
-        reading = self._under_way.get(switch)
-        if reading is None or message.xid not in reading.waiting:
-            return
-        reading.parts.setdefault(kind, []).extend(message.body)
-        if not message.flags & message.datapath.ofproto.OFPMPF_REPLY_MORE:
-            reading.waiting.discard(message.xid)
-        if not reading.waiting:
+        reading, ports = self._under_way.get(switch, (None, {}))
+        if reading is not None and reading.take(kind, message) and reading.complete:
             del self._under_way[switch]
-            parts = (reading.parts.get(kind, []) for kind in ("groups", "group_stats", "port_stats"))
-            counters = switch_counters(*parts, reading.ports, self._clock())
+            counters = switch_counters(
+                reading.of("groups"), reading.of("group_stats"), reading.of("port_stats"), ports, self._clock()
+            )
             self._kept.setdefault(switch, deque(maxlen=READINGS_KEPT)).append(counters)
 
     def _run(self) -> None:
@@ -90,9 +79,6 @@ class CounterReader:
             del self._kept[name]
         self._under_way.clear()
         for switch in switches:
-            requests = counter_requests(switch.datapath)
-            for request in requests:
-                switch.datapath.set_xid(request)
-            self._under_way[switch.name] = _Reading(switch.ports, {request.xid for request in requests})
-            for request in requests:
-                switch.datapath.send_msg(request)
+            reading = MultipartReading(switch.datapath, counter_requests(switch.datapath))
+            self._under_way[switch.name] = reading, switch.ports
+            reading.ask()
