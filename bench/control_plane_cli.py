@@ -24,7 +24,7 @@ from bench.result import cell_result
 from bench.settings import BenchSettings, write_topology
 from lab.capture import check_capture_tools
 from lab.capture_reader import read_fields
-from lab.cli import load_domain, progress, said_plainly, topology_option
+from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.network import running_lab
 from lab.number_range import NumberRange
 from lab.requirements import check_requirements

@@ -23,7 +23,7 @@ from bench.live import live_progress
 from bench.options import NameList
 from bench.results_folder import new_results_folder
 from lab.capture import check_capture_tools
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
 from lab.requirements import check_requirements

@@ -23,7 +23,7 @@ from bench.settings import BenchSettings
 from bench.static_forwarding import check_static_tools
 from bench.table import condition, interruption, render_tables
 from lab.capture import check_capture_tools
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.interruption import LabInterrupted
 from lab.number_range import NumberRange

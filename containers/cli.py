@@ -11,7 +11,7 @@ from rich.console import Console
 
 from containers.ground import ContainerGround
 from containers.node import run_node
-from lab.cli import load_domain, progress, said_plainly, topology_option
+from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.demo_cli import PLAIN_WIDTH, prepare_output, write_report
 from lab.demo_measurement import await_bindings, measure_mode
 from lab.demo_modes import MODES, PLAIN, PREDICTIVE

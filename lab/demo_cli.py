@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from lab.capture import check_capture_tools
-from lab.cli import load_domain, progress, said_plainly, topology_option
+from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.demo import remove_abandoned_demos, run_demo
 from lab.demo_modes import MODES, PLAIN, PREDICTIVE
 from lab.demo_options import gap_option, handovers_option, json_option, rate_option, unicast_option

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from castover_client import Castover
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.network import Lab
 from lab.number_range import NumberRange

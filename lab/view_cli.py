@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console
 
-from lab.cli import load_domain, progress, said_plainly, topology_option
+from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.demo_settings import choose_cast
 from lab.number_range import NumberRange
 from lab.radio import Moved

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.processes import REPOSITORY
 from lab.typed import typed

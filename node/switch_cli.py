@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli import load_domain, said_plainly, topology_option
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.errors import LabError
 from lab.switch_tools import SwitchTools
 from lab.typed import typed

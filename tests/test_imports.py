@@ -72,8 +72,8 @@ def test_pure_modules_touch_nothing_outside(path: Path) -> None:
 
 
 def test_ryu_is_only_where_it_is_spoken_to() -> None:
-    users = {_name(path) for path in _files("apps", "bench", "controller", "lab", "southbound", "topology")
-             if _roots(path) & {"ryu", "eventlet", "webob"}}
+    packages = ("apps", "bench", "cli", "containers", "controller", "lab", "node", "southbound", "topology")
+    users = {_name(path) for path in _files(*packages) if _roots(path) & {"ryu", "eventlet", "webob"}}
     assert {user for user in users if not user.startswith(RYU_ALLOWED)} == set()
 
 

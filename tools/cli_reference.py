@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import click
 
 from apps.settings import argument_parser as controller_parser
-from lab.__main__ import castover
+from cli.__main__ import castover
 from southbound.agent.settings import argument_parser as agent_parser
 
 _HEAD = """\

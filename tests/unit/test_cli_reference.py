@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 from click.testing import CliRunner
 
-from lab.__main__ import castover
+from cli.__main__ import castover
 from tests.support.documents import REPOSITORY
 from tools.cli_reference import reference
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from lab.__main__ import castover
+from cli.__main__ import castover
 from lab.accounting import account
 from lab.demo import _labs
 from lab.demo_cli import write_report

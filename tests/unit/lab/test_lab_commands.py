@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cli.__main__ import castover
 from lab import demo, inventory, state
-from lab.__main__ import castover
 from lab.errors import LabError
 from lab.inventory import labs_on_record
 from lab.key_check import require_keys

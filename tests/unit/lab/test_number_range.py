@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench.options import NumberList
-from lab.__main__ import castover
+from cli.__main__ import castover
 from lab.number_range import NumberRange
 
 NO_NUMBERS = ("nan", "-nan", "inf", "-inf", "Infinity", "1e999")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.__main__ import castover
+from cli.__main__ import castover
 from lab.demo_cli import prepare_output, write_report
 from lab.errors import LabError
 from tests.support.stand_in import StandIn, stand_in

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cli.__main__ import castover
 from lab import view
-from lab.__main__ import castover
 from lab.errors import LabError
 from lab.rest_access import check_rest_access
 from topology.load import load_topology

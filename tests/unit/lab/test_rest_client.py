@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.__main__ import castover
+from cli.__main__ import castover
 from lab.errors import LabError
 from lab.rest_client import RestClient, RestError, follow_handover, get_handover, items, start_handover
 from tests.support.stand_in import StandIn, handover, stand_in, step

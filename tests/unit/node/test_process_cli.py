@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lab.__main__ import castover
+from cli.__main__ import castover
 from node import process_cli, switch_cli
 from node.listening import cannot_listen
 from node.switch_changes import Difference

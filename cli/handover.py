@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 
 from castover_client import Castover, Handover, HandoverTimeout, Step
-from lab.cli import load_domain, said_plainly, topology_option
+from cli.running_api import domain_of, running_api
+from lab.command_line import load_domain, said_plainly, topology_option
 from lab.number_range import NumberRange
 from lab.rest_client import lab_errors
-from lab.running_api import domain_of, running_api
 from lab.typed import typed
 from topology.policy_store import PolicyStore
 

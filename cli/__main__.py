@@ -19,14 +19,14 @@ try:
     import click
 
     from bench.cli import bench
+    from cli.config import config
+    from cli.handover import handover
+    from cli.token import token
+    from cli.trace import trace
     from containers.cli import containers
     from lab.cli import lab
-    from lab.config_cli import config
     from lab.demo_cli import demo
-    from lab.handover_cli import handover
     from lab.radio_cli import radio
-    from lab.token_cli import token
-    from lab.trace_cli import trace
     from lab.typed import castover_command
     from lab.view_cli import view
     from node.process_cli import agent, controller
@@ -34,7 +34,7 @@ try:
     from southbound.version import VERSION
 except ModuleNotFoundError as error:
     # One of our own modules that is missing is a fault of ours, and shown as one.
-    ours = ("apps", "bench", "castover_client", "containers", "controller", "lab", "node", "southbound", "topology")
+    ours = ("apps", "bench", "castover_client", "cli", "containers", "controller", "lab", "node", "southbound", "topology")
     if (error.name or "").partition(".")[0] in ours:
         raise
     sys.exit(f"castover is not installed yet ({error.name} is missing): run make install")

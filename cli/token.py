@@ -8,7 +8,7 @@ import secrets
 
 import click
 
-from lab.cli import said_plainly
+from lab.command_line import said_plainly
 from lab.errors import LabError
 from topology.problem import show_value
 from topology.rule import RefusedValueError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lab.cli import load_domain
+from lab.command_line import load_domain
 from lab.errors import LabError
 from lab.state import load_state
 from lab.typed import typed

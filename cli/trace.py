@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from castover_client import Castover, Trace
-from lab.cli import said_plainly, topology_option
+from cli.running_api import domain_of, running_api
+from lab.command_line import said_plainly, topology_option
 from lab.errors import LabError
 from lab.report_file import write_report_file
 from lab.rest_client import lab_errors
-from lab.running_api import domain_of, running_api
 from lab.typed import typed
 
 EXIT_INCOMPLETE = 3
