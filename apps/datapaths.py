@@ -12,13 +12,14 @@ from typing import Any
 
 from apps.counter_reader import ConnectedSwitch, CounterReader
 from apps.listener_packets import listener_frame
-from apps.mobility_packets import answer_frame
+from apps.mobility_packets import answer_frame, frame_back
 from apps.packet_outs import packet_out, send_by
 from apps.switch_connection import SwitchConnection
 from controller.commands import (
     SendBindingError,
     SendListenerPacket,
     SendPacket,
+    SendParameterProblem,
     SendProxyBindingAcknowledgement,
     SetForwarding,
 )
@@ -88,8 +89,15 @@ class Datapaths:
     def _answer(
         self, answer: ProxyBindingAcknowledgement | BindingError, destination: IPv6Address, reply_to: Any
     ) -> None:
+        self._back(answer_frame(answer, self._domain.lma.address, destination, reply_to, self._authentication), reply_to)
+
+    def send_parameter_problem(self, command: SendParameterProblem) -> None:
+        """The same of an ICMPv6 error."""
+        reply_to: Any = command.reply_to
+        self._back(frame_back(command.packet, reply_to), reply_to)
+
+    def _back(self, frame: bytes, reply_to: Any) -> None:
         datapath = reply_to.datapath
-        frame = answer_frame(answer, self._domain.lma.address, destination, reply_to, self._authentication)
         packet_out(datapath, frame, [datapath.ofproto_parser.OFPActionOutput(reply_to.port)])
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:

@@ -27,6 +27,7 @@ from controller.commands import (
     SendBindingError,
     SendListenerPacket,
     SendPacket,
+    SendParameterProblem,
     SendProxyBindingAcknowledgement,
     SendToSourceNetwork,
     SetForwarding,
@@ -60,6 +61,9 @@ class Switches(Protocol):
 
     def send_binding_error(self, command: SendBindingError) -> None:
         """Packet-out of a Binding Error."""
+
+    def send_parameter_problem(self, command: SendParameterProblem) -> None:
+        """Packet-out of an ICMPv6 Parameter Problem."""
 
     def send_listener_packet(self, command: SendListenerPacket) -> None:
         """Packet-out of MLD."""
@@ -213,6 +217,8 @@ class Executor:
                 switches.send_acknowledgement(command)
             case SendBindingError() if switches is not None:
                 switches.send_binding_error(command)
+            case SendParameterProblem() if switches is not None:
+                switches.send_parameter_problem(command)
             case SendListenerPacket() if switches is not None:
                 switches.send_listener_packet(command)
             case SendToSourceNetwork(frame=frame) if switches is not None:

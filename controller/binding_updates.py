@@ -7,15 +7,21 @@ Functions of (state, input); each returns a Reaction.
 from __future__ import annotations
 
 from controller import coordination
-from controller.commands import RecordEvent, SendBindingError, SendProxyBindingAcknowledgement
+from controller.commands import (
+    RecordEvent,
+    SendBindingError,
+    SendParameterProblem,
+    SendProxyBindingAcknowledgement,
+)
 from controller.confirmation import Wait
-from controller.events import MobilityTypeUnknown, ProxyBindingUpdateReceived
+from controller.events import MobilityHeaderFaulty, MobilityTypeUnknown, ProxyBindingUpdateReceived
 from controller.handover import HandoverInput
 from controller.reaction import Reaction
 from controller.registration import Registrar, Turn, Verdict
 from controller.state import HeldUpdate, LmaState
 from southbound.codec.binding_error import BindingError
 from southbound.codec.iana import BindingErrorStatus
+from southbound.codec.icmpv6_error import ParameterProblem, decode_invoking, encode_icmpv6_error
 
 UNSETTLED_WAIT_S = 1.0
 """How long a PBU that only waits for a new LMA to settle is held before it is looked at again."""
@@ -38,6 +44,18 @@ def unknown_type(state: LmaState, event: MobilityTypeUnknown, now: float) -> Rea
     if state.errors.may_tell(event.source, now):
         error = BindingError(status=BindingErrorStatus.UNRECOGNIZED_MH_TYPE)
         reaction.commands.append(SendBindingError(error=error, destination=event.source, reply_to=event.reply_to))
+    return reaction
+
+
+def faulty(state: LmaState, event: MobilityHeaderFaulty, now: float) -> Reaction:
+    """A Mobility Header with a Payload Proto or Header Len that it cannot have (RFC 6275 section 9.2)."""
+    if state.domain.mag_by_address(event.source) is None:
+        return dropped(state, "source_is_no_mag")
+    reaction = dropped(state, event.reason)
+    if state.errors.may_tell(event.source, now):
+        problem = ParameterProblem(event.pointer)
+        packet = encode_icmpv6_error(problem, decode_invoking(event.packet), state.domain.lma.address)
+        reaction.commands.append(SendParameterProblem(packet=packet, reply_to=event.reply_to))
     return reaction
 
 

@@ -31,6 +31,15 @@ class SendBindingError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendParameterProblem:
+    """Answer a faulty Mobility Header with this packet."""
+
+    packet: bytes
+    """Whole, from the LMA address."""
+    reply_to: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendListenerPacket:
     """Send a whole packet of MLD or IGMP out of the LMA's switch."""
 
@@ -121,6 +130,7 @@ class RecordEvent:
 
 
 Command = (
-    SendProxyBindingAcknowledgement | SendBindingError | SendListenerPacket | SendToSourceNetwork | SendPacket
-    | SetForwarding | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused | RecordEvent
+    SendProxyBindingAcknowledgement | SendBindingError | SendParameterProblem | SendListenerPacket | SendToSourceNetwork
+    | SendPacket | SetForwarding | RespondToAgent | RejectAgent | CallAgent | HandoverAccepted | HandoverRefused
+    | RecordEvent
 )

@@ -35,6 +35,20 @@ class MobilityTypeUnknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MobilityHeaderFaulty:
+    """A Mobility Header has reached the LMA address whose sender is to be told where it is wrong (RFC 6275 section 9.2)."""
+
+    source: IPv6Address
+    reason: str
+    packet: bytes
+    """The whole IPv6 packet."""
+    pointer: int
+    """The octet of it that is wrong."""
+    reply_to: object
+    """As of ProxyBindingUpdateReceived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MobilityPacketDropped:
     """The codec, or the edge, refused a Mobility Header packet."""
 
@@ -177,7 +191,7 @@ class HandoverCancelRequested:
 
 
 Event = (
-    ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityPacketDropped
+    ProxyBindingUpdateReceived | MobilityTypeUnknown | MobilityHeaderFaulty | MobilityPacketDropped
     | ListenerMessageReceived | ListenerPacketDropped | NeighborHeard | NeighborPacketDropped
     | PacketNotForwarded
     | AgentConnected | AgentDisconnected | AgentNotified

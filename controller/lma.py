@@ -29,6 +29,7 @@ from controller.events import (
     HandoverRequested,
     ListenerMessageReceived,
     ListenerPacketDropped,
+    MobilityHeaderFaulty,
     MobilityPacketDropped,
     MobilityTypeUnknown,
     NeighborHeard,
@@ -197,6 +198,8 @@ class LmaCore:
                 return Reaction([RecordEvent(name="switch_disconnected", fields={"switch": switch})])
             case MobilityTypeUnknown():
                 return binding_updates.unknown_type(state, event, now)
+            case MobilityHeaderFaulty():
+                return binding_updates.faulty(state, event, now)
             case MobilityPacketDropped(reason=reason):
                 return binding_updates.dropped(state, reason)
             case ListenerMessageReceived(message=message, tunnel=tunnel):

@@ -4,6 +4,7 @@
     Destination Unreachable | 1 | Code | Checksum | Unused (32) | as much of the packet as fits
     Packet Too Big          | 2 | 0    | Checksum | MTU (32)    | likewise
     Time Exceeded           | 3 | Code | Checksum | Unused (32) | likewise
+    Parameter Problem       | 4 | Code | Checksum | Pointer (32)| likewise
 
 What is answered is somebody else's packet in full: nothing of it is taken for granted.
 """
@@ -85,7 +86,20 @@ class TimeExceeded:
     word: ClassVar[int] = 0
 
 
-Icmpv6Error = DestinationUnreachable | PacketTooBig | TimeExceeded
+@dataclass(frozen=True, slots=True)
+class ParameterProblem:
+    """A field of the packet, `pointer` octets from its start, has a value that it cannot have."""
+
+    TYPE: ClassVar[int] = 4
+    pointer: int
+    code: ClassVar[int] = 0
+
+    @property
+    def word(self) -> int:
+        return self.pointer
+
+
+Icmpv6Error = DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem
 
 NOT_ANSWERED = frozenset({
     "icmpv6_error", "icmpv6_redirect", "link_local_source", "multicast_destination", "no_single_source",
@@ -145,7 +159,7 @@ def why_not(error: Icmpv6Error, packet: InvokingPacket) -> str | None:
 
 def encode_icmpv6_error(error: Icmpv6Error, packet: InvokingPacket, router: IPv6Address) -> bytes:
     """The whole IPv6 packet from this router to the packet's source, of at most MINIMUM_MTU octets."""
-    start, word = bytes((error.TYPE, error.code)), unsigned(error.word, 4, "mtu")
+    start, word = bytes((error.TYPE, error.code)), unsigned(error.word, 4, "mtu or pointer")
     quoted = packet.data[:_QUOTED_OCTETS]
     checksum = upper_layer_checksum(router, packet.source, NEXT_HEADER_ICMPV6, start + b"\0\0" + word + quoted)
     return encode_ipv6(Ipv6Packet(

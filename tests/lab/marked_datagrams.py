@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address
@@ -91,8 +92,13 @@ def congested(lab: Lab, *nodes: str) -> Iterator[None]:
             switch.ofctl("--strict", "del-flows", bridge, rule)
 
 
-def in_tunnel(file: Path, source: IPv6Address, destination: IPv6Address) -> list[tuple[int, int]]:
-    """(mark of the inner header, of the outer one) of the datagrams in the tunnel from one to the other, as captured."""
+def in_tunnel(file: Path, source: IPv6Address, destination: IPv6Address, count: int) -> list[tuple[int, int]]:
+    """(mark of the inner header, of the outer one) of the datagrams in the tunnel from one to the other, as captured, when
+    there are so many: tcpdump comes after the packets."""
     tunnel = f"gre && ipv6.src == {source} && ipv6.dst == {destination} && udp.dstport == {PORT}"
-    rows = read_fields(file, tunnel, ["ipv6.tclass.ecn"])
-    return [(int(inner), int(outer)) for outer, inner in (row[0].split(",") for row in rows)]
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        rows = read_fields(file, tunnel, ["ipv6.tclass.ecn"])
+        if len(rows) >= count or time.monotonic() > deadline:
+            return [(int(inner), int(outer)) for outer, inner in (row[0].split(",") for row in rows)]
+        time.sleep(0.05)

@@ -4,11 +4,9 @@ tunnels make of packets."""
 
 from __future__ import annotations
 
-import re
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from lab.capture_reader import read_fields
 from lab.demo_run import bound_at
 from lab.errors import LabError
 from lab.namespaces import run_inside
-from lab.plan import RADIO_BRIDGE, SOURCE_PORT
+from lab.plan import SOURCE_PORT
 from lab.requirements import missing_requirement
 from lab.rest_client import ENDED, MAY_LEAVE, follow_handover, start_handover
 from southbound.agent.adapters.tunnel_socket import TunnelSocket
@@ -38,8 +36,18 @@ from tests.lab.marked_datagrams import (
     listening,
     say,
 )
-from tests.lab.test_unicast import MN1, WAIT_S, Running, domain_with_unicast, eventually, hand_over, reaches
-from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_LINK_LOCAL_ADDRESS, Mag
+from tests.lab.router_probes import FULL_SIZE, counted_by, full_size_everywhere, hops, said_of_one_ping
+from tests.lab.test_unicast import (
+    ICMP_OVERHEAD,
+    MN1,
+    WAIT_S,
+    Running,
+    domain_with_unicast,
+    eventually,
+    hand_over,
+    reaches,
+)
+from topology.model import Mag
 
 pytestmark = [
     pytest.mark.lab,
@@ -47,12 +55,7 @@ pytestmark = [
     pytest.mark.skipif(missing_requirement() is not None, reason=str(missing_requirement())),
 ]
 
-FULL_SIZE = 1500
-ICMP_OVERHEAD = 48
 PACKET_TOO_BIG, TIME_EXCEEDED = 2, 3
-HOPS_MAX = 8
-
-
 BEYOND, NEXT_HOP = "2001:db8:beef::/48", "fe80::fe"
 FAR_HOST = IPv6Address("2001:db8:beef::1")
 
@@ -65,24 +68,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         here.lab.run_on("source", ["ip", "-6", "addr", "add", f"{NEXT_HOP}/64", "dev", SOURCE_PORT, "nodad"])
         here.lab.run_on("source", ["ip", "-6", "addr", "add", f"{FAR_HOST}/128", "dev", "lo"])
         yield here
-
-
-def said_of_one_ping(here: Running, node: str, address: IPv6Address, *options: str) -> str:
-    """What ping says, answered or not."""
-    words = ["sh", "-c", f"ping -6 -n -c 1 -W 2 {' '.join(options)} {address} || true"]
-    return here.lab.run_on(node, words)
-
-
-def hops(here: Running, node: str, address: IPv6Address) -> list[str]:
-    """As traceroute finds them: who answers to hop limits 1, 2, 3, until it is the other end."""
-    found: list[str] = []
-    while len(found) < HOPS_MAX and found[-1:] != [str(address)]:
-        said = said_of_one_ping(here, node, address, "-t", str(len(found) + 1))
-        who = re.search(r"[Ff]rom ([0-9a-f:]+?):? icmp_seq=1", said)
-        assert who is not None, said
-        assert ("Time exceeded" in said) is (who.group(1) != str(address)), said
-        found.append(who.group(1))
-    return found
 
 
 def test_both_ways_the_routers_are_seen_and_then_the_other_end(running: Running) -> None:
@@ -101,25 +86,6 @@ def test_a_trace_to_a_router_ends_there(running: Running) -> None:
     assert hops(running, "mn1", mag1) == [str(mag1)]
     assert hops(running, "mn1", lma) == [str(mag1), str(lma)]
     assert " 0% packet loss" in said_of_one_ping(running, "mn1", lma, "-s", "1400")
-
-
-@contextmanager
-def full_size_everywhere(here: Running) -> Iterator[None]:
-    """The source has no MTU in its route, and mn1 one of its own in place of that of the router advertisements."""
-    way = ["default", "via", str(LMA_LINK_LOCAL_ADDRESS), "dev", SOURCE_PORT]
-    ahead = ["default", "via", str(MAG_LINK_LOCAL_ADDRESS), "dev", RADIO_BRIDGE, "metric", "1"]
-    settings = f"/proc/sys/net/ipv6/conf/{RADIO_BRIDGE}"
-    here.lab.run_on("source", ["ip", "-6", "route", "replace", *way])
-    here.lab.run_on("mn1", ["sh", "-c", f"echo 0 >{settings}/accept_ra_mtu; echo {FULL_SIZE} >{settings}/mtu"])
-    here.lab.run_on("mn1", ["ip", "-6", "route", "add", *ahead, "mtu", str(FULL_SIZE)])
-    try:
-        yield
-    finally:
-        here.lab.run_on("source", ["ip", "-6", "route", "replace", *way, "mtu", str(here.lab.domain.access_mtu)])
-        here.lab.run_on("mn1", ["ip", "-6", "route", "del", *ahead])
-        here.lab.run_on("mn1", ["sh", "-c", f"echo 1 >{settings}/accept_ra_mtu"])
-        for node in ("source", "mn1"):
-            here.lab.run_on(node, ["ip", "-6", "route", "flush", "cache"])
 
 
 @pytest.mark.parametrize("node", ["source", "mn1"])
@@ -223,6 +189,21 @@ def test_a_group_is_not_answered(running: Running, tmp_path: Path) -> None:
     assert read_fields(tmp_path / "source.pcap", "icmpv6.type < 128", ["ipv6.src"]) == []
 
 
+def test_a_mag_is_told_what_is_wrong_with_its_mobility_header(running: Running) -> None:
+    """RFC 6275 section 9.2, taken by the MAG's kernel for what it is."""
+    mag, lma = running.lab.domain.mags[0], running.lab.domain.lma.address
+    binding_update_before_udp = bytes([17, 1, 5, 0]) + bytes(12)
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, 135) as raw:
+            raw.bind((str(mag.address), 0))
+            raw.sendto(binding_update_before_udp, (str(lma), 0))
+
+    before = counted_by(running, mag.id, "Icmp6InParmProblems")
+    run_inside(running.lab.node(mag.id).namespace, send)
+    eventually(lambda: counted_by(running, mag.id, "Icmp6InParmProblems") > before)
+
+
 # --- the ends of the tunnels ------------------------------------------------------------------------------------------
 
 
@@ -255,9 +236,9 @@ def test_congestion_in_a_tunnel_reaches_who_is_behind_it(running: Running, tmp_p
             with congested(lab, mag.id, "lma"):
                 say(lab, sender, destination)
                 assert heard(receiver) == MARKED
+    assert in_tunnel(tmp_path / "transport.pcap", lab.domain.lma.address, mag.address, 16) == CARRIED * 4
+    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lab.domain.lma.address, 8) == CARRIED * 2
     stop_captures(lab, captures)
-    assert in_tunnel(tmp_path / "transport.pcap", lab.domain.lma.address, mag.address) == CARRIED * 4
-    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lab.domain.lma.address) == CARRIED * 2
 
 
 def test_congestion_between_two_mags_comes_out_of_the_buffer(running: Running, tmp_path: Path) -> None:
@@ -274,14 +255,8 @@ def test_congestion_between_two_mags_comes_out_of_the_buffer(running: Running, t
         assert heard(node) == MARKED
         for _ in follow_handover(running.client, handover_id, until=ENDED, timeout_s=WAIT_S, poll_s=0.02):
             pass
+    assert in_tunnel(tmp_path / "transport.pcap", previous.address, new.address, 4) == CARRIED
     stop_captures(lab, captures)
-    assert in_tunnel(tmp_path / "transport.pcap", previous.address, new.address) == CARRIED
-
-
-def counted_by(here: Running, node: str, name: str) -> int:
-    """A counter of the node's own kernel."""
-    counters = dict(line.split() for line in here.lab.run_on(node, ["cat", "/proc/net/snmp6"]).splitlines())
-    return int(counters[name])
 
 
 def test_ipv6_in_ipv6_is_refused_and_keyed_gre_is_taken(running: Running, tmp_path: Path) -> None:
@@ -308,8 +283,8 @@ def test_ipv6_in_ipv6_is_refused_and_keyed_gre_is_taken(running: Running, tmp_pa
         eventually(lambda: counted_by(running, "lma", "Icmp6OutParmProblems") > refused)
         run_inside(lab.node(mag.id).namespace, in_gre)
         assert heard(host) == UNCHANGED
+    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lma, 4) == CARRIED
     stop_captures(lab, captures)
-    assert in_tunnel(tmp_path / "transport.pcap", mag.address, lma) == CARRIED
 
 
 def test_a_packet_too_big_about_the_tunnel_changes_nothing(running: Running) -> None:

@@ -56,6 +56,17 @@ def test_a_new_controller_says_it_again(domain: SimulatedDomain) -> None:
     assert len(domain.source_advertisements) == 1
 
 
+def test_while_its_switch_is_away_nothing_is_said(domain: SimulatedDomain) -> None:
+    switch = domain.switches["lma"]
+    switch.disconnect()
+    domain.source_advertisements.clear()
+    domain.run_for(1000.0)
+    assert domain.source_advertisements == []
+    switch.connect()
+    domain.run_for(1.0)
+    assert len(domain.source_advertisements) == 1
+
+
 def test_where_it_is_told_not_to_it_is_silent() -> None:
     whole = three_mags()
     domain = SimulatedDomain(replace(whole, lma=replace(whole.lma, advertise_home_networks=False)))

@@ -17,6 +17,7 @@ from southbound.codec.icmpv6_error import (
     DestinationUnreachable,
     Icmpv6Error,
     PacketTooBig,
+    ParameterProblem,
     TimeExceeded,
     UnreachableCode,
     decode_invoking,
@@ -29,8 +30,9 @@ ROUTER = IPv6Address("2001:db8:ff::1")
 HOST, NODE = IPv6Address("2001:db8:c0::10"), IPv6Address("2001:db8:100:1::5")
 ERRORS: tuple[Icmpv6Error, ...] = (
     TimeExceeded(), PacketTooBig(1452), DestinationUnreachable(UnreachableCode.NO_ROUTE),
-    DestinationUnreachable(UnreachableCode.ADDRESS_UNREACHABLE),
+    DestinationUnreachable(UnreachableCode.ADDRESS_UNREACHABLE), ParameterProblem(41),
 )
+WORDS = {2: "000005ac", 4: "00000029"}
 UDP, ICMPV6, FRAGMENT, HOP_BY_HOP, AUTHENTICATION = 17, 58, 44, 0, 51
 ECHO_REQUEST, REDIRECT = b"\x80\0\0\0\0\1\0\1", b"\x89\0" + bytes(38)
 DATAGRAM = bytes.fromhex("1389138900109c40") + b"datagram"
@@ -50,16 +52,17 @@ def reason(data: bytes, error: Icmpv6Error | None = None) -> str | None:
 
 @pytest.mark.parametrize(("error", "start"), [
     (TimeExceeded(), "0300"), (PacketTooBig(1452), "0200"), (ERRORS[2], "0100"), (ERRORS[3], "0103"),
+    (ERRORS[4], "0400"),
 ])
 def test_an_error_is_type_code_checksum_word_and_the_packet(error: Icmpv6Error, start: str) -> None:
-    """RFC 4443 sections 3.1, 3.2 and 3.3."""
+    """RFC 4443 sections 3.1 to 3.4."""
     invoking = packet()
     octets = encode_icmpv6_error(error, decode_invoking(invoking + b"padding of the link"), ROUTER)
     assert octets[6] == ICMPV6
     assert octets[8:24] == ROUTER.packed
     assert octets[24:40] == HOST.packed
     assert octets[40:42].hex() == start
-    assert octets[44:48].hex() == ("000005ac" if isinstance(error, PacketTooBig) else "00000000")
+    assert octets[44:48].hex() == WORDS.get(error.TYPE, "00000000")
     assert octets[48:] == invoking
     assert upper_layer_checksum(ROUTER, HOST, ICMPV6, octets[40:]) == 0
 
@@ -69,7 +72,9 @@ def test_scapy_reads_the_same(error: Icmpv6Error) -> None:
     inet6: Any = pytest.importorskip("scapy.layers.inet6")
     octets = encode_icmpv6_error(error, decode_invoking(packet()), ROUTER)
     found = inet6.IPv6(octets)
-    kinds = {1: inet6.ICMPv6DestUnreach, 2: inet6.ICMPv6PacketTooBig, 3: inet6.ICMPv6TimeExceeded}
+    kinds = {
+        1: inet6.ICMPv6DestUnreach, 2: inet6.ICMPv6PacketTooBig, 3: inet6.ICMPv6TimeExceeded, 4: inet6.ICMPv6ParamProblem,
+    }
     message = found[kinds[error.TYPE]]
     assert (message.type, message.code) == (error.TYPE, error.code)
     assert found[inet6.IPerror6].dst == str(NODE)
