@@ -84,7 +84,7 @@ class Switches(Protocol):
 class Executor:
     """Owner of the LmaCore. `post` from any greenlet; `ask` where the answer is among the commands.
 
-    `tidy` is called whenever no event waits, before the executor waits for one.
+    `tidy` is called whenever the executor is idle, before it waits for an event.
     """
 
     def __init__(self, core: LmaCore, tidy: Callable[[], object] = lambda: None) -> None:
@@ -154,7 +154,7 @@ class Executor:
 
     def _step(self) -> None:
         self._tell_meanwhile()
-        if self._events.empty():
+        if self.is_idle:
             self._tidy()
         deadlines = [self._core.next_deadline(), *(drops.next_deadline() for drops in self._drops.values())]
         if self._switches is not None:

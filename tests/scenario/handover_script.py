@@ -11,11 +11,27 @@ from southbound.agent.handover_acknowledge import acknowledgement
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from southbound.codec.mobility import encode_mobility
+from tests.support.domain_checks import Watch
 from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
 
 MN1, MN2 = "mn1@example.net", "mn2@example.net"
 GROUP = IPv6Address("ff1e::101")
+
+
+def begun(domain: SimulatedDomain, settled_s: float = 1.0) -> SimulatedDomain:
+    """The domain, running, with both mobile nodes at mag1 and everything at rest."""
+    domain.start()
+    for mn_id in (MN1, MN2):
+        domain.attach(mn_id, "mag1")
+    domain.run_for(settled_s)
+    return domain
+
+
+def watched(domain: SimulatedDomain, settled_s: float = 1.0) -> SimulatedDomain:
+    """The same, and whatever is sent from the first message on is checked."""
+    Watch(domain)
+    return begun(domain, settled_s)
 
 
 def trigger(domain: SimulatedDomain, new_mag: str = "mag2", mn_id: str = MN1) -> str:

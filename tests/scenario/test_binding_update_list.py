@@ -28,8 +28,8 @@ from southbound.codec.options import (
     MobileNodeLinkLayerIdentifier,
     Timestamp,
 )
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
-from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger, watched
+from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
 from topology.model import Domain, MobileNode
@@ -43,13 +43,7 @@ REFUSALS = [status for status in BindingStatus if status >= 128]
 
 def running(whole: Domain | None = None) -> SimulatedDomain:
     """Both mobile nodes at mag1, watched."""
-    domain = SimulatedDomain(whole or three_mags())
-    Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
-    return domain
+    return watched(SimulatedDomain(whole or three_mags()))
 
 
 def with_nodes(how: Callable[[MobileNode], MobileNode]) -> Domain:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.scenario.handover_script import GROUP, MN1, MN2, outcome, trigger
-from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
+from tests.scenario.handover_script import GROUP, MN1, MN2, outcome, trigger, watched
+from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
 
@@ -30,13 +30,7 @@ def domain() -> SimulatedDomain:
 
 
 def started(attach_mode: str = "policy-store") -> SimulatedDomain:
-    simulated = SimulatedDomain(three_mags("draft", attach_mode))
-    Watch(simulated)
-    simulated.start()
-    simulated.attach(MN1, "mag1")
-    simulated.attach(MN2, "mag1")
-    simulated.run_for(1.0)
-    return simulated
+    return watched(SimulatedDomain(three_mags("draft", attach_mode)))
 
 
 def streams(domain: SimulatedDomain, links: str = "equal", interval_s: float = 0.001) -> SimulatedStreams:

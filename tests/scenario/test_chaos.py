@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.scenario.handover_script import MN1, MN2
-from tests.support.domain_checks import Watch, assert_at_rest
+from tests.scenario.handover_script import MN1, MN2, watched
+from tests.support.domain_checks import assert_at_rest
 from tests.support.simulated_domain import Delays, SimulatedDomain, three_mags
 from tests.support.simulated_transport import LinkQuality
 
@@ -116,11 +116,7 @@ def begin(dialect: str, quality: LinkQuality, seed: int, errors: tuple[float, fl
         # Clocks differ, so that no two MAGs stamp the same instant alike.
         clock_errors_s={"mag2": errors[0] + 0.000123, "mag3": errors[1] - 0.000321},
     )
-    Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
+    watched(domain)
     domain.transport.quality = quality
     return domain
 

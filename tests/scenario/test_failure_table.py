@@ -26,7 +26,7 @@ from southbound.codec.iana import (
 )
 from southbound.codec.multicast_options import MulticastAcknowledgement, MulticastMobility, UnreadableMulticastMobility
 from southbound.codec.options import HandoffIndicatorOption, HomeNetworkPrefix, MobileNodeLinkLayerIdentifier
-from tests.scenario.handover_script import GROUP, MN1, MN2, answer_in_place_of, move, outcome, trigger
+from tests.scenario.handover_script import GROUP, MN1, MN2, answer_in_place_of, move, outcome, trigger, watched
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, lma_copies, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
@@ -51,13 +51,7 @@ def contexts(domain: SimulatedDomain) -> list[HandoverInitiate]:
 def limited(**limits: int) -> SimulatedDomain:
     """A domain with these limits, both mobile nodes at the first MAG."""
     whole = three_mags()
-    domain = SimulatedDomain(replace(whole, limits=replace(Limits(), **limits)))
-    Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
-    return domain
+    return watched(SimulatedDomain(replace(whole, limits=replace(Limits(), **limits))))
 
 
 def streaming(domain: SimulatedDomain) -> SimulatedStreams:
@@ -530,12 +524,7 @@ def test_agent_of_the_previous_mag_restarts(domain: SimulatedDomain) -> None:
 @pytest.mark.parametrize("attach_mode", ["policy-store", "reactive"])
 def test_wrong_prediction(attach_mode: str) -> None:
     """It goes where nobody expects it: served there, and the context that waits elsewhere is dropped at once."""
-    domain = SimulatedDomain(three_mags("draft", attach_mode))
-    Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
+    domain = watched(SimulatedDomain(three_mags("draft", attach_mode)))
     running = streaming(domain)
     handover_id = trigger(domain, "mag2")
     domain.run_for(0.2)
@@ -648,12 +637,7 @@ def test_race_late_predictive_hi(domain: SimulatedDomain) -> None:
 
 def test_race_crossing_hi() -> None:
     """Predictive and reactive at once: each is answered, and both lead to the same end."""
-    domain = SimulatedDomain(three_mags("draft", "reactive"))
-    Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
+    domain = watched(SimulatedDomain(three_mags("draft", "reactive")))
     running = streaming(domain)
     domain.transport.delay("HI context", 0.035)
     trigger(domain)

@@ -9,6 +9,7 @@ import pytest
 
 from controller.commands import HandoverAccepted
 from southbound.agent.commands import CutBuffer, DeliverBuffer, ExpectMobileNode, NativeConfirmed, ReleaseBuffer
+from tests.scenario.handover_script import MN1, MN2
 from tests.support.domain_checks import (
     assert_at_rest,
     assert_forwarding_is_exact,
@@ -18,7 +19,6 @@ from tests.support.domain_checks import (
 )
 from tests.support.simulated_domain import SimulatedDomain
 
-MN1, MN2 = "mn1@example.net", "mn2@example.net"
 GROUP = IPv6Address("ff1e::101")
 
 

@@ -21,7 +21,7 @@ from southbound.codec.iana import BindingErrorStatus, Mldv2RecordType, MobilityH
 from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.codec.multicast_options import MulticastAcknowledgement, MulticastMobility
 from southbound.codec.records import MulticastAddressRecord
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
+from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move, outcome, trigger, watched
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
@@ -32,16 +32,10 @@ LIFETIMES_S = 25.0
 OTHER = IPv6Address("ff1e::102")
 
 
-def running(whole: Domain, *, watched: bool = True) -> SimulatedDomain:
+def running(whole: Domain, *, watch: bool = True) -> SimulatedDomain:
     """Both mobile nodes at mag1."""
     domain = SimulatedDomain(whole)
-    if watched:
-        Watch(domain)
-    domain.start()
-    domain.attach(MN1, "mag1")
-    domain.attach(MN2, "mag1")
-    domain.run_for(1.0)
-    return domain
+    return watched(domain) if watch else begun(domain)
 
 
 def with_mag2(others: str = "draft", attach_mode: str = "policy-store", **fields: Any) -> Domain:
@@ -278,8 +272,8 @@ SPECIAL = [f"ff3e::8000:{number:x}" for number in range(1, 41)]
 """Of one source each: an option 60 holds 28 of them."""
 
 
-def listening_to_much(dialect: str, *, watched: bool = True) -> SimulatedDomain:
-    domain = running(three_mags(dialect, "query"), watched=watched)
+def listening_to_much(dialect: str, *, watch: bool = True) -> SimulatedDomain:
+    domain = running(three_mags(dialect, "query"), watch=watch)
     for group in SPECIAL:
         domain.mobile_nodes[MN1].join(group, str(SOURCE))
     domain.mobile_nodes[MN1].answers_queries = False
@@ -372,7 +366,7 @@ def test_parts_without_the_last_one_count_after_a_while() -> None:
 
 def test_mobile_node_that_comes_between_two_parts_is_served() -> None:
     # Its groups come between its PBU, which has none, and the PBA, which is not about them.
-    domain = listening_to_much("rfc", watched=False)
+    domain = listening_to_much("rfc", watch=False)
     domain.mobile_nodes[MN1].answers_queries = True
     trigger(domain)
     domain.run_until(lambda: len(domain.transport.sent("HAck to HI context")) == 1)

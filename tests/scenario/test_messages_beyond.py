@@ -19,7 +19,7 @@ from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import BindingErrorStatus, BindingStatus, HandoffIndicator, MobilityHeaderType, OptionType
 from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.codec.options import GreKey, HandoffIndicatorOption, LinkLocalAddress, Timestamp, UnknownOption
-from tests.scenario.handover_script import MN1, MN2, move, outcome, trigger
+from tests.scenario.handover_script import MN1, MN2, begun, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.plain_mag import PlainMag
 from tests.support.simulated_agent import WALL_OFFSET
@@ -42,12 +42,7 @@ ANY_IPV4_ADDRESS = UnknownOption(option_type=OptionType(IPV4_HOME_ADDRESS_REQUES
 def running() -> SimulatedDomain:
     """Both mobile nodes at mag1."""
     whole = three_mags("rfc")
-    domain = SimulatedDomain(replace(whole, lma=replace(whole.lma, home_network_prefix_pool=(POOL,))))
-    domain.start()
-    for mn_id in (MN1, MN2):
-        domain.attach(mn_id, "mag1")
-    domain.run_for(1.0)
-    return domain
+    return begun(SimulatedDomain(replace(whole, lma=replace(whole.lma, home_network_prefix_pool=(POOL,)))))
 
 
 def answers(domain: SimulatedDomain, mag_id: str) -> list[ProxyBindingAcknowledgement]:

@@ -15,8 +15,8 @@ from southbound.codec.authenticator import OPTION_OCTETS, append_authenticator, 
 from southbound.codec.iana import MobilityHeaderType
 from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.mobility_authentication import MobilityAuthentication
-from tests.scenario.handover_script import MN1, MN2, move, outcome, trigger
-from tests.support.domain_checks import Watch, assert_at_rest
+from tests.scenario.handover_script import MN1, MN2, begun, move, outcome, trigger, watched
+from tests.support.domain_checks import assert_at_rest
 from tests.support.plain_mag import PlainMag
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
@@ -41,13 +41,7 @@ def started(keys: dict[str, tuple[bytes, ...]], dialect: str = "draft", without:
     simulated = SimulatedDomain(
         domain, keys={node: authentication(domain, node, *own, without=without) for node, own in keys.items()}
     )
-    if not without:
-        Watch(simulated)
-    simulated.start()
-    simulated.attach(MN1, "mag1")
-    simulated.attach(MN2, "mag1")
-    simulated.run_for(1.0)
-    return simulated
+    return begun(simulated) if without else watched(simulated)
 
 
 @pytest.fixture(params=["draft", "rfc"])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.scenario.handover_script import MN1, MN2
+from tests.scenario.handover_script import watched
 from tests.scenario.test_chaos import Act, acts, errors, failures, movements, perform, qualities, recover
-from tests.support.domain_checks import Watch, assert_at_rest
+from tests.support.domain_checks import assert_at_rest
 from tests.support.simulated_domain import Delays, SimulatedDomain, three_mags
 from tests.support.simulated_transport import LinkQuality
 
@@ -27,11 +27,7 @@ def run(
         delays=Delays(rpc_s=0.0007 * (1 + seed % 7), switch_s=0.001 * (1 + seed % 5)),
         clock_errors_s={"mag2": clock_errors[0] + 0.000123, "mag3": clock_errors[1] - 0.000321},
     )
-    Watch(domain)
-    domain.start()
-    for mn_id in (MN1, MN2):
-        domain.attach(mn_id, "mag1")
-    domain.run_for(1.5)
+    watched(domain, 1.5)
     domain.transport.quality = quality
     for number, act in enumerate(script):
         if act.what == "trigger" and (number + seed) % 2:

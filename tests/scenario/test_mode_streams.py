@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from controller.commands import HandoverAccepted
-from tests.scenario.handover_script import GROUP, MN1, MN2, move
+from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move
 from tests.scenario.test_streams import LINKS, assert_everything_once_in_order, finish
 from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
@@ -17,11 +17,7 @@ INTERVAL_S = 0.002
 
 
 def running_stream(attach_mode: str, links: str = "equal") -> SimulatedStreams:
-    domain = SimulatedDomain(three_mags("rfc", attach_mode))
-    domain.start()
-    for mn_id in (MN1, MN2):
-        domain.attach(mn_id, "mag1")
-    domain.run_for(1.5)
+    domain = begun(SimulatedDomain(three_mags("rfc", attach_mode)), 1.5)
     running = SimulatedStreams(domain, GROUP, SOURCE, LINKS[links], INTERVAL_S, unicast=(MN1, MN2))
     running.start()
     domain.run_for(0.2)

@@ -16,8 +16,8 @@ from southbound.codec.igmp import Igmpv3Query
 from southbound.codec.mld import Mldv2Query
 from southbound.codec.mobility import ProxyBindingUpdate
 from southbound.codec.options import ActiveMulticastSubscription
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome
-from tests.support.domain_checks import Watch, assert_at_rest, lma_copies, native_copies, tunnel_copies
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, watched
+from tests.support.domain_checks import assert_at_rest, lma_copies, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_transport import Carried
 
@@ -29,12 +29,7 @@ def opened(request: pytest.FixtureRequest) -> Opened:
     """A domain with this attach_mode, both mobile nodes at mag1, in each dialect, watched."""
 
     def open_domain(attach_mode: str) -> SimulatedDomain:
-        domain = SimulatedDomain(three_mags(request.param, attach_mode))
-        Watch(domain)
-        domain.start()
-        for mn_id in (MN1, MN2):
-            domain.attach(mn_id, "mag1")
-        domain.run_for(1.5)
+        domain = watched(SimulatedDomain(three_mags(request.param, attach_mode)), 1.5)
         assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})
         return domain
 

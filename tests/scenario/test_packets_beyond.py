@@ -19,7 +19,7 @@ from southbound.codec.mld import Mldv1Done, Mldv1Query, Mldv1Report, Mldv2Query,
 from southbound.codec.records import MulticastAddressRecord
 from southbound.openflow.pipeline import INGRESS, PRIORITY_MISS
 from southbound.openflow.rules import Match
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger
+from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, assert_at_rest, lma_copies, native_copies, tunnel_copies
 from tests.support.simulated_domain import SimulatedDomain, listener_fields, three_mags
 from tests.support.switch_simulator import CONTROLLER, Packet
@@ -37,12 +37,7 @@ MISS = (INGRESS, PRIORITY_MISS, Match())
 @pytest.fixture
 def served() -> SimulatedDomain:
     """Both mobile nodes at mag1."""
-    domain = SimulatedDomain(three_mags("rfc"))
-    domain.start()
-    for mn_id in (MN1, MN2):
-        domain.attach(mn_id, "mag1")
-    domain.run_for(1.0)
-    return domain
+    return begun(SimulatedDomain(three_mags("rfc")))
 
 
 def home(domain: SimulatedDomain, mn_id: str) -> IPv6Address:

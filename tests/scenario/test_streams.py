@@ -8,8 +8,8 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
-from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger, watched
+from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 from tests.support.simulated_streams import SimulatedStreams
 from topology.settings import Timers
@@ -27,13 +27,7 @@ LINKS = {
 @pytest.fixture
 def domain() -> SimulatedDomain:
     """In one dialect: packets are the same in both."""
-    simulated = SimulatedDomain()
-    Watch(simulated)
-    simulated.start()
-    simulated.attach(MN1, "mag1")
-    simulated.attach(MN2, "mag1")
-    simulated.run_for(1.0)
-    return simulated
+    return watched(SimulatedDomain())
 
 
 def streams(domain: SimulatedDomain, links: str = "equal", group: IPv6Address = GROUP) -> SimulatedStreams:

@@ -3,24 +3,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-
-
-def load(name: str) -> ModuleType:
-    specification = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = module  # dataclasses look their module up
-    specification.loader.exec_module(module)
-    return module
+from tests.support.example_module import load_example
 
 
 @pytest.mark.parametrize(("numbers", "said"), [
@@ -33,11 +18,11 @@ def load(name: str) -> ModuleType:
     ([7, 6], "2 received, 0 lost, 1 twice, 0 out of order"),
 ])
 def test_what_is_counted(numbers: list[int], said: str) -> None:
-    account = load("listen").Account()
+    account = load_example("listen").Account()
     for number in numbers:
         account.take(number)
     assert str(account) == said
 
 
 def test_both_speak_of_the_same_port() -> None:
-    assert load("send").PORT == load("listen").PORT
+    assert load_example("send").PORT == load_example("listen").PORT

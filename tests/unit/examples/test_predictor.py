@@ -3,29 +3,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from castover_client import Conflict
-
-PATH = Path(__file__).resolve().parents[3] / "examples" / "predictor.py"
+from tests.support.example_module import load_example
 
 
 @pytest.fixture(scope="module")
 def predictor() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("predictor", PATH)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["predictor"] = module  # dataclasses look their module up
-    specification.loader.exec_module(module)
-    return module
+    return load_example("predictor")
 
 
 def decisions(

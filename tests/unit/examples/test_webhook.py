@@ -5,22 +5,20 @@ from __future__ import annotations
 
 import base64
 import http.client
-import importlib.util
 import json
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook as Judge
 
-PATH = Path(__file__).resolve().parents[3] / "examples" / "webhook.py"
+from tests.support.example_module import load_example
+
 SECRET = bytes(range(32))
 BODY = b'{"type": "handover_ended"}'
 NOW = 1_772_359_200
@@ -28,13 +26,7 @@ NOW = 1_772_359_200
 
 @pytest.fixture(scope="module")
 def webhook() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("examples_webhook", PATH)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = module
-    specification.loader.exec_module(module)
-    return module
+    return load_example("webhook")
 
 
 def signed(**changes: str) -> dict[str, str]:
