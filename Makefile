@@ -16,7 +16,8 @@ install: ## Debian packages and .venv, whatever of them is missing
 	@tools/install.sh runtime
 
 demo: install ## build a lab, stream, hand over in both dialects, predictive and plain, report, clean up
-	./castover demo --dialect $(DIALECT) --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json --logs $(DEMO_OUTPUT)/logs
+	./castover demo --dialect $(DIALECT) --handovers $(HANDOVERS) --json $(DEMO_OUTPUT)/report.json \
+	    --pcap $(DEMO_OUTPUT)/captures --logs $(DEMO_OUTPUT)/logs
 
 view: install ## keep a lab with a live stream for the live view in a browser: drag a mobile node, Ctrl-C ends
 	./castover view

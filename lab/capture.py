@@ -21,6 +21,8 @@ from lab.processes import LabProcess, stop_processes
 from lab.requirements import tool_search_path
 from lab.transport import TRANSPORT_NETWORK
 
+TRANSPORT_CAPTURE = "transport.pcap"
+"""Everything between LMA and MAGs: signalling, and both kinds of tunnels."""
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 _KERNEL_BUFFER_KIB = 16 * 1024
@@ -64,7 +66,7 @@ def start_captures(
     """
     check_capture_tools()
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [(TRANSPORT_NODE, TRANSPORT_NETWORK, "transport.pcap")]
+    wanted = [(TRANSPORT_NODE, TRANSPORT_NETWORK, TRANSPORT_CAPTURE)]
     # wlan0 and not the veth to a MAG: it stays up while the node moves.
     wanted += [(name, RADIO_BRIDGE, f"{name}.pcap") for name in mobile_nodes]
     wanted += [(name, SOURCE_PORT, f"{name}.pcap") for name in sources]

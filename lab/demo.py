@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab.capture import start_captures, stop_captures
+from lab.capture_hints import capture_folder
 from lab.demo_measurement import Say, await_bindings, measure_mode
 from lab.demo_modes import MODES
 from lab.demo_result import RunResult
@@ -75,7 +76,7 @@ def _run(
     captures = []
     if settings.pcap is not None:
         names = [node.name for node in (cast.mover, *cast.others)]
-        captures = start_captures(lab, settings.pcap / f"{dialect}-{mode}", names)
+        captures = start_captures(lab, capture_folder(settings.pcap, dialect, mode), names)
     result = measure_mode(lab, client, cast, settings, dialect, mode, say)
     for captured in stop_captures(lab, captures):
         if captured.dropped:

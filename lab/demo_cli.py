@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from lab.capture import check_capture_tools
+from lab.capture_hints import capture_hints
 from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.demo import remove_abandoned_demos, run_demo
 from lab.demo_modes import MODES, PLAIN, PREDICTIVE
@@ -106,6 +107,9 @@ def demo(
     if any(result.completed < len(result.runs) for result in results):
         console.print("not every handover completed", style="red")
         sys.exit(3)
+    if pcap is not None:
+        for line in capture_hints(pcap, [(result.dialect, result.mode) for result in results]):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"see it live, in a browser, and hand over by dragging: {typed('view')}", markup=False)
 
 

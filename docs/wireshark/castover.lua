@@ -189,6 +189,9 @@ local function records(r, ipv4)
     end
 end
 
+-- Set by the option that names the last packets that the MN has had: the HI which it comes in is about them.
+local names_last_delivered = false
+
 -- Behind our Vendor-ID.
 local function vendor_content(r)
     local sub_type = add(r, f.sub_type, 1)
@@ -204,6 +207,7 @@ local function vendor_content(r)
         add(r, f.algorithm, 1)
         add(r, f.authenticator, 16)
     elseif sub_type:uint() == 2 then
+        names_last_delivered = true
         add(r, f.source, 16)
         add(r, f.group, 16)
         local count = add(r, f.digests, 1)
@@ -449,7 +453,9 @@ function proto.dissector(buffer, pinfo, tree)
         branch:add(f.dialect, rfc and "RFC 5949" or "draft-hui-multimob-fast-handover"):set_generated()
         if kind == 14 then detail, at = initiate(header, branch, rfc) else detail, at = acknowledge(header, branch, rfc) end
     end
+    names_last_delivered = false
     local mn_id = options(header, at, branch)
+    if detail == "context" and names_last_delivered then detail = "last packets delivered" end
     local text = MESSAGES[kind] .. (detail and " (" .. detail .. ")" or "") .. (mn_id and " " .. mn_id or "")
     branch:append_text(detail and ", " .. detail or "")
     pinfo.cols.info = text

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from southbound.agent.handover_initiate import last_delivered_message
 from southbound.codec.authenticator import append_authenticator
 from southbound.codec.errors import EncodeError
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
@@ -143,6 +144,15 @@ def test_an_authenticator_is_shown_in_every_message(tmp_path: Path, number: int)
     shown = tshark(tmp_path, [packet], "-V")
     assert "Sub-Type: Authenticator (5)" in shown
     assert "alformed" not in shown
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_the_word_on_the_last_packets_is_told_from_the_context(tmp_path: Path, dialect: Dialect) -> None:
+    word = last_delivered_message(
+        dialect, 7, mn_id="mn1", handover_id="ho-1", last_delivered={(SOURCE, IPv6Address("ff1e::101")): (bytes(8),)}
+    )
+    found = fields(tmp_path, [encode_mobility_packet(word, SOURCE, DESTINATION)], "_ws.col.Info")
+    assert found == [["Handover Initiate (last packets delivered) mn1"]]
 
 
 def _carries(message: Any, class_name: str) -> bool:
