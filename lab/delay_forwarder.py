@@ -26,6 +26,7 @@ from pathlib import Path
 
 from lab.delay_queue import DelayQueue
 from lab.delay_tap import Tap, open_injector
+from lab.status_socket import ask
 
 _READ_MOST = 8
 """Frames read before looking again whether one is due: about 30 us."""
@@ -175,15 +176,7 @@ class DelayForwarder:
 
 def ask_delay_status(path: Path, timeout_s: float = 5.0) -> DelayStatus:
     """The status of the forwarder that listens at this Unix socket. Raises OSError when there is none."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(timeout_s)
-        client.connect(str(path))
-        answer = b""
-        while part := client.recv(4096):
-            answer += part
-    if not answer:
-        raise ConnectionError(f"{path} gave no answer")
-    return DelayStatus(**json.loads(answer))
+    return DelayStatus(**ask(path, timeout_s))
 
 
 def _ask_for_real_time() -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import select
 import signal
 import socket
@@ -22,7 +21,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from lab.sequence_account import SequenceAccount
+from lab.status_socket import ask, listen_at
 from lab.stream_format import PAYLOAD_HEADER, RECORDS_MAX, RecordList
+from lab.traffic_output import write_output
 
 # linux/in6.h, linux/in.h, asm-generic/socket.h: numbers that the socket module does not name.
 _IPV6_MULTICAST_ALL = 29
@@ -180,27 +181,9 @@ def group_source_request(index: int, group: Address, source: Address) -> bytes:
     return struct.pack("@II", index, 0) + storage(group) + storage(source)
 
 
-def open_control(path: Path) -> socket.socket:
-    """The Unix socket that answers with the status. Its folder must exist; an old socket there is replaced."""
-    path.unlink(missing_ok=True)
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    control.bind(str(path))
-    os.chmod(path, 0o600)
-    control.listen(8)
-    return control
-
-
 def ask_status(path: Path, timeout_s: float = 5.0) -> SinkStatus:
     """The status of a running sink. Raises OSError when there is none."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(timeout_s)
-        client.connect(str(path))
-        answer = b""
-        while part := client.recv(4096):
-            answer += part
-    if not answer:
-        raise ConnectionError(f"{path} gave no answer")
-    return SinkStatus(**json.loads(answer))
+    return SinkStatus(**ask(path, timeout_s))
 
 
 def _arguments() -> argparse.Namespace:
@@ -223,7 +206,7 @@ def main() -> int:
     known = _arguments()
     try:
         receiver = open_receiver(known.group, known.port, known.interface, known.source)
-        control = open_control(known.control) if known.control is not None else None
+        control = listen_at(known.control) if known.control is not None else None
     except OSError as error:
         print(f"cannot join {known.group} on {known.interface}: {error.strerror or error}", file=sys.stderr)
         return 1
@@ -236,13 +219,7 @@ def main() -> int:
     if control is not None:
         control.close()
         known.control.unlink(missing_ok=True)
-    if known.records is not None:
-        known.records.write_bytes(sink.records.encode())
-    text = json.dumps(asdict(status))
-    if known.report is not None:
-        known.report.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
+    write_output(sink.records, known.records, status, known.report)
     return 0
 
 

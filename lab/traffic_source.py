@@ -10,18 +10,18 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
-import json
 import signal
 import socket
 import struct
 import sys
 import time
 from array import array
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from lab.stream_format import PAYLOAD_HEADER, PAYLOAD_OCTETS_MAX, RecordList
+from lab.traffic_output import write_output
 
 CATCH_UP_PACKETS = 4
 CATCH_UP_NS = 4_000_000
@@ -176,13 +176,7 @@ def main() -> int:
     except OSError as error:
         print(f"cannot send to {known.group} on {known.interface}: {error.strerror or error}", file=sys.stderr)
         return 1
-    if known.records is not None:
-        known.records.write_bytes(source.records.encode())
-    text = json.dumps(asdict(report))
-    if known.report is not None:
-        known.report.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
+    write_output(source.records, known.records, report, known.report)
     return 0
 
 
