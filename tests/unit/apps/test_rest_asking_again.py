@@ -27,11 +27,6 @@ from tests.support.rest_world import Answer, RestWorld
 START = {"mn_id": "mn1", "new_mag": "mag2"}
 
 
-@pytest.fixture
-def rest() -> RestWorld:
-    return RestWorld()
-
-
 def fail(rest: RestWorld, handover_id: str) -> None:
     release = methods.ReleaseForwarding(handover_id=handover_id, mn_id=MN1, outcome="failed", reason="no answer")
     rest.executor.post(AgentRequested(mag_id="mag1", token=1, call=release))

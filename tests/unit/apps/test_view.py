@@ -15,11 +15,6 @@ FILES = sorted(path.name for path in FOLDER.iterdir())
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
-@pytest.fixture
-def rest() -> RestWorld:
-    return RestWorld()
-
-
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "text/html;q=0.9, application/json;q=0.8"])
 def test_a_browser_gets_the_page(rest: RestWorld, accept: str) -> None:
     answer = rest.get("/", Accept=accept)
