@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenario.handover_script import watched
+from tests.scenario.handover_script import MN1, MN2, watched
+from tests.scenario.mode_script import Opened
+from tests.support.domain_checks import assert_at_rest
 from tests.support.simulated_domain import SimulatedDomain, three_mags
 
 
@@ -13,3 +15,15 @@ from tests.support.simulated_domain import SimulatedDomain, three_mags
 def domain(request: pytest.FixtureRequest) -> SimulatedDomain:
     """In each dialect, watched."""
     return watched(SimulatedDomain(three_mags(request.param)))
+
+
+@pytest.fixture(params=["draft", "rfc"])
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """A domain with this attach_mode, both mobile nodes at mag1, in each dialect, watched."""
+
+    def open_domain(attach_mode: str) -> SimulatedDomain:
+        domain = watched(SimulatedDomain(three_mags(request.param, attach_mode)), 1.5)
+        assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})
+        return domain
+
+    return open_domain
