@@ -9,13 +9,7 @@ from dataclasses import replace
 from southbound.agent.access import AccessLinks
 from southbound.agent.attachment import Attachments
 from southbound.agent.binding_update_list import BindingUpdateList
-from southbound.agent.commands import (
-    PACKET_DROPPED,
-    AnswerController,
-    Command,
-    RecordFact,
-    SendMobilityHeader,
-)
+from southbound.agent.commands import PACKET_DROPPED, AnswerController, Command, RecordFact, SendMobilityHeader
 from southbound.agent.context import MagContext
 from southbound.agent.context_fetch import ContextFetch
 from southbound.agent.context_transfer import ContextTransfer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The judgement of a PBU: each status in the order of RFC 5213 section 5.3.1, and the order of messages (5.5)."""
+"""Judging a PBU (RFC 5213 section 5.3): each fault has its status, and the answer says what it must."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from controller.binding_cache import BindingCache, BindingState
-from controller.registration import Registrar, Verdict
+from controller.registration import Registrar
 from southbound.codec.accessors import find_option, find_options
-from southbound.codec.binding import ProxyBindingAcknowledgement, ProxyBindingUpdate
-from southbound.codec.iana import AccessTechnologyType, HandoffIndicator, Mldv2RecordType
-from southbound.codec.mobility import Dialect, decode_mobility, encode_mobility
+from southbound.codec.binding import ProxyBindingAcknowledgement
+from southbound.codec.iana import Mldv2RecordType
+from southbound.codec.mobility import encode_mobility
 from southbound.codec.options import (
     AccessTechnologyTypeOption,
     ActiveMulticastSubscription,
@@ -29,73 +29,21 @@ from southbound.codec.options import (
     Timestamp,
 )
 from southbound.codec.records import MulticastAddressRecord
-from tests.support.simulated_domain import three_mags
-from topology.model import MAG_LINK_LOCAL_ADDRESS, Domain
-from topology.policy_store import PolicyStore
-
-GIVEN = three_mags()
-POOL = (IPv6Network("2001:db8:200::/56"),)
-UNSERVED = replace(
-    GIVEN.mobile_nodes[1], id="mn8@example.net", mobility_service=False,
-    home_network_prefixes=(IPv6Network("2001:db8:100:8::/64"),),
-)  # fmt: skip
-POOLED = replace(GIVEN.mobile_nodes[1], id="mn9@example.net", home_network_prefixes=())
-DOMAIN = replace(
-    GIVEN,
-    lma=replace(GIVEN.lma, home_network_prefix_pool=POOL),
-    mobile_nodes=(*GIVEN.mobile_nodes, UNSERVED, POOLED),
+from tests.unit.controller.registration_script import (
+    DOMAIN,
+    MAG1,
+    MAG2,
+    MN1,
+    MN2,
+    NOW,
+    UNSERVED,
+    WALL,
+    Lma,
+    answer_of,
+    update,
 )
-POLICY = PolicyStore(DOMAIN.mobile_nodes)
-MAG1, MAG2 = (mag.address for mag in DOMAIN.mags[:2])
-MN1, MN2 = DOMAIN.mobile_nodes[:2]
-OTHER_INTERFACE = b"\x02\0\0\0\0\x77"
-WALL = 1_760_000_000.0
-NOW = 100.0
-
-
-def update(
-    *, sequence: int = 7, lifetime_s: int = 300, stamp: float | None = WALL, without: tuple[type, ...] = (),
-    more: tuple[MobilityOption, ...] = (), **changed: Any,
-) -> ProxyBindingUpdate:
-    """A PBU that is right in everything, but for what is asked for."""
-    options: list[MobilityOption] = [
-        MobileNodeIdentifier(identifier=changed.get("mn_id", MN1.id)),
-        HomeNetworkPrefix(prefix=changed.get("prefix", MN1.home_network_prefixes[0])),
-        HandoffIndicatorOption(indicator=HandoffIndicator(changed.get("handoff", HandoffIndicator.UNKNOWN))),
-        AccessTechnologyTypeOption(technology=AccessTechnologyType(changed.get("technology", 3))),
-        MobileNodeLinkLayerIdentifier(identifier=changed.get("link_layer_id", MN1.link_layer_id)),
-    ]
-    if stamp is not None:
-        options.append(Timestamp.from_seconds(stamp))
-    kept = tuple(option for option in options if not isinstance(option, without))
-    return ProxyBindingUpdate(
-        sequence=sequence, lifetime_s=lifetime_s, multicast=changed.get("multicast", False), options=(*kept, *more)
-    )
-
-
-class Lma:
-    """A cache and a clock, and what PBUs do to it."""
-
-    def __init__(self, domain: Domain = DOMAIN) -> None:
-        self.cache, self.domain = BindingCache(), domain
-
-    def judge(self, message: ProxyBindingUpdate, source: IPv6Address = MAG1, at: float = WALL) -> Verdict:
-        policy = PolicyStore(self.domain.mobile_nodes)
-        registrar = Registrar(cache=self.cache, domain=self.domain, policy=policy)
-        verdict = registrar.judge(message, source, received_at=at, now=NOW + at - WALL)
-        if verdict.entry is not None:
-            self.cache.put(verdict.entry)
-        return verdict
-
-
-def answer_of(verdict: Verdict) -> ProxyBindingAcknowledgement:
-    """The PBA as it arrives: through the codec and back."""
-    assert verdict.acknowledgement is not None
-    header = encode_mobility(verdict.acknowledgement, DOMAIN.lma.address, MAG1)
-    read = decode_mobility(header, DOMAIN.lma.address, MAG1, Dialect.RFC)
-    assert isinstance(read, ProxyBindingAcknowledgement)
-    assert read == verdict.acknowledgement
-    return read
+from topology.model import MAG_LINK_LOCAL_ADDRESS
+from topology.policy_store import PolicyStore
 
 
 def test_accepted() -> None:
@@ -274,73 +222,6 @@ def test_echoes_only_what_the_pbu_had() -> None:
     assert local in answer_of(Lma().judge(update(more=(local,)))).options
 
 
-# --- prefixes -------------------------------------------------------------------------------------------------------
-
-
-def pooled(**changed: Any) -> ProxyBindingUpdate:
-    return update(mn_id=POOLED.id, link_layer_id=POOLED.link_layer_id, **{"prefix": IPv6Network("::/0"), **changed})
-
-
-def granted(verdict: Verdict) -> tuple[IPv6Network, ...]:
-    answer = answer_of(verdict)
-    assert answer.status == 0
-    return tuple(option.prefix for option in find_options(answer, HomeNetworkPrefix))
-
-
-def test_a_prefix_of_the_pool_stays_with_its_mn() -> None:
-    lma = Lma()
-    (prefix,) = granted(lma.judge(pooled()))
-    assert prefix.subnet_of(POOL[0])
-    # The next MAG does not know it: found by the interface (5.4.1.2). The one after it does.
-    assert granted(lma.judge(pooled(stamp=WALL + 1), MAG2, at=WALL + 1)) == (prefix,)
-    assert granted(lma.judge(pooled(stamp=WALL + 2, prefix=prefix), MAG1, at=WALL + 2)) == (prefix,)
-    lma.judge(pooled(stamp=WALL + 3, prefix=prefix, lifetime_s=0), MAG1, at=WALL + 3)
-    assert granted(lma.judge(pooled(stamp=WALL + 4), MAG2, at=WALL + 4)) == (prefix,), "while it waits for deletion"
-    assert len(lma.cache) == 1
-
-
-def test_no_prefix_left_is_130() -> None:
-    lma = Lma(replace(DOMAIN, lma=replace(DOMAIN.lma, home_network_prefix_pool=())))
-    assert answer_of(lma.judge(pooled())).status == 130
-
-
-def test_two_prefixes_are_one_session() -> None:
-    second = IPv6Network("2001:db8:100:f::/64")
-    both = (*MN1.home_network_prefixes, second)
-    lma = Lma(replace(DOMAIN, mobile_nodes=(replace(MN1, home_network_prefixes=both), *DOMAIN.mobile_nodes[1:])))
-    assert granted(lma.judge(update(prefix=IPv6Network("::/0")))) == both
-    assert answer_of(lma.judge(update(stamp=WALL + 1), at=WALL + 1)).status == 159
-    named = update(stamp=WALL + 1, more=(HomeNetworkPrefix(prefix=second),))
-    assert granted(lma.judge(named, MAG2, at=WALL + 1)) == both
-    assert [entry.mag_id for entry in lma.cache] == ["mag2"]
-
-
-def test_each_interface_has_a_session_of_its_own() -> None:
-    lma = Lma()
-    new = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), handoff=HandoffIndicator.NEW_INTERFACE,
-                 stamp=WALL + 1)
-    first = granted(lma.judge(update()))
-    second = granted(lma.judge(new, MAG2, at=WALL + 1))
-    assert set(first).isdisjoint(second)
-    assert lma.cache.serving_mag(MN1.id) == "mag1", "the interface that the policy store knows"
-    assert lma.cache.is_bound(MN1.id, "mag2")
-    # One is handed over, or goes, and the other does not care.
-    assert granted(lma.judge(update(stamp=WALL + 2), DOMAIN.mags[2].address, at=WALL + 2)) == first
-    gone = update(link_layer_id=OTHER_INTERFACE, prefix=second[0], lifetime_s=0, stamp=WALL + 3)
-    assert answer_of(lma.judge(gone, MAG2, at=WALL + 3)).status == 0
-    assert lma.cache.serving_mag(MN1.id) == "mag3"
-    assert not lma.cache.is_bound(MN1.id, "mag2")
-
-
-def test_a_handover_between_interfaces_takes_the_prefixes_along() -> None:
-    lma = Lma()
-    first = granted(lma.judge(update()))
-    moved = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), stamp=WALL + 1,
-                   handoff=HandoffIndicator.BETWEEN_INTERFACES)
-    assert granted(lma.judge(moved, MAG2, at=WALL + 1)) == first
-    assert [(entry.mag_id, entry.link_layer_id) for entry in lma.cache] == [("mag2", OTHER_INTERFACE)]
-
-
 # --- what a MAG may ask besides -------------------------------------------------------------------------------------
 
 
@@ -384,126 +265,6 @@ def test_link_local_address_of_the_mag() -> None:
     assert answered(asked, 2, MAG2) == own
     refused = answer_of(Lma().judge(update(stamp=WALL - 5, more=(asked,))))
     assert (refused.status, find_option(refused, LinkLocalAddress)) == (156, asked)
-
-
-# --- order of messages ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("sequence", "status"), [(0, 135), (15, 135), (16, 0), (32782, 0), (32783, 135), (65535, 135)]
-)
-def test_sequence_window_without_timestamps(sequence: int, status: int) -> None:
-    """RFC 6275 section 9.5.1 with 15 as the last one accepted."""
-    lma = Lma()
-    assert lma.judge(update(sequence=15, stamp=None)).status == 0
-    answer = answer_of(lma.judge(update(sequence=sequence, stamp=None)))
-    assert answer.status == status
-    assert answer.sequence == (15 if status else sequence)
-    assert find_option(answer, Timestamp) is None
-
-
-def test_sequence_numbers_are_those_of_a_session() -> None:
-    """RFC 5213 section 5.5: maintained on a per mobility session basis."""
-    lma = Lma()
-    lma.judge(update(sequence=500, stamp=None))
-    new = update(link_layer_id=OTHER_INTERFACE, prefix=IPv6Network("::/0"), handoff=HandoffIndicator.NEW_INTERFACE,
-                 sequence=3, stamp=None)
-    assert answer_of(lma.judge(new, MAG2)).status == 0
-    answer = answer_of(lma.judge(update(sequence=400, stamp=None), MAG2))
-    assert (answer.status, answer.sequence) == (135, 500)
-    assert answer_of(lma.judge(update(sequence=501, stamp=None), MAG2)).status == 0
-
-
-def test_timestamp_makes_the_sequence_number_irrelevant() -> None:
-    lma = Lma()
-    lma.judge(update(sequence=15))
-    answer = answer_of(lma.judge(update(sequence=3, stamp=WALL + 1), at=WALL + 1))
-    assert (answer.status, answer.sequence) == (0, 3)
-
-
-@pytest.mark.parametrize(("offset_s", "status"), [(-0.31, 156), (-0.29, 0), (0.0, 0), (0.3, 0), (0.31, 156)])
-def test_timestamp_validity_window(offset_s: float, status: int) -> None:
-    answer = answer_of(Lma().judge(update(stamp=WALL + offset_s), at=WALL))
-    assert answer.status == status
-    if status:
-        stamp = find_option(answer, Timestamp)
-        assert stamp is not None
-        assert stamp.seconds == WALL, "156 carries the LMA's own time"
-
-
-def test_timestamp_lower_than_the_last_is_157_with_the_lmas_time() -> None:
-    lma = Lma()
-    lma.judge(update(stamp=WALL + 0.2))
-    answer = answer_of(lma.judge(update(sequence=8, stamp=WALL + 0.1), MAG2, at=WALL + 0.15))
-    assert answer.status == 157
-    stamp = find_option(answer, Timestamp)
-    assert stamp is not None
-    assert stamp.units == Timestamp.from_seconds(WALL + 0.15).units
-    entry = lma.cache.of_own_interface(MN1.id)
-    assert entry is not None
-    assert entry.mag_id == "mag1"
-
-
-def test_a_repeated_pbu_gets_the_same_answer_and_changes_nothing() -> None:
-    lma = Lma()
-    first = lma.judge(update())
-    before = lma.cache.of_own_interface(MN1.id)
-    again = lma.judge(update(), at=WALL + 0.2)
-    assert again.replayed
-    assert again.entry is None
-    assert again.acknowledgement == first.acknowledgement
-    assert lma.cache.of_own_interface(MN1.id) is before
-
-
-def test_an_equal_timestamp_in_another_pbu_is_156() -> None:
-    lma = Lma()
-    lma.judge(update())
-    assert answer_of(lma.judge(update(sequence=8))).status == 156
-    assert answer_of(lma.judge(update(), MAG2)).status == 156
-
-
-# --- de-registration ------------------------------------------------------------------------------------------------
-
-
-def test_de_registration_waits_before_it_deletes() -> None:
-    lma = Lma()
-    lma.judge(update())
-    answer = answer_of(lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1))
-    assert (answer.status, answer.lifetime_s) == (0, 0)
-    entry = lma.cache.of_own_interface(MN1.id)
-    assert entry is not None
-    assert (entry.state, entry.expires_at) == (BindingState.PENDING_DELETE, NOW + 1 + 10)
-    assert lma.cache.serving_mag(MN1.id) is None
-    assert lma.cache.expire(NOW + 10.9) == []
-    assert [gone.mn_id for gone in lma.cache.expire(NOW + 11)] == [MN1.id]
-
-
-def test_registration_during_the_wait_cancels_it() -> None:
-    lma = Lma()
-    lma.judge(update())
-    lma.judge(update(lifetime_s=0, stamp=WALL + 1), at=WALL + 1)
-    lma.judge(update(stamp=WALL + 2), MAG2, at=WALL + 2)
-    assert lma.cache.serving_mag(MN1.id) == "mag2"
-
-
-@pytest.mark.parametrize("stamp", [WALL - 1, WALL + 0.5, WALL + 1.1])
-def test_de_registration_by_a_former_mag_is_not_answered(stamp: float) -> None:
-    """RFC 5213 section 5.3.5: whatever its timestamp."""
-    lma = Lma()
-    lma.judge(update())
-    lma.judge(update(stamp=WALL + 1), MAG2, at=WALL + 1)
-    verdict = lma.judge(update(lifetime_s=0, stamp=stamp), MAG1, at=WALL + 1.1)
-    assert (verdict.acknowledgement, verdict.entry) == (None, None)
-    assert lma.cache.serving_mag(MN1.id) == "mag2"
-
-
-@pytest.mark.parametrize("named", [MN1.home_network_prefixes[0], IPv6Network("::/0")])
-def test_de_registration_of_nothing_is_silently_ignored(named: IPv6Network) -> None:
-    """RFC 5213 sections 5.4.1.1 rule 6 and 5.4.1.2 rule 5."""
-    lma = Lma()
-    verdict = lma.judge(update(lifetime_s=0, prefix=named))
-    assert (verdict.acknowledgement, verdict.entry) == (None, None)
-    assert len(lma.cache) == 0
 
 
 # --- PBU-M ----------------------------------------------------------------------------------------------------------
