@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from apps.mobility_packets import ReplyTo, answer_frame, frame_event
@@ -369,7 +369,8 @@ def test_any_octets_in_a_mobility_header_are_a_counted_drop(octets: bytes) -> No
     core = Core().bound()
     before = picture(core.core)
     event = packet_in(encode_ipv6(Ipv6Packet(source=MAG1, destination=LMA, next_header=135, payload=octets)))
-    assert isinstance(event, events.MobilityPacketDropped), "a random checksum is right once in 65536 times"
+    # Once in 65536 times the checksum is right. If it is more often, Hypothesis says that hardly anything is left.
+    assume(isinstance(event, events.MobilityPacketDropped))
     core.tell(event)
     assert picture(core.core) == before
 
