@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A controller with nothing behind its agent server: prints every event as a JSON line, and answers by method.
 
-Run by test_rpc_peers.py: `python rpc_server_process.py PORT HELLO_TIMEOUT_S`. Accepts mag1 and mag2.
+Run by tests/support/rpc_server.py: `python rpc_server_process.py PORT HELLO_TIMEOUT_S`. Accepts mag1 and mag2.
 """
 
 from __future__ import annotations

@@ -4,22 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import queue
 import signal
-import socket
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any
 
-import msgpack
 import pytest
 
 from southbound.agent.adapters.rpc_client import RpcClient, RpcError
@@ -36,77 +28,24 @@ from southbound.rpc.methods import (
     StartHandover,
     StepReached,
 )
+from tests.support.rpc_server import WAIT_S, RpcServer
 
-ROOT = Path(__file__).parents[2]
 HELLO = Hello(mag_id="mag1", version="0.1.0", process_id=os.getpid())
 MEMBERSHIPS = (GroupMembership(group=IPv6Address("ff1e::101"), filter_mode=FilterMode.EXCLUDE),)
 CLONE = CloneGroups(handover_id="h1", mn_id="mn1@example.net", new_mag="mag9", memberships=MEMBERSHIPS)
 PREPARE = PrepareForwarding(handover_id="h1", mn_id="mn1@example.net", previous_mag="mag2", memberships=MEMBERSHIPS)
 REPORTED = MembershipReported(mn_id="mn1@example.net", memberships=MEMBERSHIPS)
 ATTACHED = MobileNodeAttached(mn_id="mn1@example.net", access_port="mn1")
-WAIT_S = 10.0
 
 
 def release(reason: str) -> ReleaseForwarding:
     return ReleaseForwarding(handover_id="h1", mn_id="mn1@example.net", outcome="completed", reason=reason)
 
 
-class Server:
-    """The process of rpc_server_process.py, and the events that it prints."""
-
-    def __init__(self, port: int = 0, hello_timeout_s: float = 5.0) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("rpc_server_process.py")), str(port), str(hello_timeout_s)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._errors: list[str] = []
-        self._readers = [
-            threading.Thread(target=self._read, args=(self.process.stdout, self._lines.put)),
-            threading.Thread(target=self._read, args=(self.process.stderr, self._errors.append)),
-        ]
-        for reader in self._readers:
-            reader.start()
-        self.port: int = self.wait_for("listening")["port"]
-
-    @staticmethod
-    def _read(pipe: Any, use: Callable[[str], None]) -> None:
-        with pipe:
-            for line in pipe:
-                use(line)
-
-    def next(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads(self._lines.get(timeout=WAIT_S)))
-        except queue.Empty:
-            raise AssertionError(f"no event; the server said: {''.join(self._errors)}") from None
-
-    def wait_for(self, name: str) -> dict[str, Any]:
-        while (event := self.next())["event"] != name:
-            pass
-        return event
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-        self.process.wait(WAIT_S)
-        for reader in self._readers:
-            reader.join(WAIT_S)
-
-    def errors(self) -> str:
-        return "".join(self._errors)
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    started = Server()
-    yield started
-    started.kill()
-    assert "Traceback" not in started.errors()
+def server() -> Iterator[RpcServer]:
+    with RpcServer() as started:
+        yield started
 
 
 class Agent:
@@ -155,7 +94,7 @@ async def failure_of(calling: Awaitable[Any]) -> RpcError:
 # --- calls ---------------------------------------------------------------------------------------------------------
 
 
-def test_calls_both_ways(server: Server) -> None:
+def test_calls_both_ways(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             assert await agent.client.call(ATTACHED) is None
@@ -174,7 +113,7 @@ def test_calls_both_ways(server: Server) -> None:
     assert server.wait_for("AgentDisconnected")["detail"] == "closed by the agent"
 
 
-def test_the_agents_refusal_and_its_faults_reach_the_controller(server: Server) -> None:
+def test_the_agents_refusal_and_its_faults_reach_the_controller(server: RpcServer) -> None:
     async def scenario() -> list[Any]:
         outcomes = []
         for raised in (RpcError("refused", "busy", "mn_id"), ZeroDivisionError("ours")):
@@ -195,7 +134,7 @@ def test_the_agents_refusal_and_its_faults_reach_the_controller(server: Server) 
     ]
 
 
-def test_unsendable_results_become_internal_errors(server: Server) -> None:
+def test_unsendable_results_become_internal_errors(server: RpcServer) -> None:
     async def scenario() -> None:
         async def on_request(_: Any) -> Any:
             return object()
@@ -207,7 +146,7 @@ def test_unsendable_results_become_internal_errors(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_timeouts_on_both_ends(server: Server) -> None:
+def test_timeouts_on_both_ends(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             assert (await failure_of(agent.client.call(PREPARE, timeout_s=0.05))).code == "timeout"
@@ -218,7 +157,7 @@ def test_timeouts_on_both_ends(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_a_cancelled_caller_disturbs_nobody(server: Server) -> None:
+def test_a_cancelled_caller_disturbs_nobody(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             task = asyncio.create_task(agent.client.call(ATTACHED))
@@ -230,7 +169,7 @@ def test_a_cancelled_caller_disturbs_nobody(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_calling_an_agent_that_is_away(server: Server) -> None:
+def test_calling_an_agent_that_is_away(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             await agent.client.call(release("absent"))
@@ -241,7 +180,7 @@ def test_calling_an_agent_that_is_away(server: Server) -> None:
     assert (event["mag_id"], event["token"], event["error"]["code"]) == ("mag9", "absent", "unavailable")
 
 
-def test_many_calls_at_once(server: Server) -> None:
+def test_many_calls_at_once(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             calls = [agent.client.call(ATTACHED) for _ in range(400)]
@@ -253,7 +192,7 @@ def test_many_calls_at_once(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_call_latency(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_call_latency(server: RpcServer, capsys: pytest.CaptureFixture[str]) -> None:
     async def scenario() -> list[float]:
         async with Agent(server.port) as agent:
             times = []
@@ -272,7 +211,7 @@ def test_call_latency(server: Server, capsys: pytest.CaptureFixture[str]) -> Non
 # --- connections that end ------------------------------------------------------------------------------------------
 
 
-def test_reconnects_after_the_controller_was_killed(server: Server) -> None:
+def test_reconnects_after_the_controller_was_killed(server: RpcServer) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         async with Agent(server.port) as agent:
@@ -285,7 +224,7 @@ def test_reconnects_after_the_controller_was_killed(server: Server) -> None:
             assert (await failure_of(agent.client.call(ATTACHED))).code == "unavailable"
             assert not agent.client.notify(REPORTED)
             assert agent.client.discarded()["notification_without_connection"] == 1
-            again = await loop.run_in_executor(None, lambda: Server(port=server.port))
+            again = await loop.run_in_executor(None, lambda: RpcServer(port=server.port))
             try:
                 await agent.until(lambda: agent.client.connected)
                 assert again.next()["event"] == "AgentConnected"
@@ -297,7 +236,7 @@ def test_reconnects_after_the_controller_was_killed(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_orderly_stop_of_the_controller(server: Server) -> None:
+def test_orderly_stop_of_the_controller(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             assert (await failure_of(agent.client.call(release("stop")))).code == "unavailable"
@@ -308,7 +247,7 @@ def test_orderly_stop_of_the_controller(server: Server) -> None:
     assert server.wait_for("stopped")["discarded"] == {}
 
 
-def test_open_calls_of_the_controller_end_before_the_disconnect(server: Server) -> None:
+def test_open_calls_of_the_controller_end_before_the_disconnect(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             waiting = asyncio.create_task(agent.client.call(PREPARE))
@@ -323,7 +262,7 @@ def test_open_calls_of_the_controller_end_before_the_disconnect(server: Server) 
     assert server.next()["event"] == "AgentDisconnected"
 
 
-def test_a_handler_ends_with_its_connection(server: Server) -> None:
+def test_a_handler_ends_with_its_connection(server: RpcServer) -> None:
     async def scenario() -> None:
         began, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -345,7 +284,7 @@ def test_a_handler_ends_with_its_connection(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_a_hanging_controller_is_noticed_by_the_call(server: Server) -> None:
+def test_a_hanging_controller_is_noticed_by_the_call(server: RpcServer) -> None:
     async def scenario() -> None:
         async with Agent(server.port) as agent:
             server.process.send_signal(signal.SIGSTOP)
@@ -356,7 +295,7 @@ def test_a_hanging_controller_is_noticed_by_the_call(server: Server) -> None:
     asyncio.run(scenario())
 
 
-def test_a_refused_hello_is_tried_again_with_growing_pauses(server: Server) -> None:
+def test_a_refused_hello_is_tried_again_with_growing_pauses(server: RpcServer) -> None:
     async def scenario() -> Agent:
         agent = Agent(server.port)
         agent.client._hello = Hello(mag_id="mag7", version="0", process_id=1)
@@ -368,140 +307,3 @@ def test_a_refused_hello_is_tried_again_with_growing_pauses(server: Server) -> N
         return agent
 
     assert asyncio.run(scenario()).log == []
-
-
-# --- the server against raw sockets --------------------------------------------------------------------------------
-
-
-class Raw:
-    """A peer that sends what it likes."""
-
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection(("::1", server.port), timeout=WAIT_S)
-        self.unpacker = msgpack.Unpacker()
-
-    def __enter__(self) -> Raw:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def send(self, *message: object) -> None:
-        self.socket.sendall(msgpack.packb(list(message)))
-
-    def hello(self, mag_id: str = "mag1", msgid: int = 0) -> Any:
-        self.send(0, msgid, "agent.hello", [{"mag_id": mag_id, "version": "0", "process_id": 1}])
-        return self.receive()
-
-    def receive(self) -> Any:
-        while True:
-            for message in self.unpacker:
-                return message
-            data = self.socket.recv(65536)
-            if not data:
-                return None
-            self.unpacker.feed(data)
-
-
-def test_unknown_mag_is_refused_and_closed(server: Server) -> None:
-    with Raw(server) as raw:
-        error = {"code": "refused", "message": "no MAG 'mag9' in this domain", "field": "mag_id"}
-        assert raw.hello("mag9") == [1, 0, error, None]
-        assert raw.receive() is None
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ((0, 5, "mobile_node.detached", [{"mn_id": "m"}]), "refused"),
-        ((0, 5, "agent.hello", [{"mag_id": 7}]), "bad_params"),
-        ((0, 5, "nonsense", [{}]), "unknown_method"),
-        ((2, "mobile_node.detached", [{"mn_id": "m"}]), None),
-        ((1, 5, None, None), None),
-        (("GET / HTTP/1.1",), None),
-    ],
-)
-def test_the_first_message_must_be_hello(message: tuple[object, ...], code: str | None) -> None:
-    server = Server(hello_timeout_s=0.3)
-    try:
-        with Raw(server) as raw:
-            raw.send(*message)
-            answer = raw.receive()
-            assert (answer[2]["code"] if answer else None) == code
-            assert raw.receive() is None
-    finally:
-        server.kill()
-    assert "Traceback" not in server.errors()
-
-
-def test_silence_is_closed() -> None:
-    server = Server(hello_timeout_s=0.1)
-    try:
-        with Raw(server) as silent, Raw(server) as good:
-            assert good.hello() == [1, 0, None, None]
-            assert silent.receive() is None
-            good.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
-            assert good.receive() == [1, 1, None, None]
-    finally:
-        server.kill()
-
-
-def test_a_second_hello_is_refused(server: Server) -> None:
-    with Raw(server) as raw:
-        raw.hello()
-        assert raw.hello(msgid=1)[2]["code"] == "refused"
-
-
-def test_a_newer_connection_replaces_the_older(server: Server) -> None:
-    with Raw(server) as older, Raw(server) as newer, Raw(server) as other:
-        older.hello()
-        other.hello("mag2")
-        # The same id on the wire on both connections: the answer to the older one must not reach the newer.
-        wire = {"handover_id": "h", "mn_id": "m", "previous_mag": "mag2", "memberships": []}
-        older.send(0, 77, "handover.prepare", [wire])
-        stale = server.wait_for("AgentRequest")["msgid"]
-        assert newer.hello() == [1, 0, None, None]
-        assert older.receive()[2:] == ["handover.cancel", [{"handover_id": "hang", "mn_id": "m"}]]
-        assert older.receive() is None
-        newer.send(0, 77, "handover.prepare", [wire])
-        newer.send(0, 78, "mobile_node.detached", [{"mn_id": str(stale)}])
-        answers = [newer.receive(), newer.receive()]
-        assert [1, 78, None, {"stale_answer_sent": False}] in answers
-        assert not any(answer[:2] == [1, 77] for answer in answers)
-        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
-        assert other.receive() == [1, 1, None, None]
-    events = [server.next() for _ in range(3)]
-    assert [event["event"] for event in events] == ["AgentResponse", "AgentDisconnected", "AgentConnected"]
-    assert events[1]["detail"] == "replaced by a newer connection"
-
-
-def test_junk_after_hello_ends_only_that_connection(server: Server) -> None:
-    with Raw(server) as raw, Raw(server) as other:
-        raw.hello()
-        other.hello("mag2")
-        raw.socket.sendall(b"\xc1\xff\x00" * 1000)
-        assert server.wait_for("AgentDisconnected")["detail"] == "protocol broken: not_msgpack"
-        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
-        assert other.receive() == [1, 1, None, None]
-
-
-def test_an_agent_that_does_not_read_is_cut_off_and_others_are_served(server: Server) -> None:
-    wire = {"handover_id": "h", "mn_id": "m", "outcome": "completed", "reason": "big"}
-    with Raw(server) as deaf, Raw(server) as other:
-        deaf.hello()
-        other.hello("mag2")
-        for msgid in range(1, 30):
-            deaf.send(0, msgid, "handover.release", [wire])
-        assert server.wait_for("AgentDisconnected")["detail"] == "the agent does not read"
-        other.send(0, 1, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
-        assert other.receive() == [1, 1, None, None]
-
-
-def test_a_slow_reader_gets_everything_in_order(server: Server) -> None:
-    wire = {"handover_id": "h", "mn_id": "m", "outcome": "completed", "reason": "big"}
-    with Raw(server) as raw:
-        raw.hello()
-        for msgid in range(1, 40):
-            raw.send(0, msgid, "handover.release", [wire])
-            raw.send(0, 100 + msgid, "mobile_node.attached", [{"mn_id": "m", "access_port": "p"}])
-            assert [raw.receive()[1], raw.receive()[1]] == [msgid, 100 + msgid]
