@@ -17,6 +17,7 @@ OTHER_SOURCE = IPv6Address("2001:db8:c0::11")
 GROUP = IPv6Address("ff1e::101")
 OTHER_GROUP = IPv6Address("ff1e::102")
 MN = "mn1@example.net"
+OTHER_MN = "mn2@example.net"
 NATIVE, TUNNEL, OTHER_TUNNEL = 0, 1, 2
 
 

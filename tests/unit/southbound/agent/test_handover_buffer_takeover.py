@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the buffer to the switch: when the streams are joined, and what still comes when the switch delivers alone."""
+
+from __future__ import annotations
+
+from southbound.agent.buffer_effects import Joined
+from southbound.agent.join_limits import JoinLimits
+from southbound.mld.membership import FilterMode, GroupMembership
+from tests.unit.southbound.agent.buffer_streams import (
+    GROUP,
+    MN,
+    NATIVE,
+    OTHER_GROUP,
+    OTHER_MN,
+    OTHER_SOURCE,
+    SOURCE,
+    TUNNEL,
+    Driver,
+    any_source,
+)
+
+# --- the switch takes over ---------------------------------------------------------------------------------------------
+
+
+def test_joined_comes_only_after_the_native_path_is_confirmed(driver: Driver) -> None:
+    driver.cut()
+    driver.arrive()
+    driver.tunnel(1)
+    driver.native(1)
+    assert "Joined" not in driver.kinds()
+    driver.confirm()
+    assert driver.kinds().count("Joined") == 1
+    driver.confirm()
+    driver.native(2)
+    driver.wait(5)
+    assert driver.kinds().count("Joined") == 1
+    assert driver.numbers() == [1, 2]
+
+
+def test_joined_does_not_come_before_the_mobile_node(driver: Driver) -> None:
+    driver.tunnel(1)
+    driver.native(1)
+    driver.confirm()
+    driver.wait(1)
+    assert "Joined" not in driver.kinds()
+    driver.cut()
+    driver.arrive()
+    assert driver.kinds()[-1] == "Joined"
+
+
+def test_silent_groups_are_joined_after_idle_time(driver: Driver) -> None:
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.wait(0.4)
+    assert "Joined" not in driver.kinds()
+    driver.wait(0.2)
+    assert driver.kinds()[-1] == "Joined"
+
+
+def test_stream_without_native_packets_is_joined_when_it_has_ended(driver: Driver) -> None:
+    driver.cut()
+    driver.arrive()
+    driver.tunnel(1)
+    driver.confirm()
+    driver.wait(0.6)
+    assert driver.kinds()[-1] == "Joined"
+    assert driver.count("joined_idle") == 1
+
+
+def test_stream_without_native_packets_is_joined_in_the_end(driver: Driver) -> None:
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    for number in range(40):
+        driver.tunnel(number)
+        driver.wait(0.1)
+    assert "Joined" in driver.kinds()
+    assert driver.count("join_without_common") == 1
+    assert driver.count("tunnel_after_join") == 9
+
+
+def test_native_copies_of_what_the_tunnel_delivered_are_known_after_joining() -> None:
+    driver = Driver(join_limits=JoinLimits(total_s=0.3))
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.wait(0.2)
+    driver.tunnel(1, 2)
+    driver.wait(0.2)
+    assert driver.kinds()[-1] == "Joined"
+    driver.native(1, 2, 3)
+    assert driver.numbers() == [1, 2, 3]
+
+
+def test_every_stream_has_to_be_joined() -> None:
+    driver = Driver(expect=False)
+    driver.buffer.expect(MN, any_source(GROUP, OTHER_GROUP), TUNNEL, driver.now)
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.tunnel(1)
+    driver.native(1)
+    assert "Joined" not in driver.kinds()
+    driver.come(TUNNEL, 1, group=OTHER_GROUP)
+    driver.come(NATIVE, 1, group=OTHER_GROUP)
+    assert driver.kinds()[-1] == "Joined"
+
+
+def test_every_source_asked_for_by_name_has_to_be_heard_or_silent() -> None:
+    driver = Driver(expect=False)
+    both = GroupMembership(group=GROUP, filter_mode=FilterMode.INCLUDE, sources=frozenset({SOURCE, OTHER_SOURCE}))
+    driver.buffer.expect(MN, [both], TUNNEL, driver.now)
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.tunnel(1)
+    driver.native(1)
+    assert "Joined" not in driver.kinds()
+    driver.come(TUNNEL, 1, source=OTHER_SOURCE)
+    driver.come(NATIVE, 1, source=OTHER_SOURCE)
+    assert driver.kinds()[-1] == "Joined"
+
+
+def test_new_stream_after_joining_comes_natively_only(driver: Driver) -> None:
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.wait(1)
+    driver.tunnel(1)
+    driver.native(1, 2)
+    assert driver.numbers() == [1, 2]
+
+
+# --- the switch delivers -----------------------------------------------------------------------------------------------
+
+
+def joined(driver: Driver) -> Driver:
+    driver.tunnel(1, 2)
+    driver.cut()
+    driver.arrive()
+    driver.confirm()
+    driver.native(2, 3)
+    assert Joined(mn_id=MN) in driver.effects
+    return driver
+
+
+def test_what_is_on_its_way_when_the_switch_has_taken_over_is_delivered_and_counted(driver: Driver) -> None:
+    joined(driver)
+    assert driver.buffer.live_streams(MN, driver.now - 1) == 1
+    assert driver.buffer.live_streams(MN, driver.now) == 0
+    driver.buffer.hand_over_to_switch(MN)
+    driver.native(4)
+    assert driver.numbers() == [1, 2, 3, 4]
+    assert driver.count("after_takeover") == 1
+    assert driver.balance() == 0
+
+
+def test_what_comes_for_others_is_not_delivered_to_one_that_the_switch_serves(driver: Driver) -> None:
+    joined(driver)
+    driver.buffer.others_listen()
+    driver.native(4)
+    assert driver.numbers()[-1] == 4
+    driver.buffer.hand_over_to_switch(MN)
+    driver.buffer.others_listen()
+    driver.native(5)
+    assert driver.numbers()[-1] == 4
+    assert driver.buffer.totals["not_wanted"] == 1
+    # Another one is expected, with which it shares the buffer again.
+    driver.buffer.expect(OTHER_MN, any_source(), TUNNEL, driver.now)
+    driver.native(6)
+    assert driver.numbers()[-1] == 6
+
+
+def test_nobody_is_handed_over_who_is_not_expected(driver: Driver) -> None:
+    driver.buffer.hand_over_to_switch(OTHER_MN)
+    assert driver.buffer.live_streams(OTHER_MN, 0.0) == 0
+    assert driver.buffer.totals["unknown_mobile_node"] == 1
