@@ -28,7 +28,7 @@ from lab.demo_run import await_ready
 from lab.demo_settings import choose_cast, write_demo_topology
 from lab.leftovers import look_for_leftovers
 from lab.network import Lab, running_lab
-from lab.processes import LabProcess
+from lab.processes import REPOSITORY, LabProcess
 from lab.programs import (
     await_controller,
     await_switches,
@@ -38,7 +38,6 @@ from lab.programs import (
 from lab.requirements import missing_requirement
 from lab.rest_client import RestClient
 from lab.stream import MeasuredStream, StreamSettings
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
 pytestmark = [

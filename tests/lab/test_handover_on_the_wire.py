@@ -14,13 +14,13 @@ from lab.capture_reader import DISSECTOR, read_fields
 from lab.demo import run_demo
 from lab.demo_result import RunResult
 from lab.demo_settings import DemoSettings
+from lab.processes import REPOSITORY
 from lab.requirements import missing_requirement
 from southbound.codec.accessors import multicast_records
 from southbound.codec.handover import Dialect, HandoverInitiate, InitiatePurpose
 from southbound.codec.iana import MobilityHeaderType
 from southbound.codec.mobility import decode_mobility
 from southbound.mld.context import memberships_from_records
-from tests.lab.test_lab_network import REPOSITORY
 
 pytestmark = [
     pytest.mark.lab,

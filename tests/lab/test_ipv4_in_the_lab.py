@@ -11,8 +11,8 @@ from lab.capture_reader import DISSECTOR, read_fields
 from lab.demo import run_demo
 from lab.demo_result import RunResult
 from lab.demo_settings import DemoSettings
+from lab.processes import REPOSITORY
 from lab.requirements import missing_requirement
-from tests.lab.test_lab_network import REPOSITORY
 
 pytestmark = [
     pytest.mark.lab,

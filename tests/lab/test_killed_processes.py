@@ -14,12 +14,11 @@ import pytest
 from lab.demo_run import await_ready
 from lab.demo_settings import choose_cast, write_demo_topology
 from lab.network import Lab, running_lab
-from lab.processes import LabProcess
+from lab.processes import REPOSITORY, LabProcess
 from lab.programs import await_controller, start_agent, start_controller, start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import ENDED, MAY_LEAVE, RestClient, follow_handover, start_handover
 from lab.stream import MeasuredStream, StreamSettings
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
 pytestmark = [

@@ -25,7 +25,7 @@ from lab.network import Lab, build_lab, running_lab
 from lab.processes import LabProcess, recorded_processes, stop_processes
 from lab.requirements import missing_requirement
 from lab.status import collect_status
-from tests.lab.test_lab_network import domain, left_over, until
+from tests.lab.network_domain import domain, left_over, until
 from topology.model import Domain, Link
 
 pytestmark = [

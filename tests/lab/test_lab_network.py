@@ -1,102 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labs for real: namespaces, Open vSwitch, traffic through hand-written rules, moves, teardown after every mishap."""
+"""Labs for real: namespaces, Open vSwitch, traffic through hand-written rules, moves, programs in nodes."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import pickle
-import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
-from pyroute2 import IPRoute, netns
+from pyroute2 import IPRoute
 
 from lab.errors import LabError
 from lab.mobile_node import MobileNodeHost
-from lab.namespaces import namespace_exists, processes_inside, run_inside
+from lab.namespaces import run_inside
 from lab.neighbours import refresh
 from lab.network import Lab, build_lab, running_lab
-from lab.plan import plan_nodes
-from lab.processes import recorded_processes
+from lab.processes import REPOSITORY, recorded_processes
 from lab.programs import REST_SOCKET_VARIABLE, await_switches, open_rest_socket, start_controller
 from lab.requirements import missing_requirement
-from lab.state import lab_folder
 from lab.status import collect_status
-from lab.teardown import take_down
-from topology.model import Controller, Domain, Lma, Mag, MobileNode, Source
+from tests.lab.network_domain import GROUP, LMA_KEY, MAG_KEY, PORT, domain, install_rules, left_over, until
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(missing_requirement() is not None, reason=str(missing_requirement())),
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-GROUP = "ff1e::101"
-PORT = 5001
-LMA_KEY, MAG_KEY = 0x11, 0x22
 
-
-def domain(name: str) -> Domain:
-    """Two MAGs, two mobile nodes, one source; names that no user's lab has."""
-    return Domain(
-        name=f"cst-test-{os.getpid()}-{name}", dialect="draft", option_length_unit="words",
-        lma_gre_key=LMA_KEY, mag_gre_key=MAG_KEY,
-        transport_network=IPv6Network("2001:db8:ff::/64"), management_network=IPv6Network("fd00:ca57::/64"),
-        controller=Controller(address=IPv6Address("fd00:ca57::1"), rest_port=0),
-        lma=Lma(
-            id="lma", address=IPv6Address("2001:db8:ff::1"), management_address=IPv6Address("fd00:ca57::f"),
-            datapath_id=0x1, transport_datapath_id=0x101,
-        ),
-        mags=tuple(
-            Mag(
-                id=f"mag{index}", index=index, address=IPv6Address(f"2001:db8:ff::1{index}"),
-                management_address=IPv6Address(f"fd00:ca57::1{index}"), datapath_id=0x10 + index,
-            )
-            for index in (1, 2)
-        ),
-        mobile_nodes=tuple(
-            MobileNode(
-                id=f"mn{index}@example.net", name=f"mn{index}", link_layer_id=bytes([2, 0, 0, 0, 0, 0x10 + index]),
-                home_network_prefixes=(IPv6Network(f"2001:db8:100:{index}::/64"),), attached_to="mag1",
-                mags=("mag1", "mag2"), allowed_groups=(IPv6Network("ff1e::/16"),),
-            )
-            for index in (1, 2)
-        ),
-        sources=(Source(name="source", address=IPv6Address("2001:db8:c0::10")),),
-    )
-
-
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
-    """Poll until the condition holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.01)
-
-
-def left_over(of: Domain) -> list[str]:
-    """Whatever a lab of this domain has left on the machine."""
-    namespaces = [node.namespace for node in plan_nodes(of) if namespace_exists(node.namespace)]
-    processes = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if f"/castover/{of.name}/" in words or words.rstrip().endswith(f"lab.neighbours {of.name}"):
-                processes.append(words)
-    return namespaces + processes + ([str(lab_folder(of.name))] if lab_folder(of.name).exists() else [])
 
 
 def links_here() -> set[str]:
@@ -109,24 +46,6 @@ def lab() -> Iterator[Lab]:
     with running_lab(domain("main")) as built:
         install_rules(built)
         yield built
-
-
-def install_rules(lab: Lab) -> None:
-    """The group to both MAGs, and there to every mobile node."""
-    buckets = ",".join(
-        f"bucket=bucket_id={mag.index},actions=set_field:{LMA_KEY}->tun_id,set_field:{mag.address}->tun_ipv6_dst,"
-        "output:mag0"
-        for mag in lab.domain.mags
-    )
-    lma = lab.switch("lma")
-    lma.ofctl("add-group", "br-int", f"group_id=1,type=all,{buckets}")
-    lma.ofctl("add-flow", "br-int", f"in_port=src0,ipv6,ipv6_dst={GROUP},actions=group:1")
-    for mag in lab.domain.mags:
-        lab.switch(mag.id).ofctl(
-            "add-flow", "br-int",
-            f"in_port=lma0,ipv6,ipv6_dst={GROUP},actions=set_field:33:33:00:00:01:01->eth_dst,"
-            "set_field:02:00:5e:00:00:01->eth_src,output:mn1,output:mn2",
-        )
 
 
 @contextmanager
@@ -437,88 +356,6 @@ def test_a_lab_that_is_up_is_not_built_again(lab: Lab) -> None:
     assert lab.switch("lma").vsctl("list-br").split() == ["br-int", "br-phy"]
 
 
-def test_an_exception_inside_takes_everything_down() -> None:
-    of = domain("exception")
-
-    def fail() -> None:
-        with running_lab(of) as built:
-            built.start_process("mn1", ["sleep", "600"])
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert left_over(of) == []
-
-
-def test_a_build_that_fails_leaves_nothing() -> None:
-    of = domain("failing")
-    # No interface can have a multicast address; this is found when namespaces, links and switches are there.
-    of = dataclasses.replace(of, lma=dataclasses.replace(of.lma, address=IPv6Address("ff02::5")))
-    with pytest.raises(LabError, match="the kernel refused a link or an address"):
-        build_lab(of)
-    assert left_over(of) == []
-
-
-@pytest.mark.parametrize(("number", "moment"), [
-    (signal.SIGTERM, "linking"), (signal.SIGINT, "linking"), (signal.SIGTERM, "starting"), (signal.SIGINT, "starting"),
-    (signal.SIGINT, "up"), (signal.SIGHUP, "up"),
-])
-def test_a_signal_takes_everything_down(number: signal.Signals, moment: str) -> None:
-    of = domain(f"{moment}-{number.name.lower()}")
-    program = (
-        "import sys, pickle, time; from lab.network import running_lab\n"
-        "say = lambda phase: print(phase, flush=True)\n"
-        "with running_lab(pickle.load(sys.stdin.buffer), say=say): say('up'); time.sleep(600)\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=REPOSITORY,
-    ) as builder:
-        assert builder.stdin is not None
-        assert builder.stdout is not None
-        builder.stdin.write(pickle.dumps(of))
-        builder.stdin.close()
-        for line in builder.stdout:
-            if line.decode().startswith(moment):
-                break
-        builder.send_signal(number)
-        builder.stdout.read()
-        assert builder.stderr is not None
-        builder.stderr.read()
-        assert builder.wait(timeout=30) != 0
-    assert left_over(of) == []
-
-
-def test_a_killed_builder_and_killed_switches_are_cleaned_up() -> None:
-    of = domain("killed")
-    built = build_lab(of)
-    for process in recorded_processes(of.name)[::2]:
-        os.kill(process.pid, signal.SIGKILL)
-    built.start_process("mn2", ["sleep", "600"], name="by-hand")
-    (lab_folder(of.name) / "mn2/pids/by-hand.json").unlink()
-    (lab_folder(of.name) / "state.json").write_text("{ half", encoding="utf-8")
-    inside_before = processes_inside(node.namespace for node in plan_nodes(of))
-    removed = take_down(of.name, nodes=plan_nodes(of))
-    assert removed.namespaces == 8
-    assert left_over(of) == []
-    until(lambda: not any(Path(f"/proc/{pid}/ns/net").exists() for pid in inside_before), "all have ended")
-    assert not take_down(of.name, nodes=plan_nodes(of)).anything
-
-
-def test_somebody_elses_namespace_is_left_alone() -> None:
-    of = domain("foreign")
-    theirs = f"{of.name}-mag2"
-    netns.create(theirs)
-    try:
-        with pytest.raises(LabError, match=f"network namespace {theirs} exists and belongs to no lab"):
-            build_lab(of)
-        assert not take_down(of.name, nodes=plan_nodes(of)).anything
-        assert namespace_exists(theirs)
-    finally:
-        take_down(of.name, nodes=plan_nodes(of), force=True)
-    assert not namespace_exists(theirs)
-
-
 def test_an_unknown_mag_or_node_is_named(lab: Lab) -> None:
     with moving(lab, "mn1") as host:
         with pytest.raises(LabError, match="no link to 'mag9'; allowed: mag1, mag2"):
@@ -528,55 +365,6 @@ def test_an_unknown_mag_or_node_is_named(lab: Lab) -> None:
         lab.node("nowhere")
     with pytest.raises(LabError, match="mn1 has no switch"):
         lab.switch("mn1")
-
-
-TOPOLOGY = """\
-castover: 1
-domain: {{name: {name}, transport_network: "2001:db8:ff::/64", management_network: "fd00:ca57::/64"}}
-controller: {{address: "fd00:ca57::1"}}
-lma: {{id: lma, address: "2001:db8:ff::1", management_address: "fd00:ca57::f"}}
-mags:
-  - {{id: mag1, address: "2001:db8:ff::11", management_address: "fd00:ca57::11"}}
-  - {{id: mag2, address: "2001:db8:ff::12", management_address: "fd00:ca57::12"}}
-mobile_nodes:
-  - {{id: mn1@example.net, link_layer_id: "02:00:00:00:00:11", home_network_prefix: "2001:db8:100:1::/64",
-     attached_to: mag1, subscriptions: [{{group: "ff1e::101"}}]}}
-sources: [{{name: source, address: "2001:db8:c0::10"}}]
-"""
-
-
-def test_the_command_line_builds_moves_runs_and_takes_down(tmp_path: Path) -> None:
-    name = f"cst-test-{os.getpid()}-cli"
-    topology = tmp_path / "topology.yaml"
-    topology.write_text(TOPOLOGY.format(name=name), encoding="utf-8")
-
-    def castover(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(REPOSITORY / "castover"), "lab", words[0], "--topology", str(topology), *words[1:]],
-            capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
-        )
-
-    try:
-        assert "is not up" in castover("status").stderr
-        up = castover("up", "--network-only")
-        assert up.returncode == 0, up.stderr
-        again = castover("up", "--network-only")
-        assert again.returncode == 1
-        assert "is up already, built from" in again.stderr
-        assert "take it down first" in again.stderr
-        moved = json.loads(castover("move", "mn1@example.net", "mag2", "--gap-ms", "5", "--json").stdout)
-        assert moved["gap_ms"] >= 5
-        assert json.loads(castover("status", "--json").stdout)["mobile_nodes"][0]["attached_to"] == "mag2"
-        shown = castover("exec", "mag1", "ovs-vsctl", "--bare", "get", "Bridge", "br-int", "fail_mode")
-        assert shown.stdout.strip() == "secure"
-        assert castover("exec", "mn1", "sh", "-c", "exit 7").returncode == 7
-        assert "allowed: mag1, mag2" in castover("move", "mn1", "mag9").stderr
-    finally:
-        down = castover("down")
-    assert down.returncode == 0, down.stderr
-    assert "7 namespaces removed" in down.stdout
-    assert castover("down").returncode == 0
-    assert not lab_folder(name).exists()
 
 
 def inside(lab: Lab, node: str, *command: str) -> str:

@@ -25,6 +25,7 @@ from lab.errors import LabError
 from lab.leftovers import read_contents
 from lab.namespaces import run_inside
 from lab.network import Lab, running_lab
+from lab.processes import REPOSITORY
 from lab.requirements import missing_requirement
 from lab.stream import MeasuredStream, StreamSettings
 from lab.stream_format import PAYLOAD_HEADER
@@ -34,7 +35,7 @@ from southbound.codec.castover_options import NewMagIdentifier
 from southbound.codec.ethernet import decode_ethernet
 from southbound.codec.handover import Dialect, HandoverIndication
 from southbound.codec.mobility import decode_mobility_packet
-from tests.lab.test_lab_network import GROUP, LMA_KEY, PORT, REPOSITORY, domain, install_rules, until
+from tests.lab.network_domain import GROUP, LMA_KEY, PORT, domain, install_rules, until
 
 pytestmark = [
     pytest.mark.lab,

@@ -18,6 +18,7 @@ from lab.demo_run import await_ready
 from lab.demo_settings import write_demo_topology
 from lab.namespaces import run_inside
 from lab.network import Lab, running_lab
+from lab.processes import REPOSITORY
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import RestClient
@@ -38,7 +39,6 @@ from southbound.codec.options import (
     Timestamp,
 )
 from southbound.codec.records import MulticastAddressRecord
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 from topology.model import LMA_LINK_LOCAL_ADDRESS, Domain
 

@@ -17,10 +17,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from lab.demo_settings import write_demo_topology
+from lab.processes import REPOSITORY
 from lab.radio import Moved
 from lab.requirements import missing_requirement
 from lab.view import Scene, ViewSettings, scene
-from tests.lab.test_lab_network import REPOSITORY
 from tests.support import browser as browsers
 from tests.support.browser import CHROMIUM, MISSING, PHONE, PICTURE, LiveView
 from topology.load import load_topology

@@ -19,12 +19,12 @@ from lab.capture_reader import DISSECTOR, read_fields
 from lab.demo_run import await_ready, bound_at
 from lab.demo_settings import choose_cast, write_demo_topology
 from lab.network import Lab, running_lab
+from lab.processes import REPOSITORY
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import ENDED, MAY_LEAVE, RestClient, follow_handover, items, start_handover
 from lab.stream import MeasuredStream, StreamSettings
 from southbound.codec.cxtp import decode_context_transfer
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
 pytestmark = [

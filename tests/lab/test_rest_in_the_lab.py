@@ -18,11 +18,11 @@ from castover_client import MAY_LEAVE, Castover, TokenNeeded
 from lab.demo_run import await_ready
 from lab.demo_settings import choose_cast, write_demo_topology
 from lab.network import Lab, running_lab
+from lab.processes import REPOSITORY
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import RestClient
 from lab.stream import MeasuredStream, StreamSettings
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
 pytestmark = [

@@ -26,11 +26,11 @@ from lab.errors import LabError
 from lab.namespaces import run_inside
 from lab.network import Lab, running_lab
 from lab.plan import RADIO_BRIDGE, SOURCE_PORT, home_addresses
+from lab.processes import REPOSITORY
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import ENDED, MAY_LEAVE, RestClient, follow_handover, start_handover
 from lab.stream import MeasuredStream, StreamSettings
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 from topology.model import LMA_LINK_LOCAL_ADDRESS
 

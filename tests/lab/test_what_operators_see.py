@@ -17,11 +17,10 @@ from lab.demo_run import await_ready
 from lab.demo_settings import write_demo_topology
 from lab.namespaces import run_inside
 from lab.network import Lab, running_lab
-from lab.processes import LabProcess
+from lab.processes import REPOSITORY, LabProcess
 from lab.programs import start_programs
 from lab.requirements import missing_requirement
 from lab.rest_client import MAY_LEAVE, RestClient, follow_handover, start_handover
-from tests.lab.test_lab_network import REPOSITORY
 from topology.load import load_topology
 
 pytestmark = [
