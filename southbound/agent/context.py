@@ -15,6 +15,8 @@ from southbound.agent.releases import Releases
 from southbound.agent.sequence_window import SequenceWindow
 from southbound.codec.handover import Dialect, HandoverAcknowledge, HandoverInitiate
 from southbound.codec.mobility import encode_mobility
+from southbound.mld.context_options import StateRoom, excluded_sources_left_out
+from southbound.mld.membership import GroupMembership
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc.methods import StepReached
 from topology.model import Domain, Mag
@@ -53,6 +55,12 @@ class MagContext:
     def option_length_unit(self, peer: Mag) -> str:
         """What the Length of options 60 and 61 counts between this MAG and the peer."""
         return self.domain.option_length_unit_between(self.mag, peer)
+
+    def count_left_out(self, memberships: tuple[GroupMembership, ...], room: StateRoom) -> None:
+        """A context is about to be told to a peer whose records are too short for some source lists."""
+        left_out = excluded_sources_left_out(memberships, room)
+        if left_out:
+            self.counters["context_sources_left_out"] += left_out
 
     def speaks_multicast(self, peer: Mag) -> bool:
         """Whether multicast state goes between this MAG and the peer (RFC 7411)."""

@@ -90,7 +90,8 @@ class ContextIntake:
         self, profile: MobileNode, peer: Mag, request: HandoverInitiate, refused: tuple[GroupMembership, ...], now: float
     ) -> list[Command]:
         answer = handover_acknowledge.acknowledgement(
-            request, HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED, refused
+            request, HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED, refused,
+            option_length_unit=self._context.option_length_unit(peer),
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)
 

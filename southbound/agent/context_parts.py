@@ -16,19 +16,20 @@ from southbound.codec.accessors import find_option, find_options
 from southbound.codec.castover_options import HandoverMode
 from southbound.codec.handover import Dialect, HandoverInitiate
 from southbound.codec.iana import HandoverInitiateCode, HandoverModeCode
+from southbound.codec.multicast_options import RECORDS_MAX, SOURCES_MAX
 from southbound.codec.options import MulticastMobility
-from southbound.mld.context import context_messages
+from southbound.mld.context_options import SOURCES_MAX_IN_OCTETS, StateRoom, context_messages
 from southbound.mld.membership import GroupMembership
 from topology.model import Mag, MobileNode
 
-PARTS_MAX = 50
-"""Of one context: as many as an MN may have groups, should each have as many sources as one option holds."""
+PARTS_MAX = RECORDS_MAX * -(-SOURCES_MAX // SOURCES_MAX_IN_OCTETS)
+"""Of one context: as many groups as an MN may have, with as many sources, in options whose Length counts octets."""
 GATHERED_FOR_S = 0.3
 """Without the last part what there is counts: some peers may not know that Code 3 is to end it."""
 
 
-def count_parts(memberships: tuple[GroupMembership, ...], room: int) -> int:
-    """How many messages the context takes, with so many octets of records in each."""
+def count_parts(memberships: tuple[GroupMembership, ...], room: StateRoom) -> int:
+    """How many messages the context takes, with so much room in each."""
     return max(len(context_messages(memberships, room)), 1)
 
 

@@ -31,7 +31,7 @@ from southbound.codec.options import (
     MulticastMobility,
 )
 from southbound.codec.records import Version
-from southbound.mld.context import STATE_OCTETS_MAX
+from southbound.mld.context_options import WHOLE_OPTION, StateRoom
 from southbound.mld.membership import GroupMembership
 
 _STREAM_OCTETS = 40
@@ -101,12 +101,12 @@ def context_message(
     multicast: bool = True,
     older: frozenset[Version] = frozenset(),
     part: int = 0,
-    room: int = STATE_OCTETS_MAX,
+    room: StateRoom = WHOLE_OPTION,
 ) -> HandoverInitiate:
     """Step 2. `buffer` (U): the n-MAG shall keep the MN's packets until it comes; else they are kept where it was.
 
     `multicast`: the peer knows RFC 7411; else there is neither M flag nor option 60. `part` of as many messages as
-    `count_parts` says, each with at most `room` octets of records, see `state_room`.
+    `count_parts` says, each with at most `room` of records, see `state_room`.
     The multicast state comes last: a peer that reads its Length in octets then mis-walks only the tail.
     """
     draft = dialect is Dialect.DRAFT

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
-from southbound.mld.context import STATE_OCTETS_MAX
+from southbound.codec.options import WORDS, records_octets_max
+from southbound.mld.context_options import StateRoom
 
 OCTETS_MAX = 1152
 """Of one Mobility Header with its authenticator: 1280 octets (RFC 8200 section 5) less the IPv6 header and ESP."""
@@ -19,12 +20,14 @@ _WORD_OCTETS_MAX = 1024
 
 
 def state_room(
-    mn_id: str, prefixes: tuple[IPv6Network, ...] = (), handover_id: str = "", *, authenticator_octets: int
-) -> int:
-    """Octets of multicast address records for a message that has all of this, too."""
+    mn_id: str, prefixes: tuple[IPv6Network, ...] = (), handover_id: str = "", *, authenticator_octets: int,
+    option_length_unit: str,
+) -> StateRoom:
+    """Octets of multicast address records for a message that has all of this, too, to a peer that counts so."""
     names = len(mn_id.encode()) + len(handover_id.encode())
     taken = _STATE_FIXED_OCTETS + names + _PREFIX_OCTETS * len(prefixes) + authenticator_octets
-    return min(STATE_OCTETS_MAX, OCTETS_MAX - taken)
+    message = min(records_octets_max(WORDS), OCTETS_MAX - taken)
+    return StateRoom(option=min(records_octets_max(option_length_unit), message), message=message)
 
 
 def word_room(mn_id: str, handover_id: str, *, authenticator_octets: int) -> int:

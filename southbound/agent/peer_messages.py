@@ -138,7 +138,9 @@ class PeerMessages:
         if not attached and self._parts.gather(profile, peer, message, handover_id, now):
             _, refused = groups_of(context, profile, message)
             code = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED
-            return context.acknowledge(peer.address, profile.id, acknowledgement(message, code, refused), now)
+            unit = context.option_length_unit(peer)
+            answer = acknowledgement(message, code, refused, option_length_unit=unit)
+            return context.acknowledge(peer.address, profile.id, answer, now)
         message = self._parts.complete(profile, peer, message)
         if prefixes and not attached:
             context.home_networks.assign(profile.id, prefixes)

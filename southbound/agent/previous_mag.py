@@ -29,6 +29,7 @@ from southbound.codec.accessors import gre_key
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
 from southbound.codec.records import Version
+from southbound.mld.context_options import StateRoom
 from southbound.mld.membership import GroupMembership
 from southbound.rpc.methods import CloneGroups, HandoverRunning, MobileNodeRetained
 from topology.model import Mag, MobileNode
@@ -91,6 +92,8 @@ class PreviousMag:
         if fed_by and fed_by not in self.table.feeds(profile.id):
             commands.append(RetainPackets(mn_id=profile.id, memberships=memberships, fed_by=fed_by))
         self.table.add(leaving)
+        if self._context.speaks_multicast(peer):
+            self._context.count_left_out(memberships, self._room(leaving))
         # The packet goes first and is told afterwards: nothing of the handover waits for the telling.
         return [
             *commands,
@@ -189,10 +192,11 @@ class PreviousMag:
         multicast = self._context.speaks_multicast(leaving.peer)
         return count_parts(leaving.memberships, self._room(leaving)) if multicast else 1
 
-    def _room(self, leaving: Leaving) -> int:
+    def _room(self, leaving: Leaving) -> StateRoom:
         return state_room(
             leaving.profile.id, self._context.home_networks.of(leaving.profile), leaving.handover_id,
             authenticator_octets=self._context.authenticator_octets(leaving.peer.address),
+            option_length_unit=self._context.option_length_unit(leaving.peer),
         )
 
     def gave_up(self, mn_id: str, handover_id: str, what: str, now: float) -> list[Command]:

@@ -144,9 +144,12 @@ class Reactive:
         memberships: tuple[GroupMembership, ...],
         now: float,
     ) -> list[Command]:
+        prefixes, unit = self._context.home_networks.of(profile), self._context.option_length_unit(peer)
+        self._context.count_left_out(memberships, handover_acknowledge.answer_room(request, prefixes, unit))
         answer = handover_acknowledge.context_acknowledgement(
-            request, code, prefixes=self._context.home_networks.of(profile),
+            request, code, prefixes=prefixes,
             lma_address=self._context.domain.lma.address, link_layer_id=profile.link_layer_id, memberships=memberships,
             multicast=self._context.speaks_multicast(peer), older=self._links.older(profile.id),
+            option_length_unit=unit,
         )
         return self._context.acknowledge(peer.address, profile.id, answer, now)

@@ -82,6 +82,7 @@ __all__ = [
     "VendorSpecific",
     "decode_options",
     "encode_options",
+    "records_octets_max",
 ]
 
 OPTIONS_MAX = 64
@@ -89,6 +90,8 @@ OPTIONS_MAX = 64
 WORDS = "words"
 OCTETS = "octets"
 _WORD_COUNTED = (OptionType.MULTICAST_MOBILITY, OptionType.MULTICAST_ACKNOWLEDGEMENT)
+_BEFORE_RECORDS_OCTETS = 2 + 4
+"""Option-Code with its neighbour, and the count line. A Length in words leaves the first two out."""
 _UNALIGNED = (1, 0)
 
 
@@ -144,6 +147,12 @@ MOBILITY_OPTIONS: dict[int, Callable[[Cursor], MobilityOption | None]] = {
     OptionType.MULTICAST_ACKNOWLEDGEMENT: MulticastAcknowledgement.decode,
 }
 """Option type -> decoder over the octets behind Length; None from it = keep as UnknownOption."""
+
+
+def records_octets_max(option_length_unit: str) -> int:
+    """Octets of records that one option 60 or 61 holds: all that its Length can say, without what stands before them."""
+    most = 2 + 4 * 255 if _counts_words(option_length_unit) else 2 + (255 - 2) // 4 * 4
+    return most - _BEFORE_RECORDS_OCTETS
 
 
 def decode_options(cursor: Cursor, *, option_length_unit: str = WORDS) -> tuple[MobilityOption, ...]:

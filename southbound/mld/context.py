@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from southbound.codec.addresses import IpAddress
-from southbound.codec.iana import Mldv2RecordType, MulticastPayload
+from southbound.codec.iana import Mldv2RecordType
 from southbound.codec.multicast_options import (
     RECORDS_MAX,
     SOURCES_MAX,
     SUBSCRIPTION_SOURCES_MAX,
     ActiveMulticastSubscription,
     ActiveMulticastSubscriptionIpv4,
-    MulticastMobility,
 )
-from southbound.codec.records import SOURCE_OCTETS, MulticastAddressRecord, Version, record_octets
+from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 
 REFUSAL_REASONS = frozenset(
@@ -40,12 +39,6 @@ REFUSAL_REASONS = frozenset(
 )
 """Every `RefusedRecord.reason` there is: the closed label set of the counters."""
 
-STATE_OCTETS_MAX = 255 * 4 - 4
-"""Records of one Multicast Mobility option: 255 words (RFC 7411 5.3) without the count line."""
-_RECORD_OCTETS = 20
-"""Of one without sources (RFC 3810 5.2); of IGMPv3 less."""
-_SECOND_OPTION_OCTETS = 12
-"""Type, Length, Option-Code, count line and padding of a second one in a message."""
 _SSM_RANGE_MASK = int(IPv6Address("fff0:ffff::"))
 _SSM_RANGE = int(IPv6Address("ff30::"))
 _LINK_LOCAL_SCOPE = 2
@@ -163,55 +156,6 @@ def records_from_memberships(
             if _record_refusal(record) is None:
                 records.append(record)
     return tuple(records)
-
-
-def multicast_mobility_options(
-    memberships: Iterable[GroupMembership], room: int = STATE_OCTETS_MAX
-) -> tuple[MulticastMobility, ...]:
-    """Options 60 for these memberships, each as full as it may be; MLD comes first."""
-    sources_max = min(SOURCES_MAX, (room - _RECORD_OCTETS) // SOURCE_OCTETS)
-    records = records_from_memberships(memberships, sources_max=sources_max)
-    return (*_options(records, 6, room), *_options(records, 4, room))
-
-
-def context_messages(
-    memberships: Iterable[GroupMembership], room: int = STATE_OCTETS_MAX
-) -> tuple[tuple[MulticastMobility, ...], ...]:
-    """The options 60 of each HandoverInitiate that a context takes: one (RFC 7411 5.5).
-
-    `room`: octets of records in each message, at most STATE_OCTETS_MAX, what one option holds.
-    Of a dual-stack MN the last of MLD and the first of IGMP go together where they fit into the room of one: the RFC has
-    a payload of MLD or of IGMP, and is silent on MNs that have both.
-    """
-    messages: list[tuple[MulticastMobility, ...]] = []
-    for option in multicast_mobility_options(memberships, room):
-        last = messages[-1] if messages else ()
-        other_family = len(last) == 1 and last[0].option_code != option.option_code
-        if other_family and _octets(last[0]) + _octets(option) <= room - _SECOND_OPTION_OCTETS:
-            messages[-1] = (*last, option)
-        else:
-            messages.append((option,))
-    return tuple(messages)
-
-
-def _octets(option: MulticastMobility) -> int:
-    return sum(record_octets(record) for record in option.records)
-
-
-def _options(records: Iterable[MulticastAddressRecord], version: Version, whole: int) -> list[MulticastMobility]:
-    payloads: list[list[MulticastAddressRecord]] = []
-    room = 0
-    for record in records:
-        if record.group.version != version:
-            continue
-        octets = record_octets(record)
-        if not payloads or octets > room or len(payloads[-1]) == RECORDS_MAX:
-            payloads.append([])
-            room = whole
-        payloads[-1].append(record)
-        room -= octets
-    code = MulticastPayload.MLDV2 if version == 6 else MulticastPayload.IGMPV3
-    return [MulticastMobility(records=tuple(payload), option_code=code) for payload in payloads]
 
 
 Subscriptions = tuple[ActiveMulticastSubscription | ActiveMulticastSubscriptionIpv4, ...]

@@ -408,6 +408,135 @@ def test_parts_of_a_handover_that_is_called_off_are_forgotten() -> None:
     assert domain.agents["mag2"].core.snapshot().arriving == {}
 
 
+# --- options 60 and 61 whose Length counts octets: twelve groups each ----------------------------------------------------
+
+
+def in_octets(groups: int, dialect: str, attach_mode: str = "policy-store", whole: Domain | None = None) -> SimulatedDomain:
+    """MN1, which listens to so many groups, one of them that of the stream; it says nothing anew when it has moved."""
+    domain = running(whole or with_mag2(dialect, attach_mode, option_length_unit="octets"), watch=False)
+    for group in many(groups)[1:]:
+        domain.mobile_nodes[MN1].join(str(group))
+    domain.mobile_nodes[MN1].answers_queries = False
+    domain.run_for(0.2)
+    return domain
+
+
+def many(groups: int) -> list[IPv6Address]:
+    return [GROUP, *(IPv6Address(f"ff1e::7:{number:x}") for number in range(1, groups))]
+
+
+def listened_at(domain: SimulatedDomain, mag_id: str) -> set[Any]:
+    return {one.group for one in domain.agents[mag_id].core.snapshot().memberships.get(MN1, ())}
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+@pytest.mark.parametrize(("groups", "parts"), [(12, 1), (13, 2), (14, 2), (50, 5)])
+def test_context_counted_in_octets_goes_in_as_many_parts_as_it_takes(groups: int, parts: int, dialect: str) -> None:
+    domain = in_octets(groups, dialect)
+    for target in ("mag2", "mag1"):
+        domain.transport.carried.clear()
+        handover_id = trigger(domain, target)
+        domain.run_for(0.2)
+        assert len(contexts(domain)) == parts
+        assert {record.group for part in contexts(domain) for record in multicast_records(part)} == set(many(groups))
+        here = "mag1" if target == "mag2" else "mag2"
+        for group in many(groups):
+            assert f"mag {target}" in native_copies(domain, here, group)
+        move(domain, target)
+        domain.run_for(3.0)
+        assert outcome(domain, handover_id) == ("completed", None)
+        assert listened_at(domain, target) == set(many(groups))
+    assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+@pytest.mark.parametrize("groups", [13, 14, 48])
+def test_reactive_answer_counted_in_octets_says_as_much_as_a_message_holds(groups: int, dialect: str) -> None:
+    domain = in_octets(groups, dialect, "reactive")
+    for target in ("mag2", "mag1"):
+        domain.transport.carried.clear()
+        move(domain, target)
+        domain.run_for(LIFETIMES_S)
+        (answer,) = [carried.message for carried in domain.transport.sent("HAck to HI reactive")]
+        assert isinstance(answer, HandoverAcknowledge)
+        assert {record.group for record in multicast_records(answer)} == set(many(groups))
+        assert int(answer.code) == 6, "all there is"
+        assert listened_at(domain, target) == set(many(groups))
+    assert_at_rest(domain, {MN1: "mag1", MN2: "mag1"})
+
+
+def test_reactive_answer_that_is_too_short_says_that_there_is_more() -> None:
+    """RFC 5949 section 6.1.2, Code 5; what is missing comes with the MN's own report."""
+    domain = in_octets(50, "rfc", "reactive")
+    domain.mobile_nodes[MN1].answers_queries = True
+    move(domain)
+    domain.run_for(LIFETIMES_S)
+    (answer,) = [carried.message for carried in domain.transport.sent("HAck to HI reactive")]
+    assert isinstance(answer, HandoverAcknowledge)
+    assert (len(multicast_records(answer)), int(answer.code)) == (48, 5)
+    assert listened_at(domain, "mag2") == set(many(50))
+    assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+@pytest.mark.parametrize("groups", [14, 30, 50])
+def test_refusals_counted_in_octets_are_all_named(groups: int) -> None:
+    """Option 61 is as short as option 60, and a HAck may have several; every part names its own."""
+    whole = with_mag2("rfc", "query", option_length_unit="octets")
+    nodes = tuple(
+        replace(node, allowed_groups=(IPv6Network(f"{GROUP}/128"),)) for node in whole.mobile_nodes
+    )
+    domain = SimulatedDomain(whole)
+    domain.agents["mag2"].restarted(SimulatedDomain(replace(whole, mobile_nodes=nodes)).agents["mag2"].core)
+    domain.start()
+    domain.attach(MN1, "mag1")
+    for group in many(groups):
+        domain.mobile_nodes[MN1].join(str(group))
+    domain.run_for(0.5)
+    handover_id = trigger(domain)
+    domain.run_for(0.3)
+    cloned = [group for group in many(groups) if "mag mag2" in native_copies(domain, "mag1", group)]
+    assert cloned == [GROUP]
+    answers = [carried.message for carried in domain.transport.sent("HAck to HI context")]
+    named = [
+        record.group
+        for answer in answers
+        for option in answer.options  # type: ignore[union-attr]
+        if isinstance(option, MulticastAcknowledgement)
+        for record in option.records
+    ]
+    assert set(named) == set(many(groups)) - {GROUP}
+    move(domain)
+    domain.run_for(3.0)
+    assert outcome(domain, handover_id) == ("completed", None)
+
+
+@pytest.mark.parametrize("dialect", ["draft", "rfc"])
+def test_peer_that_counts_otherwise_looks_like_one_that_is_dead(dialect: str) -> None:
+    """A Mobility Header that cannot be parsed is dropped in silence (RFC 6275 section 9.2); the reader counts it."""
+    domain = in_octets(14, dialect)
+    words = SimulatedDomain(three_mags(dialect)).agents["mag2"].core
+    domain.agents["mag2"].restarted(words)
+    handover_id = trigger(domain)
+    domain.run_for(2.0)
+    assert outcome(domain, handover_id) == ("failed", "mag2 does not answer")
+    assert words.counters["mobility_header_option_overruns_header"] == 4
+    assert listened_at(domain, "mag1") == set(many(14)), "served as before"
+
+
+def test_exclude_list_beyond_a_record_in_octets_ends_there_and_is_counted() -> None:
+    """As in a PBU-M: rather more is heard than less, until the MN says it itself."""
+    domain = running(with_mag2(option_length_unit="octets"), watch=False)
+    unwanted = tuple(f"2001:db8:c1::{number:x}" for number in range(1, 21))
+    domain.mobile_nodes[MN1].join(str(OTHER), *unwanted, exclude=True)
+    domain.run_for(0.2)
+    trigger(domain)
+    domain.run_for(0.2)
+    records = [record for part in contexts(domain) for record in multicast_records(part)]
+    (said,) = [len(record.sources) for record in records if record.group == OTHER]
+    assert said == 14
+    assert domain.agents["mag1"].core.counters["context_sources_left_out"] == 6
+
+
 # --- Mobility Headers that nobody here knows ----------------------------------------------------------------------------
 
 

@@ -61,6 +61,15 @@ def test_accepted() -> None:
     assert entry.link_layer_id == MN1.link_layer_id
 
 
+def test_a_pbu_without_the_flag_a_is_acknowledged_all_the_same() -> None:
+    """A is the MAG's to set (8.1, 6.9.1.5); no check of section 5.3 asks for it, and every one of them ends in a PBA."""
+    lma = Lma()
+    assert answer_of(lma.judge(replace(update(), acknowledge=False))).status == 0
+    assert lma.cache.of_own_interface(MN1.id) is not None
+    refused = replace(update(without=(HandoffIndicatorOption,), stamp=WALL + 1), acknowledge=False)
+    assert answer_of(lma.judge(refused, at=WALL + 1)).status == 161
+
+
 def test_an_entry_has_what_the_pbu_said() -> None:
     """Field by field of RFC 5213 section 5.1; the link-local address and the GRE key only where they were asked for."""
     lma = Lma()

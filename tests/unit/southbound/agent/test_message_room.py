@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
@@ -10,14 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from southbound.agent import handover_acknowledge, handover_initiate
-from southbound.agent.context_parts import count_parts
+from southbound.agent.context_parts import PARTS_MAX, count_parts
 from southbound.agent.message_room import OCTETS_MAX, state_room
 from southbound.codec.accessors import multicast_records
 from southbound.codec.authenticator import OPTION_OCTETS
 from southbound.codec.handover import Dialect
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
-from southbound.codec.mobility import HandoverInitiate, MobilityMessage, encode_mobility
-from southbound.mld.context import STATE_OCTETS_MAX
+from southbound.codec.mobility import (
+    HandoverAcknowledge,
+    HandoverInitiate,
+    MobilityMessage,
+    decode_mobility,
+    encode_mobility,
+)
+from southbound.codec.options import OCTETS, WORDS, MulticastMobility, records_octets_max
+from southbound.mld.context import memberships_from_records
+from southbound.mld.context_options import (
+    RECORDS_MAX_IN_OCTETS,
+    SOURCES_MAX_IN_OCTETS,
+    StateRoom,
+    excluded_sources_left_out,
+)
 from southbound.mld.membership import FilterMode, GroupMembership
 
 P_MAG, N_MAG, LMA = IPv6Address("2001:db8:a::1"), IPv6Address("2001:db8:b::1"), IPv6Address("2001:db8:f::1")
@@ -40,16 +54,26 @@ listened = st.lists(st.tuples(st.integers(0, 62), st.booleans()), max_size=50).m
 names = st.integers(1, 253).map(lambda octets: "n" * octets)
 
 
-def octets(message: MobilityMessage) -> int:
-    return len(encode_mobility(message, P_MAG, N_MAG))
+units = st.sampled_from((WORDS, OCTETS))
+
+
+def octets(message: MobilityMessage, unit: str = WORDS) -> int:
+    """How long it is; and it is read as it was written."""
+    header = encode_mobility(message, P_MAG, N_MAG, option_length_unit=unit)
+    if isinstance(message, HandoverInitiate | HandoverAcknowledge):
+        read = decode_mobility(header, P_MAG, N_MAG, message.dialect, option_length_unit=unit)
+        assert multicast_records(read) == multicast_records(message)  # type: ignore[arg-type]
+    return len(header)
 
 
 def parts(
     dialect: Dialect, mn_id: str, prefixes: int, memberships: tuple[GroupMembership, ...], authenticator: int,
-    mode: HandoverModeCode = HandoverModeCode.PREDICTIVE,
+    mode: HandoverModeCode = HandoverModeCode.PREDICTIVE, unit: str = WORDS,
 ) -> list[HandoverInitiate]:
     networks = tuple(IPv6Network((0x20010DB8 << 96 | place << 64, 64)) for place in range(prefixes))
-    room = state_room(mn_id, networks, "ho-0123456789ab", authenticator_octets=authenticator)
+    room = state_room(
+        mn_id, networks, "ho-0123456789ab", authenticator_octets=authenticator, option_length_unit=unit
+    )
     return [
         handover_initiate.context_message(
             dialect, 1, mn_id=mn_id, handover_id="ho-0123456789ab", prefixes=networks, lma_address=LMA,
@@ -63,19 +87,23 @@ def parts(
 @given(
     dialect=st.sampled_from(Dialect), mn_id=names, prefixes=st.integers(1, 8), memberships=listened,
     authenticated=st.booleans(), mode=st.sampled_from((HandoverModeCode.PREDICTIVE, HandoverModeCode.RELAYED)),
+    unit=units,
 )
 def test_every_part_of_a_context_fits_and_all_together_say_it(
     dialect: Dialect, mn_id: str, prefixes: int, memberships: tuple[GroupMembership, ...], authenticated: bool,
-    mode: HandoverModeCode,
+    mode: HandoverModeCode, unit: str,
 ) -> None:
     authenticator = OPTION_OCTETS if authenticated else 0
-    messages = parts(dialect, mn_id, prefixes, memberships, authenticator, mode)
-    assert max(octets(message) for message in messages) + authenticator <= OCTETS_MAX
-    said: dict[object, set[object]] = {}
-    for message in messages:
-        for record in multicast_records(message):
-            said.setdefault(record.group, set()).update(record.sources)
-    assert said == {one.group: set(one.sources) for one in memberships}
+    messages = parts(dialect, mn_id, prefixes, memberships, authenticator, mode, unit)
+    assert len(messages) <= PARTS_MAX
+    assert max(octets(message, unit) for message in messages) + authenticator <= OCTETS_MAX
+    assert all(
+        len({option.option_code for option in message.options if isinstance(option, MulticastMobility)})
+        == sum(isinstance(option, MulticastMobility) for option in message.options)
+        for message in messages
+    ), "one option of each family (RFC 7411 section 5.5)"
+    said, passed_over = memberships_from_records(record for one in messages for record in multicast_records(one))
+    assert (set(said), passed_over) == (set(memberships), 0)
 
 
 def test_an_ordinary_context_takes_no_more_messages_than_before() -> None:
@@ -83,25 +111,84 @@ def test_an_ordinary_context_takes_no_more_messages_than_before() -> None:
     for memberships in ((membership(1, 62, False),), tuple(membership(place, 0, False) for place in range(50))):
         for dialect in Dialect:
             assert len(parts(dialect, "mn1@example.net", 1, memberships, 0)) == 1
-    assert state_room("mn1@example.net", (IPv6Network("2001:db8:100:1::/64"),), authenticator_octets=0) >= 1012
-    assert state_room("mn1@example.net", (), authenticator_octets=OPTION_OCTETS) <= STATE_OCTETS_MAX
+    network = IPv6Network("2001:db8:100:1::/64")
+    room = state_room("mn1@example.net", (network,), authenticator_octets=0, option_length_unit=WORDS)
+    assert room.option >= 1012
+    assert state_room("mn1@example.net", (), authenticator_octets=OPTION_OCTETS, option_length_unit=WORDS) == StateRoom()
+
+
+@pytest.mark.parametrize(
+    ("unit", "most", "groups", "sources", "groups_ipv4"), [(WORDS, 1016, 50, 62, 127), (OCTETS, 248, 12, 14, 31)]
+)
+def test_what_an_option_holds_is_what_its_length_can_say(
+    unit: str, most: int, groups: int, sources: int, groups_ipv4: int
+) -> None:
+    """RFC 7411 section 5.5 in words; the 255 octets of RFC 6275 section 6.2.1 less what stands before the records."""
+    assert records_octets_max(unit) == most
+    assert (most // 20, (most - 20) // 16, most // 8) == (groups, sources, groups_ipv4)
+    assert (RECORDS_MAX_IN_OCTETS, SOURCES_MAX_IN_OCTETS, PARTS_MAX) == (12, 14, 250)
+    full = tuple(membership(place, 0, False) for place in range(groups))
+    assert [len(multicast_records(part)) for part in parts(Dialect.RFC, "mn1", 1, full, 0, unit=unit)] == [groups]
+    for more in ((membership(1, sources, False),), tuple(membership(n, 0, True) for n in range(31))):
+        assert len(parts(Dialect.RFC, "mn1", 1, more, 0, unit=unit)) == 1
+
+
+@pytest.mark.parametrize(("groups", "messages"), [(12, 1), (13, 2), (25, 3), (50, 5)])
+def test_a_context_counted_in_octets_goes_in_parts_of_twelve_groups(groups: int, messages: int) -> None:
+    full = tuple(membership(place, 0, False) for place in range(groups))
+    assert len(parts(Dialect.DRAFT, "mn1@example.net", 1, full, 0, unit=OCTETS)) == messages
+
+
+@pytest.mark.parametrize(("ipv4", "room"), [(False, 14), (True, 60)])
+def test_an_exclude_list_ends_where_its_record_does(ipv4: bool, room: int) -> None:
+    """RFC 3810 section 5.2.15: it must not go on in another record; rather more is heard than less, and counted."""
+    wanted = replace(membership(1, 62, ipv4), filter_mode=FilterMode.EXCLUDE)
+    (part,) = parts(Dialect.RFC, "mn1", 1, (wanted,), 0, unit=OCTETS)
+    (record,) = multicast_records(part)
+    assert set(record.sources) < set(wanted.sources)
+    assert len(record.sources) == room
+    octets_room = StateRoom(option=records_octets_max(OCTETS))
+    assert excluded_sources_left_out((wanted, membership(2, 62, ipv4)), octets_room) == 62 - room
+    assert excluded_sources_left_out((wanted,), StateRoom()) == 0
 
 
 @settings(max_examples=40, deadline=None)
-@given(dialect=st.sampled_from(Dialect), mn_id=names, prefixes=st.integers(1, 8), memberships=listened)
+@given(dialect=st.sampled_from(Dialect), mn_id=names, prefixes=st.integers(1, 8), memberships=listened, unit=units)
 def test_answers_fit_with_their_authenticator(
-    dialect: Dialect, mn_id: str, prefixes: int, memberships: tuple[GroupMembership, ...]
+    dialect: Dialect, mn_id: str, prefixes: int, memberships: tuple[GroupMembership, ...], unit: str
 ) -> None:
-    request = parts(dialect, mn_id, 1, memberships, OPTION_OCTETS)[0]
+    request = parts(dialect, mn_id, 1, memberships, OPTION_OCTETS, unit=unit)[0]
     code = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED
     networks = tuple(IPv6Network((0x20010DB8 << 96 | place << 64, 64)) for place in range(prefixes))
     answers = (
-        handover_acknowledge.acknowledgement(request, code, memberships),
+        handover_acknowledge.acknowledgement(request, code, memberships, option_length_unit=unit),
         handover_acknowledge.context_acknowledgement(
-            request, code, prefixes=networks, lma_address=LMA, link_layer_id=bytes(6), memberships=memberships
+            request, code, prefixes=networks, lma_address=LMA, link_layer_id=bytes(6), memberships=memberships,
+            option_length_unit=unit,
         ),
     )
-    assert max(octets(answer) for answer in answers) + OPTION_OCTETS <= OCTETS_MAX
+    assert max(octets(answer, unit) for answer in answers) + OPTION_OCTETS <= OCTETS_MAX
+
+
+@pytest.mark.parametrize(("unit", "said"), [(WORDS, 50), (OCTETS, 48)])
+def test_an_answer_says_as_much_as_a_message_holds(unit: str, said: int) -> None:
+    """There is only one of it, so it has several options where one is too short; Code 5: there is more than this."""
+    full = tuple(membership(place, 0, False) for place in range(50))
+    (*_, request) = parts(Dialect.RFC, "mn1@example.net", 1, full[:1], 0, unit=unit)
+    accepted, whole = HandoverAcknowledgeCode.CONTEXT_TRANSFER_ACCEPTED, HandoverAcknowledgeCode.ALL_CONTEXT_TRANSFERRED
+    refusal = handover_acknowledge.acknowledgement(request, accepted, full, option_length_unit=unit)
+    assert len(handover_acknowledge.refused_groups(refusal, full)) == said
+
+    def answer(memberships: tuple[GroupMembership, ...]) -> HandoverAcknowledge:
+        return handover_acknowledge.context_acknowledgement(
+            request, whole, prefixes=(), lma_address=LMA, link_layer_id=bytes(6), memberships=memberships,
+            option_length_unit=unit,
+        )
+
+    told = answer(full)
+    assert len(multicast_records(told)) == said
+    assert told.code == (whole if said == 50 else accepted)
+    assert answer(full[:30]).code == whole
 
 
 @pytest.mark.parametrize("streams", [0, 1, 5, 40])

@@ -17,10 +17,10 @@ from southbound.mld.context import (
     REFUSAL_REASONS,
     active_multicast_subscriptions,
     memberships_from_records,
-    multicast_mobility_options,
     read_context,
     records_from_memberships,
 )
+from southbound.mld.context_options import multicast_mobility_options
 from southbound.mld.membership import FilterMode, GroupMembership
 
 INCLUDE, EXCLUDE = Mldv2RecordType.MODE_IS_INCLUDE, Mldv2RecordType.MODE_IS_EXCLUDE

@@ -15,10 +15,10 @@ from southbound.codec.options import encode_options
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.context import (
     active_multicast_subscriptions,
-    context_messages,
     memberships_from_records,
     records_from_memberships,
 )
+from southbound.mld.context_options import context_messages
 from southbound.mld.dual_stack import DualStackHost, DualStackRouter
 from southbound.mld.effects import MembershipChanged, SendGeneralQuery
 from southbound.mld.membership import FilterMode, GroupMembership, group_order
