@@ -70,6 +70,9 @@ class RestApi:
     def _respond(self, request: Request, path: str, candidates: list[tuple[Route, dict[str, str]]]) -> Response:
         if request.method == "OPTIONS" and path == "*":
             return _options({route.method for route in self._routes})
+        if request.method == "CONNECT":
+            allow = _allow({route.method for route in self._routes})
+            raise Problem(METHOD_NOT_ALLOWED, f"This is no proxy; allowed: {allow}", headers={"Allow": allow})
         if not candidates:
             raise Problem(UNKNOWN_PATH, f"There is no {quoted(path)} here; / lists what there is.")
         methods = {route.method for route, _ in candidates}

@@ -8,15 +8,18 @@ import logging
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from eventlet import wsgi
 from eventlet.green import socket
 from eventlet.green import ssl as green_ssl
 
+from apps.rest.chunks import ChunkedInput
 from apps.rest.events import EVENT_SOCKET
+from apps.rest.framing import judge_field_line, judge_host, judge_length, judge_request_line, split_target
 from apps.rest.idle import IdleConnections
-from apps.rest.problems import HEADERS_TOO_LARGE, MALFORMED, MEDIA_TYPE, URI_TOO_LONG, Problem, ProblemType
+from apps.rest.problems import HEADERS_TOO_LARGE, MALFORMED, MEDIA_TYPE, URI_TOO_LONG, Problem
 from apps.rest.requests import CLOSE_CONNECTION
 
 _log = logging.getLogger("castover.rest")
@@ -26,7 +29,6 @@ UNREAD_OCTETS_MAX = 1024 * 1024
 EVENT_SEND_BUFFER_OCTETS = 64 * 1024
 """Small, so that a client that does not read is noticed by us and not stored for by the kernel."""
 HANDSHAKE_S = 5.0
-_REASONS = {400: "Bad Request", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
 
 
 class HandshakeError(Exception):
@@ -79,6 +81,8 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         if self.tls_context is not None:
             environ["wsgi.url_scheme"] = "https"
+        if environ["wsgi.input"].chunked_input:
+            environ["wsgi.input"] = environ["eventlet.input"] = ChunkedInput(environ["wsgi.input"])
         environ[CLOSE_CONNECTION] = lambda: self._close_after_answer(environ)
         environ[EVENT_SOCKET] = lambda: self._become_event_socket(environ)
         return environ
@@ -88,41 +92,62 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
     def _read_request_line(self) -> Any:
         self.idle.begin()
         line = super()._read_request_line()
+        if line == b"\r\n":
+            line = super()._read_request_line()  # RFC 9112 section 2.2: some clients end a body with one line end too many
         if len(line) >= self.server.url_length_limit:
-            self._refuse(URI_TOO_LONG, f"allowed: {self.server.url_length_limit} octets")
+            self._refuse(Problem(URI_TOO_LONG, f"allowed: {self.server.url_length_limit} octets"))
             return b""  # nothing more to do on this connection
         return line
 
     def parse_request(self) -> bool:
         """Request line and headers; False when that is the end of it."""
+        self.close_connection = True
+        fields = self.rfile = _FieldLines(self.rfile)
         try:
-            if not super().parse_request():
+            judge_request_line(self.raw_requestline)
+            if not super().parse_request() or not fields.whole:
+                self.close_connection = True
                 return False
+            self.idle.end()
+            self._judge_headers()
         except (wsgi.HeaderLineTooLong, wsgi.HeadersTooLarge):
-            return self._refuse(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning)
-        self.idle.end()
-        lengths = self.headers.get_all("Content-Length", [])
-        if any(not (length.isascii() and length.isdigit()) for length in lengths) or len(set(lengths)) > 1:
-            return self._refuse(MALFORMED, "Content-Length is not one whole number.")
-        if lengths and "Transfer-Encoding" in self.headers:
-            # RFC 9112 section 6.1: a sign of request smuggling.
-            return self._refuse(MALFORMED, "Content-Length and Transfer-Encoding are not allowed together.")
-        if len(self.headers.get_all("Host", [])) != 1 and self.request_version != "HTTP/1.0":
-            return self._refuse(MALFORMED, "A request has one Host header (RFC 9112 section 3.2).")
+            return self._refuse(Problem(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning))
+        except Problem as problem:
+            return self._refuse(problem)
         return True
+
+    def _judge_headers(self) -> None:
+        """How long the request is, and whom and what it is for; put where wsgi.HttpProtocol looks for it."""
+        version, headers = self.request_version, self.headers
+        lengths = headers.get_all("Content-Length", [])
+        length = judge_length(lengths, headers.get_all("Transfer-Encoding", []), version)
+        if length is not None:
+            headers.replace_header("Content-Length", length)
+        judge_host(headers.get_all("Host", []), version)
+        self.path, host = split_target(self.command, self.path, secure=self.tls_context is not None)
+        if host is not None:
+            # RFC 9112 section 3.2.2: what Host says then does not count.
+            del headers["Host"]
+            headers["Host"] = host
+        options = ",".join(headers.get_all("Connection", [])).lower().split(",")
+        if "close" in (option.strip(" \t") for option in options):
+            self.close_connection = True
+        if version == "HTTP/1.0":
+            del headers["Expect"]  # RFC 9110 section 10.1.1
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """What the standard library refuses."""
         if code == HEADERS_TOO_LARGE.status:
-            self._refuse(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning)
+            self._refuse(Problem(HEADERS_TOO_LARGE, HEADERS_TOO_LARGE.meaning))
         else:
-            self._refuse(MALFORMED, "This is not HTTP/1.1.")
+            self._refuse(Problem(MALFORMED, "This is not HTTP/1.1."))
 
-    def _refuse(self, kind: ProblemType, detail: str) -> bool:
+    def _refuse(self, problem: Problem) -> bool:
         self.close_connection = True
-        body = Problem(kind, detail).body()
+        body = problem.body()
+        status = HTTPStatus(problem.kind.status)
         head = (
-            f"HTTP/1.1 {kind.status} {_REASONS[kind.status]}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
             f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         )
         self.wfile.write(head.encode() + body)
@@ -152,3 +177,21 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
                 self.connection.shutdown(socket.SHUT_RDWR)
 
         return hang_up
+
+
+class _FieldLines:
+    """The header section as the standard library reads it: a line that is none ends the request."""
+
+    def __init__(self, lines: Any) -> None:
+        self._lines = lines
+        self._first = True
+        self.whole = False
+        """Whether the empty line at its end has come."""
+
+    def readline(self, size: int = -1) -> bytes:
+        line: bytes = self._lines.readline(size)
+        if line:
+            judge_field_line(line, first=self._first)
+        self._first = False
+        self.whole = line == b"\r\n"
+        return line

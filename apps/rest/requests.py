@@ -188,6 +188,9 @@ def _octets(request: Request) -> bytes:
         raise _unreadable(request, "The body ended early, or its chunks cannot be read.") from error
     if len(body) > BODY_OCTETS_MAX:
         raise _too_large(request)
+    if left > 0 and coding == "" and request.content_length is not None:
+        # RFC 9112 section 8: what came may read like a whole and is none.
+        raise _unreadable(request, f"The body ended after {len(body)} of {request.content_length} octets.")
     request.environ[_BODY_READ] = True
     return bytes(body)
 
