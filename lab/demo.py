@@ -100,4 +100,3 @@ def _logs_kept(lab: Lab, folder: Path) -> Iterator[None]:
     except Exception:
         copy_logs(lab, folder)
         raise
-

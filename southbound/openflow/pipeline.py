@@ -191,7 +191,6 @@ def _senders(match: frozenset[str]) -> Table:
     )
 
 
-
 LMA = Pipeline(
     kind="lma",
     tables=(

@@ -34,8 +34,6 @@ pytestmark = [
 ]
 
 
-
-
 def links_here() -> set[str]:
     with IPRoute() as netlink:
         return {link.get_attr("IFLA_IFNAME") for link in netlink.get_links()}

@@ -265,7 +265,6 @@ class BufferOwner:
             self._handle(StreamsJoined(mn_id=mn_id))
 
 
-
 def _frame(packet: bytes, link_layer_id: bytes) -> bytes:
     """As the switch would deliver it: from the MAG to the group's address (RFC 2464 section 7, RFC 1112 section 6.4), or to
     the MN's."""

@@ -176,4 +176,3 @@ def test_a_prefix_is_free_again_when_its_binding_is_deleted() -> None:
     assert lma.core.snapshot().bindings == ()
     lma.register(MAG2, 13.0, mn_id=SECOND.id, link_layer_id=SECOND.link_layer_id, prefix=prefix)
     assert lma.bindings() == {str(prefix): "mag2"}
-

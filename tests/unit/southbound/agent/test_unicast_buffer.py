@@ -117,4 +117,3 @@ def test_unicast_is_kept_at_the_previous_mag_too() -> None:
     kept = [data for _, data in retained.relay(MN, peer, 7, 1.1)]
     assert kept == [packet("x", group=ADDRESS), packet("x")]
     assert retained.on_packet(packet("y", group=ADDRESS), 1.2) == [((peer, 7), packet("y", group=ADDRESS))]
-

@@ -105,7 +105,6 @@ class Link:
                         self._from_host(self.host.on_query(group, sources, delay_ms / 1000, now), now)
 
 
-
 @given(CHANGES, st.integers(0, 2**32), st.data())
 def test_they_agree_in_the_end_whatever_is_lost_within_the_robustness(
     changes: list[tuple[str, list[GroupMembership], float]], seed: int, data: st.DataObject
