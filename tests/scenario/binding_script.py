@@ -12,7 +12,8 @@ from southbound.codec.binding import ProxyBindingUpdate
 from southbound.codec.iana import BindingStatus
 from southbound.codec.options import MobileNodeIdentifier
 from tests.scenario.handover_script import MN1, watched
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from topology.model import Domain, MobileNode
 
 ALL_ZERO = IPv6Network("::/0")

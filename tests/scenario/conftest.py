@@ -8,7 +8,8 @@ import pytest
 from tests.scenario.handover_script import MN1, MN2, watched
 from tests.scenario.mode_script import Opened
 from tests.support.domain_checks import assert_at_rest
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 
 
 @pytest.fixture(params=["draft", "rfc"])

@@ -40,7 +40,7 @@ from tests.scenario.binding_script import (
 )
 from tests.scenario.handover_script import MN1, MN2, move, trigger
 from tests.support.domain_checks import assert_at_rest
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import Domain
 
 SECOND = IPv6Network("2001:db8:100:9::/64")

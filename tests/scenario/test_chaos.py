@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.scenario.handover_script import MN1, MN2, watched
 from tests.support.domain_checks import assert_at_rest
-from tests.support.simulated_domain import Delays, SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import Delays, SimulatedDomain
 from tests.support.simulated_transport import LinkQuality
 
 RECOVERY_S = 100.0

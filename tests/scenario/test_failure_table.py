@@ -28,7 +28,8 @@ from southbound.codec.multicast_options import MulticastAcknowledgement, Multica
 from southbound.codec.options import HandoffIndicatorOption, HomeNetworkPrefix, MobileNodeLinkLayerIdentifier
 from tests.scenario.handover_script import GROUP, MN1, MN2, answer_in_place_of, move, outcome, trigger, watched
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, lma_copies, native_copies, tunnel_copies
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_streams import SimulatedStreams
 from topology.settings import Limits
 

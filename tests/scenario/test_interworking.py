@@ -23,7 +23,8 @@ from southbound.codec.multicast_options import MulticastAcknowledgement, Multica
 from southbound.codec.records import MulticastAddressRecord
 from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move, outcome, trigger, watched
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest, native_copies, tunnel_copies
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
 from topology.model import Domain
 from topology.settings import Limits

@@ -24,8 +24,9 @@ from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
 from tests.support.domain_checks import SOURCE, Watch, assert_at_rest
+from tests.support.domains import three_mags
 from tests.support.plain_mag import LINK_LOCAL, PlainMag
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_streams import SimulatedStreams
 from tests.support.switch_simulator import addressed
 from topology.switch_names import LMA_SOURCE_PORT, MAG_LMA_PORT

@@ -21,9 +21,10 @@ from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.codec.options import GreKey, HandoffIndicatorOption, LinkLocalAddress, Timestamp, UnknownOption
 from tests.scenario.handover_script import MN1, MN2, begun, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, assert_at_rest
+from tests.support.domains import three_mags
 from tests.support.plain_mag import PlainMag
 from tests.support.simulated_agent import WALL_OFFSET
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.switch_simulator import Packet
 from topology.model import LMA_SOURCE_MAC, MAG_LINK_LOCAL_ADDRESS
 from topology.switch_names import LMA_SOURCE_PORT

@@ -17,8 +17,9 @@ from southbound.codec.mobility import UnknownMobilityMessage, encode_mobility
 from southbound.mobility_authentication import MobilityAuthentication
 from tests.scenario.handover_script import MN1, MN2, begun, move, outcome, trigger, watched
 from tests.support.domain_checks import assert_at_rest
+from tests.support.domains import three_mags
 from tests.support.plain_mag import PlainMag
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
 from topology.model import Domain
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.scenario.handover_script import watched
 from tests.scenario.test_chaos import Act, acts, errors, failures, movements, perform, qualities, recover
 from tests.support.domain_checks import assert_at_rest
-from tests.support.simulated_domain import Delays, SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import Delays, SimulatedDomain
 from tests.support.simulated_transport import LinkQuality
 
 MODES = ("policy-store", "query", "context-transfer", "reactive")

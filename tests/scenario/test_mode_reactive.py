@@ -13,7 +13,8 @@ from southbound.codec.handover import HandoverAcknowledge
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome
 from tests.scenario.mode_script import Opened, first_update, groups_of, said
 from tests.support.domain_checks import assert_at_rest, native_copies, tunnel_copies
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_transport import Carried
 
 

@@ -9,7 +9,8 @@ from controller.commands import HandoverAccepted
 from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move
 from tests.scenario.test_streams import LINKS, assert_everything_once_in_order, finish
 from tests.support.domain_checks import SOURCE, assert_at_rest
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_streams import SimulatedStreams
 
 GAP_S = 0.05

@@ -21,7 +21,8 @@ from southbound.openflow.pipeline import INGRESS, PRIORITY_MISS
 from southbound.openflow.rules import Match
 from tests.scenario.handover_script import GROUP, MN1, MN2, begun, move, outcome, trigger
 from tests.support.domain_checks import SOURCE, assert_at_rest, lma_copies, native_copies, tunnel_copies
-from tests.support.simulated_domain import SimulatedDomain, listener_fields, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain, listener_fields
 from tests.support.switch_simulator import CONTROLLER, Packet
 from topology.model import LMA_SOURCE_MAC, MAG_ACCESS_MAC
 from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT

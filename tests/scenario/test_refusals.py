@@ -13,7 +13,8 @@ from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
 from tests.scenario.handover_script import GROUP, MN1, MN2, answer_in_place_of, move, outcome, trigger
 from tests.support.domain_checks import Watch, assert_at_rest, lma_copies, native_copies
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 
 LIFETIMES_S = 25.0
 

@@ -12,7 +12,8 @@ import pytest
 from southbound.codec.mld_packet import ALL_ROUTERS
 from southbound.codec.neighbor_discovery import RouterSolicitation, encode_neighbor_packet
 from southbound.codec.neighbor_options import RouteInformation
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 
 HOST = IPv6Address("fe80::c0:77")
 SOLICITATION = encode_neighbor_packet(RouterSolicitation(), HOST, ALL_ROUTERS)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger, watched
 from tests.support.domain_checks import SOURCE, assert_at_rest
-from tests.support.simulated_domain import SimulatedDomain, three_mags
+from tests.support.domains import three_mags
+from tests.support.simulated_domain import SimulatedDomain
 from tests.support.simulated_streams import SimulatedStreams
 from topology.settings import Timers
 

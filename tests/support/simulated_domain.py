@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any
 
 from apps.listener_packets import listener_event, listener_frame
@@ -22,9 +21,6 @@ from controller.lma import LmaCore
 from southbound.agent.events import (
     AccessFrameReceived,
     ContextTransferReceived,
-    ControllerAnswered,
-    ControllerConnected,
-    ControllerDisconnected,
     LinkDown,
     LinkUp,
     MobilityHeaderReceived,
@@ -46,31 +42,19 @@ from southbound.codec.neighbor_discovery import (
 from southbound.codec.neighbor_options import TargetLinkLayerAddress
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.openflow.intents import SwitchRole
-from southbound.rpc.methods import AGENT_METHODS, CONTROLLER_METHODS, decode_params, encode_params
+from tests.support.domains import three_mags
 from tests.support.simulated_agent import WALL_OFFSET, SimulatedAgent
 from tests.support.simulated_clock import Deadline, SimulatedClock, Ticker
 from tests.support.simulated_mobile_node import SimulatedMobileNode
+from tests.support.simulated_rpc import SimulatedRpc
 from tests.support.simulated_switch import SimulatedSwitch
 from tests.support.simulated_transport import Carried, LinkQuality, SimulatedTransport
 from tests.support.switch_simulator import CONTROLLER, Packet, addressed
-from topology.load import parse_topology
 from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_ACCESS_MAC, Domain
 from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
-TOPOLOGY = Path(__file__).resolve().parents[2] / "topology.yaml"
 _NEIGHBOUR_MAC = bytes.fromhex("02000000aaaa")
 _SOURCE_MAC = bytes.fromhex("02000000cccc")
-_CALL_TIMEOUT_S = 3.0
-
-
-def three_mags(dialect: str = "draft", attach_mode: str = "policy-store") -> Domain:
-    """The domain of topology.yaml with a third MAG."""
-    text = TOPOLOGY.read_text(encoding="utf-8")
-    third = "  - id: mag3\n    address: 2001:db8:ff::13\n    management_address: fd00:ca57::13\n\nmobile_nodes:"
-    text = text.replace("\nmobile_nodes:", third, 1).replace(
-        "dialect: draft", f"dialect: {dialect}\n  attach_mode: {attach_mode}", 1
-    )
-    return parse_topology(text, "topology.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +96,6 @@ class SimulatedDomain:
         self.plain_mags: dict[str, Callable[[bytes], None]] = {}
         """MAG id -> who takes what comes through the tunnel of a MAG that is not ours."""
         self._handover_numbers = itertools.count(1)
-        self._connections = itertools.count(1)
-        self._requests: dict[int, tuple[str, int, int]] = {}
-        """Token of an AgentRequested -> (MAG, its connection, number of the call there)."""
-        self._numbers = itertools.count(1)
-        self._lma_waiting: dict[str, str] = {}
-        """Token of a CallAgent without an answer -> MAG."""
-        self._last_rpc: dict[tuple[str, str], float] = {}
         self.lma = LmaCore(self.domain)
         self.switches = {role.name: self._switch(role) for role in _roles(self.domain)}
         errors = clock_errors_s or {}
@@ -130,6 +107,7 @@ class SimulatedDomain:
             )
             for mag in self.domain.mags
         }
+        self._rpc = SimulatedRpc(self.agents, self.clock, self.delays.rpc_s, self._to_lma)
         self.mobile_nodes = {
             profile.id: SimulatedMobileNode(profile, self.clock, self._frame_from)
             for profile in self.domain.mobile_nodes
@@ -174,37 +152,17 @@ class SimulatedDomain:
 
     def connect_agent(self, mag_id: str) -> None:
         """The agent dials; two ways later both know."""
-        self.disconnect_agent(mag_id)
-        number = next(self._connections)
-        self.agents[mag_id].connection = number
-
-        def hello() -> None:
-            if self.agents[mag_id].connection == number:
-                self._to_lma(lma_events.AgentConnected(mag_id=mag_id))
-                self._rpc("lma", mag_id, number, lambda: self.agents[mag_id].handle(ControllerConnected()))
-
-        self._rpc(mag_id, "lma", number, hello)
+        self._rpc.connect(mag_id)
 
     def disconnect_agent(self, mag_id: str) -> None:
         """The connection breaks: what is under way on it is lost, who waits is told."""
-        agent = self.agents[mag_id]
-        if agent.connection == 0:
-            return
-        agent.connection = 0
-        waiting, agent.waiting = agent.waiting, {}
-        for token in waiting.values():
-            agent.handle(ControllerAnswered(token=token, error="connection lost", lost=True))
-        agent.handle(ControllerDisconnected())
-        for token in [token for token, called in self._lma_waiting.items() if called == mag_id]:
-            del self._lma_waiting[token]
-            self._to_lma(lma_events.AgentAnswered(mag_id=mag_id, token=token, error="connection lost"))
-        self._to_lma(lma_events.AgentDisconnected(mag_id=mag_id))
+        self._rpc.disconnect(mag_id)
 
     def restart_controller(self, back_after_s: float = 0.3) -> None:
         """The controller's process ends; another one starts with nothing, and everybody finds it again."""
         for switch in self.switches.values():
             switch.forget_controller()
-        self._lma_waiting.clear()
+        self._rpc.forget_calls()
         self.lma = LmaCore(self.domain)
         for mag_id in self.agents:
             self.disconnect_agent(mag_id)
@@ -318,70 +276,10 @@ class SimulatedDomain:
                 node.receive(frame)
 
     def call_controller(self, mag_id: str, token: str, call: Any) -> None:
-        agent, number = self.agents[mag_id], next(self._numbers)
-        if agent.connection == 0:
-            self.clock.after(0.0, lambda: agent.handle(ControllerAnswered(token=token, error="no connection", lost=True)))
-            return
-        connection = agent.connection
-        agent.waiting[number] = token
-
-        def arrive() -> None:
-            self._requests[number] = (mag_id, connection, number)
-            received = _over_the_wire(call, CONTROLLER_METHODS)
-            self._to_lma(lma_events.AgentRequested(mag_id=mag_id, token=number, call=received))
-
-        self._rpc(mag_id, "lma", connection, arrive)
-        self.clock.after(_CALL_TIMEOUT_S, lambda: self._answer_agent(mag_id, number, "no answer in time"))
+        self._rpc.call_controller(mag_id, token, call)
 
     def notify_controller(self, mag_id: str, call: Any) -> None:
-        connection = self.agents[mag_id].connection
-        received = _over_the_wire(call, CONTROLLER_METHODS)
-        if connection:
-            event = lma_events.AgentNotified(mag_id=mag_id, call=received)
-            self._rpc(mag_id, "lma", connection, lambda: self._to_lma(event))
-
-    def _answer_agent(self, mag_id: str, number: int, error: str | None, result: Any = None) -> None:
-        token = self.agents[mag_id].waiting.pop(number, None)
-        if token is not None:
-            self.agents[mag_id].handle(ControllerAnswered(token=token, error=error, result=result))
-
-    def _respond(self, token: int, error: str | None, result: Any = None) -> None:
-        mag_id, connection, number = self._requests.pop(token)
-        if self.agents[mag_id].connection == connection:
-            self._rpc("lma", mag_id, connection, lambda: self._answer_agent(mag_id, number, error, result))
-
-    def _call_agent(self, command: lma.CallAgent) -> None:
-        mag_id, token = command.mag_id, command.token
-        agent = self.agents[mag_id]
-        connection = agent.connection
-
-        def answer(error: str | None) -> None:
-            if self._lma_waiting.pop(token, None) is not None:
-                self._to_lma(lma_events.AgentAnswered(mag_id=mag_id, token=token, error=error))
-
-        self._lma_waiting[token] = mag_id
-        if connection == 0:
-            self.clock.after(0.0, lambda: answer("the agent is not connected"))
-            return
-
-        def arrive() -> None:
-            error = agent.call(_over_the_wire(command.call, AGENT_METHODS))
-            self._rpc(mag_id, "lma", connection, lambda: answer(error))
-
-        self._rpc("lma", mag_id, connection, arrive)
-        self.clock.after(command.timeout_s, lambda: answer("no answer in time"))
-
-    def _rpc(self, source: str, target: str, connection: int, action: Callable[[], None]) -> None:
-        """Reliable and in order, unless the connection breaks."""
-        mag_id = target if source == "lma" else source
-        due = max(self.clock.now + self.delays.rpc_s, self._last_rpc.get((source, target), 0.0))
-        self._last_rpc[source, target] = due
-
-        def happen() -> None:
-            if self.agents[mag_id].connection == connection:
-                action()
-
-        self.clock.after(due - self.clock.now, happen)
+        self._rpc.notify_controller(mag_id, call)
 
     def _arrived(self, target: str, source: str, header: bytes, datagram: bool) -> None:
         address = self._address(source)
@@ -433,11 +331,11 @@ class SimulatedDomain:
                 case lma.SetForwarding():
                     self.switches[command.switch].set_forwarding(command)
                 case lma.RespondToAgent(token=token, result=result):
-                    self._respond(token, None, result)
+                    self._rpc.respond(token, None, result)
                 case lma.RejectAgent(token=token, message=message):
-                    self._respond(token, message)
+                    self._rpc.respond(token, message)
                 case lma.CallAgent():
-                    self._call_agent(command)
+                    self._rpc.call_agent(command)
                 case lma.RecordEvent():
                     self.facts.append((self.clock.now, command))
                 case lma.HandoverAccepted() | lma.HandoverRefused():
@@ -501,12 +399,6 @@ def _roles(domain: Domain) -> list[SwitchRole]:
         )
         for name, kind in kinds
     ]
-
-
-def _over_the_wire(call: Any, methods: dict[str, type[Any]]) -> Any:
-    received = decode_params(methods[call.method], encode_params(call))
-    assert received == call
-    return received
 
 
 def listener_fields(in_port: str, octets: bytes, **tunnel: Any) -> Packet:

@@ -22,7 +22,7 @@ from southbound.codec.options import (
     MobilityOption,
     Timestamp,
 )
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import Domain
 from topology.policy_store import PolicyStore
 

@@ -21,7 +21,7 @@ from southbound.codec.options import (
     Timestamp,
 )
 from southbound.rpc import methods
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import Domain
 
 GIVEN = three_mags()

@@ -17,7 +17,7 @@ from controller.multicast import Listeners
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import ForwardingIntent, SwitchRole
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from tests.support.switch_simulator import Packet, SwitchSimulator
 from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_ACCESS_MAC
 

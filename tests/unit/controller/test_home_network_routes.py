@@ -19,7 +19,7 @@ from controller.lma_routes import home_networks
 from southbound.codec.ethernet import decode_ethernet
 from southbound.codec.neighbor_discovery import RouterAdvertisement, decode_neighbor_packet
 from southbound.codec.neighbor_options import RouteInformation, SourceLinkLayerAddress
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, Domain
 from topology.settings import Timers
 

@@ -32,7 +32,7 @@ from southbound.codec.options import (
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.intents import ForwardingIntent, SignallingIntent, ToHandoverBuffer
 from southbound.rpc import methods
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from tests.unit.southbound.codec import codec_strategies
 from topology.model import Domain
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
 from controller.prefix_assignment import assign, needs_pool
 from controller.refusal import Refusal
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 
 MN1 = three_mags().mobile_nodes[0]
 POOLED = replace(MN1, home_network_prefixes=())

@@ -23,7 +23,7 @@ from southbound.codec.neighbor_discovery import (
     solicited_node,
 )
 from southbound.codec.neighbor_options import SourceLinkLayerAddress, TargetLinkLayerAddress
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC
 
 DOMAIN = three_mags()

@@ -10,7 +10,7 @@ import pytest
 from southbound.codec.authenticator import OPTION_OCTETS, pair_key
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.mobility_keys import MobilityKeysError, judge_mobility_keys, read_mobility_authentication
-from tests.support.simulated_domain import TOPOLOGY
+from tests.support.domains import TOPOLOGY
 from topology.load import parse_topology
 from topology.model import Domain
 

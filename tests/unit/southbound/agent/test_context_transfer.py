@@ -27,7 +27,7 @@ from southbound.codec.cxtp import (
 )
 from southbound.codec.iana import FeatureProfileType, Mldv2RecordType
 from southbound.codec.records import MulticastAddressRecord
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import Domain
 
 DOMAIN = three_mags("rfc", "context-transfer")

@@ -31,7 +31,7 @@ from southbound.codec.neighbor_options import (
     SourceLinkLayerAddress,
     TargetLinkLayerAddress,
 )
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from topology.model import MAG_ACCESS_MAC, MAG_LINK_LOCAL_ADDRESS, Domain
 from topology.settings import Timers
 

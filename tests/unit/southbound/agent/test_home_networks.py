@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, IPv6Network
 import pytest
 
 from southbound.agent.home_networks import HomeNetworks, address_of
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 
 OWN = three_mags()
 MN1, MN2 = OWN.mobile_nodes

@@ -29,7 +29,7 @@ from southbound.codec.mobility import encode_mobility
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.mobility_authentication import MobilityAuthentication
 from southbound.rpc import methods
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 
 DIALECTS = ("draft", "rfc")
 DOMAINS = {dialect: three_mags(dialect) for dialect in DIALECTS}

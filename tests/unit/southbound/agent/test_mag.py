@@ -54,7 +54,7 @@ from southbound.codec.options import HomeNetworkPrefix, MobileNodeIdentifier, Mu
 from southbound.codec.records import MulticastAddressRecord
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.rpc import methods
-from tests.support.simulated_domain import three_mags
+from tests.support.domains import three_mags
 from tests.unit.southbound.codec import codec_strategies
 from topology.model import Domain
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from southbound.mld.effects import SendGeneralQuery
 from southbound.mld.parameters import MldParameters
 from southbound.mld.router import RouterLink
-from tests.support.simulated_domain import TOPOLOGY
+from tests.support.domains import TOPOLOGY
 from tests.unit.southbound.mld.router_script import (
     ALLOW,
     BLOCK,
