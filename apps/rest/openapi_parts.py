@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eventlet.wsgi import MAX_HEADER_LINE
+
 DESCRIPTION = """Handovers of multicast listeners in one PMIPv6 domain: begin them, follow them, see what there is.
 
 Every GET has a HEAD, every path an OPTIONS. Every answer from 400 on is a problem document (RFC 9457). Lists come in pages;
@@ -38,12 +40,21 @@ RESPONSE_HEADERS: Mapping[str, dict[str, Any]] = {
     "WWW-Authenticate": {"description": "RFC 6750 section 3.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     "Accept": {"description": "What is taken.", "schema": {"type": "string"}},
+    "Accept-Encoding": {"description": "What is taken (RFC 9110 section 12.5.3).", "schema": {"type": "string"}},
 }
 
 PROBLEM_HEADERS: Mapping[int, tuple[str, ...]] = {
-    401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 415: ("Accept",), 503: ("Retry-After",),
+    401: ("WWW-Authenticate",), 403: ("WWW-Authenticate",), 415: ("Accept", "Accept-Encoding"), 503: ("Retry-After",),
 }
 """Headers of problems by status; an answer 503 of /readyz has none."""
+
+
+
+def _text_header(name: str, description: str) -> dict[str, Any]:
+    # The server refuses a header line that fills its buffer (431).
+    longest = MAX_HEADER_LINE - 1 - len(f"{name}: \r\n")
+    return {"description": description, "schema": {"type": "string", "maxLength": longest}}
+
 
 REQUEST_HEADERS: Mapping[str, dict[str, Any]] = {
     "Idempotency-Key": {
@@ -55,12 +66,8 @@ REQUEST_HEADERS: Mapping[str, dict[str, Any]] = {
             "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-+\--~]{1,255})$',
         },
     },
-    "Last-Event-ID": {
-        "description": "Id of an event: begin after it.", "schema": {"type": "string"},
-    },
-    "If-None-Match": {
-        "description": "ETag of an answer that the client has; 304 when it is still right.", "schema": {"type": "string"},
-    },
+    "Last-Event-ID": _text_header("Last-Event-ID", "Id of an event: begin after it."),
+    "If-None-Match": _text_header("If-None-Match", "ETag of an answer that the client has; 304 when it is still right."),
 }
 
 WEBHOOK_HEADERS: Mapping[str, str] = {

@@ -75,7 +75,7 @@ TOO_LARGE = ProblemType(
 )
 UNSUPPORTED_MEDIA_TYPE = ProblemType(
     name="unsupported-media-type", status=415, title="Unsupported media type",
-    meaning="A request body is sent as application/json.",
+    meaning="A request body is sent as application/json, without a Content-Encoding.",
 )
 NOT_VALID = ProblemType(
     name="not-valid", status=422, title="Not valid",

@@ -85,8 +85,9 @@ class NoQuery(Query):
 class PageQuery(Query):
     """Which part of a list."""
 
+    # The bounds stand before the reader of text: only there they are bounds of a number in the OpenAPI document as well.
     limit: Annotated[
-        int, BeforeValidator(_whole_number), Field(ge=1, le=LIMIT_MAX, description=f"a whole number, 1 to {LIMIT_MAX}")
+        int, Field(ge=1, le=LIMIT_MAX, description=f"a whole number, 1 to {LIMIT_MAX}"), BeforeValidator(_whole_number)
     ] = LIMIT_DEFAULT
     cursor: Annotated[
         str | None,
@@ -100,7 +101,9 @@ class HandoverQuery(PageQuery):
     mn_id: MnId | None = Field(default=None, description=f"MN-ID (NAI) or short name, 1 to {NAME_MAX} characters")
     previous_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
     new_mag: MagId | None = Field(default=None, description=f"id of a MAG, 1 to {NAME_MAX} characters")
-    state: Annotated[list[HandoverState], BeforeValidator(_comma_separated), Field(min_length=1)] | None = Field(
+    state: Annotated[
+        list[HandoverState], Field(min_length=1, max_length=len(_STATES)), BeforeValidator(_comma_separated)
+    ] | None = Field(
         default=None, description=f"one or more of {', '.join(_STATES)}, separated by commas"
     )
     ended: Annotated[bool, BeforeValidator(_truth)] | None = Field(default=None, description="true or false")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from apps.rest.problems import (
     UNSUPPORTED_MEDIA_TYPE,
     FieldError,
     Problem,
+    ProblemType,
     quoted,
 )
 from apps.rest.request_models import NAME_MAX
@@ -63,19 +65,33 @@ def read_body(model: type[Model], request: Request) -> Model:
         if faults[0]["type"] == "json_invalid":
             reason = faults[0].get("ctx", {}).get("error", "not JSON")
             raise Problem(MALFORMED, f"The body is not JSON: {reason}") from error
+        _judge_json(octets)
         raise _not_valid(model, faults, "body") from error
-    json.loads(octets, object_pairs_hook=_once_each)
+    _judge_json(octets)
     return found
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _judge_json(octets: bytes) -> None:
+    """What pydantic takes for JSON and is none: NaN and Infinity (RFC 8259 section 6), a name twice. Raises Problem 400."""
+    # No number is made of digits here: of many, that takes long.
+    json.loads(octets, object_pairs_hook=_once_each, parse_constant=_no_number, parse_int=len, parse_float=len)
+
+
+def _no_number(name: str) -> None:
+    raise Problem(MALFORMED, f"The body is not JSON: found {name}; allowed: numbers of digits")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
     """RFC 8259 section 4: which of two equal names counts is anybody's guess, so none does."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
-        errors = [FieldError(field=name[:NAME_MAX], detail="given more than once; allowed: once") for name in twice]
-        raise Problem(MALFORMED, f"The body names a field twice: {', '.join(twice)}", errors=errors)
-    return found
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _given_twice(MALFORMED, "The body names a field twice", pairs)
+
+
+def _given_twice(kind: ProblemType, what: str, pairs: Iterable[tuple[str, Any]]) -> Problem:
+    counts = Counter(name for name, _ in pairs)
+    twice = sorted(name[:NAME_MAX] for name, count in counts.items() if count > 1)[:_ERRORS_MAX]
+    errors = [FieldError(field=name, detail="given more than once; allowed: once") for name in twice]
+    return Problem(kind, f"{what}: {', '.join(twice)}", errors=errors)
 
 
 def _parameters(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -88,9 +104,7 @@ def _parameters(environ: Mapping[str, Any]) -> dict[str, str]:
         raise Problem(MALFORMED, f"The query cannot be read: {error}") from error
     found = dict(pairs)
     if len(found) != len(pairs):
-        twice = [name for name in found if sum(name == other for other, _ in pairs) > 1]
-        errors = [FieldError(field=name[:NAME_MAX], detail="given more than once; allowed: once") for name in twice]
-        raise Problem(NOT_VALID, f"The query is not valid: {', '.join(twice)}", errors=errors)
+        raise _given_twice(NOT_VALID, "The query is not valid", pairs)
     return found
 
 
@@ -102,7 +116,9 @@ def _not_valid(model: type[BaseModel], faults: Sequence[Any], part: str) -> Prob
     for fault in faults:
         name, detail = _named(model, fault)
         errors.setdefault(name, FieldError(field=name[:NAME_MAX], detail=detail))
-    told = list(errors.values())[:_ERRORS_MAX]
+        if len(errors) == _ERRORS_MAX:
+            break
+    told = list(errors.values())
     named = ", ".join(error.field or "the whole" for error in told)
     return Problem(NOT_VALID, f"The {part} is not valid: {named}", errors=told)
 
@@ -170,6 +186,10 @@ def _octets(request: Request) -> bytes:
     if media_type != "application/json":
         detail = f"found {quoted(media_type)}; allowed: application/json"
         raise Problem(UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept": "application/json"})
+    encoding = request.headers.get("Content-Encoding", "").strip(" \t").lower()
+    if encoding not in ("", "identity"):
+        detail = f"found Content-Encoding {quoted(encoding)}; allowed: none"
+        raise Problem(UNSUPPORTED_MEDIA_TYPE, detail, headers={"Accept-Encoding": "identity"})
     if request.content_length is not None and request.content_length > BODY_OCTETS_MAX:
         raise _too_large(request)
     coding = request.headers.get("Transfer-Encoding", "").lower()

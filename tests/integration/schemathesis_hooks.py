@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the domain in some of the requests that schemathesis makes up: only they lead beyond 404."""
+"""For schemathesis: names of the domain in some of the requests that it makes up (only they lead beyond 404); a check."""
 
 from __future__ import annotations
 
@@ -46,3 +46,13 @@ def map_path_parameters(context: Any, path_parameters: Any) -> Any:
 def map_query(context: Any, query: Any) -> Any:
     """Filters."""
     return _named(query, always=False)
+
+
+@schemathesis.check
+def list_parameters_are_taken(context: Any, response: Any, case: Any) -> None:
+    """What fits the document is refused for its cursor alone, of which no document can say which ones there are."""
+    operation = case.operation.definition.raw.get("operationId", "")
+    good = case.meta is not None and case.meta.generation.mode.is_positive
+    if good and operation.startswith("list_") and response.status_code == 422:
+        refused = {error["field"] for error in response.json()["errors"]}
+        assert refused == {"cursor"}, f"refused although the document allows it: {refused}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -94,6 +95,15 @@ def test_a_body_that_is_not_said_to_be_json(rest: RestWorld, content_type: str |
     assert answer.response.headers["Accept"] == "application/json"
 
 
+def test_a_body_that_is_encoded_is_not_read_as_if_it_were_not(rest: RestWorld) -> None:
+    body = b'{"mn_id": "mn1", "new_mag": "mag2"}'
+    answer = rest.request("POST", "/v1/handovers", body, Content_Type="application/json", Content_Encoding="gzip")
+    check_problem(answer, 415, "unsupported-media-type")
+    assert answer.response.headers["Accept-Encoding"] == "identity"
+    plain = rest.request("POST", "/v1/handovers", body, Content_Type="application/json", Content_Encoding="identity")
+    assert plain.status == 202
+
+
 def test_json_with_a_charset_is_json(rest: RestWorld) -> None:
     body = b'{"mn_id": "mn1", "new_mag": "mag2"}'
     assert rest.request("POST", "/v1/handovers", body, Content_Type="Application/JSON; charset=utf-8").status == 202
@@ -108,6 +118,32 @@ def test_json_with_a_charset_is_json(rest: RestWorld) -> None:
 )
 def test_a_body_that_is_not_json(rest: RestWorld, body: bytes) -> None:
     check_problem(rest.post(body), 400, "malformed")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_python_takes_for_a_number_is_not_json(rest: RestWorld, number: str) -> None:
+    """RFC 8259 section 6; known fields and unknown ones alike."""
+    for body in (f'{{"mn_id": {number}, "new_mag": "mag2"}}', f'{{"mn_id": "mn1", "new_mag": "mag2", "x": [{number}]}}'):
+        check_problem(rest.post(body.encode()), 400, "malformed")
+
+
+@pytest.mark.parametrize("body", [
+    pytest.param(b"{" + b'"mn_id":"z",' * 5300 + b'"new_mag":"zz"}', id="one name, many times"),
+    pytest.param(b"{" + b",".join(b'"%x":0,"%x":0' % (i, i) for i in range(3000)) + b"}", id="many names, twice"),
+    pytest.param(b'{"mn_id":' + b"9" * 65_000 + b"}", id="an integer of many digits"),
+    pytest.param(b'{"mn_id":0.' + b"9" * 65_000 + b"}", id="a fraction of many digits"),
+    pytest.param(b'{"mn_id":' + b"[" * 30_000 + b"]" * 30_000 + b"}", id="arrays in arrays"),
+    pytest.param(b'{"a":' * 10_000 + b"1" + b"}" * 10_000, id="objects in objects"),
+    pytest.param(b"{" + b",".join(b'"%x":0' % i for i in range(7000)) + b"}", id="many unknown fields"),
+])
+def test_no_body_holds_up_the_process_that_confirms_clones(rest: RestWorld, body: bytes) -> None:
+    begin = time.thread_time()
+    answer = rest.post(body)
+    # Some milliseconds; comparing each with each would be half a second and more.
+    assert time.thread_time() - begin < 0.2
+    assert answer.status in (400, 422)
+    assert len(answer.response.body) < 16_000
+    assert len(answer.json.get("errors", [])) <= 20
 
 
 def test_a_body_of_the_largest_size_is_read_and_one_octet_more_is_refused(rest: RestWorld) -> None:
