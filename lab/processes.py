@@ -47,10 +47,7 @@ class LabProcess:
     @property
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        child = _children.get(self.pid)
-        if child is not None:
-            child.poll()
-        return process_start_time(self.pid) == self.start_time
+        return _runs(self.pid, self.start_time)
 
 
 class _Logged(Protocol):
@@ -139,6 +136,8 @@ def end_processes(pids: Iterable[int]) -> None:
         deadline = time.monotonic() + _STOP_GRACE_S
         while any(_runs(pid, started) for pid, started in waiting.items()) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
+    # Somebody else may have ended others: `castover lab down` in another terminal.
+    _wait_for(*tuple(_children))
 
 
 def last_log_lines(process: _Logged, count: int = 5) -> str:
@@ -159,10 +158,19 @@ def _load_process(path: Path) -> LabProcess | None:
 
 
 def _runs(pid: int, started: int | None) -> bool:
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        _children.pop(pid, None)
-    return started is not None and process_start_time(pid) == started
+    running = started is not None and process_start_time(pid) == started
+    if not running:
+        # Only now: a child that ends between being waited for and being looked at would never be waited for.
+        _wait_for(pid)
+    return running
+
+
+def _wait_for(*pids: int) -> None:
+    """Those of our own children that have ended are zombies until then."""
+    for pid in pids:
+        child = _children.get(pid)
+        if child is not None and child.poll() is not None:
+            del _children[pid]
 
 
 def process_start_time(pid: int) -> int | None:
