@@ -108,7 +108,8 @@ def run_cell(place: Place, cell: Cell, tell: Callable[[int, int], None]) -> Cell
         from_source=source.address if place.listener.source_specific else None,
     ), [profile.name])
     stream.start()
-    settle = max(2, round(settings.rate_pps * _SETTLE_S))
+    # What is on the way when the next handover begins belongs to that one, so it must not be disturbed by this one.
+    settle = max(2, round(settings.rate_pps * (_SETTLE_S + cell.lma_delay_ms / 1000)))
     stream.await_reception(profile.name, settle, _RECEPTION_TIMEOUT_S)
     _pause_after(time.time_ns(), _JOIN_OVER_S)
     handovers: list[HandoverRecord] = []

@@ -16,6 +16,8 @@ from lab.stream import StreamRecords
 HOST_REPORTS_WITHIN_S = 0.05
 """A Linux host reports within a few ms, unless another network namespace has changed a carrier within the last second:
 the kernel has one queue of link events for all of them (net/core/link_watch.c)."""
+ON_THE_WAY_MS = 10.0
+"""Longer than a packet takes from the source to the mobile node where no link has a delay."""
 AROUND_BEFORE_MS = 60.0
 AROUND_AFTER_MS = 240.0
 
@@ -98,17 +100,22 @@ def late_reports(records: CellRecords, reports_at_s: Sequence[float]) -> list[st
 
 
 def _tallies(records: CellRecords) -> list[Tally]:
-    """One for each handover. A deaf handover's window ends when it is given up: the way back is nobody's."""
+    """One for each handover. A deaf handover's window ends when it is given up: the way back is nobody's.
+
+    A window is of what was sent in it, so it begins with the packets that are on the way when the handover does: the move
+    loses them, too.
+    """
+    on_the_way_ns = round((records.cell.lma_delay_ms + ON_THE_WAY_MS) * 1e6)
     edges: list[int] = []
     wanted: list[int] = []
     for record in records.handovers:
         wanted.append(len(edges))
-        edges.append(record.requested_ns)
+        edges.append(max([record.requested_ns - on_the_way_ns, *edges[-1:]]))
         if record.deaf:
             edges.append(record.ended_ns)
     received = records.stream.received[records.mover]
     found = account(
-        records.stream.sent, received, start_ns=records.start_ns, end_ns=max([records.end_ns, *edges]),
+        records.stream.sent, received, start_ns=min([records.start_ns, *edges]), end_ns=max([records.end_ns, *edges]),
         requests_ns=edges,
     )
     return [found.windows[index] for index in wanted]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 
 from topology import derive, switch_names
-from topology.crosscheck_delays import check_path_difference
+from topology.crosscheck_delays import check_path_difference, check_registration_delay
 from topology.crosscheck_links import check_links
 from topology.crosscheck_networks import check_networks
 from topology.crosscheck_rest import check_rest
@@ -53,6 +53,7 @@ def cross_check(document: Document, located: Located, told: Iterable[Fault]) -> 
     _mag_references(document, report)
     check_links(document, report)
     check_path_difference(document, report)
+    check_registration_delay(document, report)
     _addresses(document, report)
     check_networks(document, report)
     _datapath_ids(document, report)

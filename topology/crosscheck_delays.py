@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-check of the delays in `links`: a new MAG joins two paths, and waits for the slower one only for so long."""
+"""Cross-checks of the delays in `links`: a new MAG joins two paths, and waits for the slower one only for so long; the LMA
+refuses a PBU that is older than TimestampValidityWindow."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from topology.schema import Document
 from topology.unique import Report
 
 _KEY: Location = ("timers", "path_difference_ms")
+_WINDOW_KEY: Location = ("timers", "timestamp_validity_window_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,32 @@ def check_path_difference(document: Document, report: Report) -> None:
     for position, (_, said) in worst.items():
         allowed = f"ways that differ by at most {show_location(_KEY)}, {limit}"
         report(("links", position, "delay_ms"), said, allowed)
+
+
+def check_registration_delay(document: Document, report: Report) -> None:
+    """A PBU that is ordered by its timestamp arrives within `timestamp_validity_window_ms` (RFC 5213 section 5.5).
+
+    Else the LMA refuses every PBU of that MAG, for as long as the domain is up. One fault for each link to blame.
+    """
+    lma = document.lma.id if document.lma is not None else None
+    domain_order = document.domain.binding_order if document.domain is not None else None
+    if lma is None or report.refused(_WINDOW_KEY, ("links",)):
+        return
+    limit = derive.timers(document).timestamp_validity_window_ms
+    delays = _delays(document)
+    blamed: set[int] = set()
+    for mag in document.mags or ():
+        order = mag.binding_order or domain_order or derive.BINDING_ORDER
+        if mag.id is None or order != derive.BINDING_ORDER:
+            continue
+        way = _way(delays, mag.id, lma)
+        if way.ms < limit:
+            continue
+        delay = max(way.delays, key=way.of)
+        if delay.position not in blamed:
+            blamed.add(delay.position)
+            allowed = f"a way that is shorter than {show_location(_WINDOW_KEY)}, {limit}"
+            report(("links", delay.position, "delay_ms"), f"{delay.ms:.15g}: {mag.id} to {lma} takes {way}", allowed)
 
 
 def _delays(document: Document) -> dict[frozenset[str], _Delay]:

@@ -65,6 +65,18 @@ def test_a_move_that_loses_eighty_packets() -> None:
     assert result["totals"]["lost"] == 80
 
 
+@pytest.mark.parametrize("delay_ms", [0, 20])
+def test_what_was_on_the_way_when_the_link_went_down_is_lost_by_that_move(delay_ms: int) -> None:
+    """A packet that was sent before the move and would have come during it: of the first move and of the last."""
+    cell = Cell(lane="smcroute", listener="asm", reports="flap", gap_ms=64.0, lma_delay_ms=float(delay_ms))
+    lost = [range(at - delay_ms, at + 64 - delay_ms) for at in (200, 600)]
+    arrivals = [Record(sequence=one.sequence, time_ns=one.time_ns + delay_ms * MS) for one in heard(*lost)]
+    found = records(arrivals, [move(200), move(600)], cell=cell, start_ns=START + 199 * MS)
+    result = cell_result(found, Costs(), 5.0)
+    assert [each["lost"] for each in result["handovers"]] == [64, 64]
+    assert [each["interruption_ms"] for each in result["handovers"]] == [65.0, 65.0]
+
+
 def test_a_deaf_move_is_endless_and_its_way_back_is_nobodys() -> None:
     result = cell_result(records(heard(range(200, 450)), [move(200, deaf_until_ms=400), move(600)]), Costs(), 0.2)
     deaf, fine = result["handovers"]

@@ -73,6 +73,16 @@ def test_the_lma_does_both_unless_it_is_told_not_to(edit: Any, key: str) -> None
     assert getattr(load_topology(DEFAULT_FILE).lma, key)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("domain:\n", "domain:\n  binding_order: sequence-numbers\n"),
+     ("lma:\n", "timers:\n  timestamp_validity_window_ms: 401\nlma:\n")],
+)
+def test_a_mag_may_be_far_away_where_its_pbus_do_not_grow_too_old(edit: Any, old: str, new: str) -> None:
+    far = ("sources:\n", "links: [{between: [lma, mag2], delay_ms: 400}]\nsources:\n")
+    assert edit((f"\n{old}", f"\n{new}"), far).links[0].delay_ms == 400
+
+
 def test_a_link_layer_id_of_digits_is_not_a_number_in_base_60(edit: Any) -> None:
     domain = edit(("02:00:00:00:00:11", "12:34:56:10:20:30"))
     assert domain.mobile_nodes[0].link_layer_id == bytes.fromhex("123456102030")

@@ -323,8 +323,11 @@ ONE_VALUE = [
      "44 links[1].node: found 'mag1', already used by links[0]; allowed: one link for each node"),
     (SOURCE, f"{SOURCE}\nlinks: [{{node: mag1, delay_ms: -1}}]",
      "44 links[0].delay_ms: found -1; allowed: a number from 0 to 10000"),
-    (SOURCE, f"{SOURCE}\nlinks: [{{between: [lma, mag2], delay_ms: 700}}]",
-     "44 links[0].delay_ms: found 700: lma to mag2 takes 700 ms (links[0]), by way of mag1 0 ms; "
+    (SOURCE, f"{SOURCE}\nlinks: [{{between: [lma, mag2], delay_ms: 300}}]",
+     "44 links[0].delay_ms: found 300: mag2 to lma takes 300 ms (links[0]); "
+     "allowed: a way that is shorter than timers.timestamp_validity_window_ms, 300"),
+    (SOURCE, f"{SOURCE}\ntimers: {{timestamp_validity_window_ms: 60000}}\nlinks: [{{between: [lma, mag2], delay_ms: 700}}]",
+     "45 links[0].delay_ms: found 700: lma to mag2 takes 700 ms (links[0]), by way of mag1 0 ms; "
      "allowed: ways that differ by at most timers.path_difference_ms, 500"),
     (SOURCE, f"{SOURCE}\nlinks: [{{node: lma, delay_ms: 3}}, {{between: [mag2, mag1], delay_ms: 500.5}}]",
      "44 links[1].delay_ms: found 500.5: lma to mag2 takes 3 ms (links[0]), by way of mag1 503.5 ms "
