@@ -10,10 +10,8 @@ from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from rich.console import Console
 
-from cli.__main__ import castover
 from lab.accounting import account
 from lab.demo import _labs
 from lab.demo_cli import write_report
@@ -27,6 +25,7 @@ from lab.errors import LabError
 from lab.leftovers import SwitchContents, find_leftovers, read_contents
 from lab.stream import StreamRecords
 from lab.stream_format import Record
+from tests.support.castover_command import run
 from topology.load import load_topology
 
 TOPOLOGY = Path(__file__).resolve().parents[3] / "topology.yaml"
@@ -251,7 +250,7 @@ def test_a_switch_that_has_other_rules_than_the_controller_wants_is_found() -> N
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(words: list[str], said: str) -> None:
-    done = CliRunner().invoke(castover, ["demo", *words])
+    done = run("demo", *words)
     assert done.exit_code != 0
     assert said in done.output
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from bench.options import NumberList
 from cli.__main__ import castover
 from lab.number_range import NumberRange
+from tests.support.castover_command import run
 
 NO_NUMBERS = ("nan", "-nan", "inf", "-inf", "Infinity", "1e999")
 NOT_FINITE_TYPES = (click.types.FloatParamType, NumberList)
@@ -61,7 +61,7 @@ def test_the_range_is_named_and_good_numbers_pass() -> None:
 
 
 def test_a_command_says_so_before_it_does_anything() -> None:
-    said = CliRunner().invoke(castover, ["lab", "move", "mn1", "mag2", "--gap-ms", "nan"])
+    said = run("lab", "move", "mn1", "mag2", "--gap-ms", "nan")
     assert said.exit_code == 2
     assert "Invalid value for '--gap-ms': 'nan' is not in the range 0<=x<=3600000." in " ".join(
         said.output.replace("│", " ").split()

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli.__main__ import castover
 from lab.demo_cli import prepare_output, write_report
 from lab.errors import LabError
+from tests.support.castover_command import run
 from tests.support.stand_in import StandIn, stand_in
 
 FACTS = [
@@ -31,7 +31,7 @@ def server() -> Iterator[StandIn]:
 
 
 def trace(server: StandIn, *words: str) -> Result:
-    return CliRunner().invoke(castover, ["trace", "ho-1", "--rest", server.url, *words])
+    return run("trace", "ho-1", "--rest", server.url, *words)
 
 
 def test_a_trace_in_a_pipe_is_a_line_a_fact_without_blanks_at_the_end(server: StandIn) -> None:

@@ -8,12 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from cli.__main__ import castover
 from lab import view
 from lab.errors import LabError
 from lab.rest_access import check_rest_access
+from tests.support.castover_command import run
 from topology.load import load_topology
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -96,6 +95,6 @@ def test_the_view_finds_out_before_it_builds(folder: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(view, "_built", built)
     monkeypatch.setattr("lab.view_cli.check_requirements", lambda: None)
-    done = CliRunner().invoke(castover, ["view", "--topology", str(topology(folder, TLS))])
+    done = run("view", "--topology", str(topology(folder, TLS)))
     assert done.exit_code == 1
     assert "Error: the certificate of rest.tls is not trusted for 127.0.0.1" in done.output
