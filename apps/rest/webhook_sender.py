@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from eventlet import tpool
 
+from apps.rest.bounded_http import BoundedConnection, Deadline
 from apps.rest.webhook_queue import Outcome
 
 TIMEOUT_S = 10.0
+"""From the look-up of the name to the last octet of the answer."""
 _ANSWER_OCTETS_MAX = 16 * 1024
 
 
@@ -26,12 +28,8 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
 def _post(url: str, headers: dict[str, str], body: bytes) -> Outcome:
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=TIMEOUT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=TIMEOUT_S)
+    context = ssl.create_default_context() if parts.scheme == "https" else None
+    connection = BoundedConnection(str(parts.hostname), parts.port, context, Deadline(TIMEOUT_S))
     try:
         connection.request("POST", path, body=body, headers=headers)
         response = connection.getresponse()
