@@ -7,15 +7,14 @@ import contextlib
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from eventlet import wsgi
-from eventlet.green import socket
 from eventlet.green import ssl as green_ssl
 
 from apps.rest.chunks import ChunkedInput
+from apps.rest.event_socket import EventSocket
 from apps.rest.events import EVENT_SOCKET
 from apps.rest.framing import judge_field_line, judge_host, judge_length, judge_request_line, split_target
 from apps.rest.idle import IdleConnections
@@ -26,8 +25,6 @@ _log = logging.getLogger("castover.rest")
 
 UNREAD_OCTETS_MAX = 1024 * 1024
 """Of a refused body that are read and thrown away, so that the client gets to read why (RFC 9112 section 9.6)."""
-EVENT_SEND_BUFFER_OCTETS = 64 * 1024
-"""Small, so that a client that does not read is noticed by us and not stored for by the kernel."""
 HANDSHAKE_S = 5.0
 
 
@@ -166,17 +163,11 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
             while left > 0 and (part := body.read(min(left, 64 * 1024))):
                 left -= len(part)
 
-    def _become_event_socket(self, environ: dict[str, Any]) -> Callable[[], None]:
+    def _become_event_socket(self, environ: dict[str, Any]) -> EventSocket:
         # Events go out one by one, not when 4 KiB have come together.
         environ["eventlet.minimum_write_chunk_size"] = 1
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, EVENT_SEND_BUFFER_OCTETS)
-
-        def hang_up() -> None:
-            # The writer may be blocked in send; shutting down wakes it, and only it closes.
-            with contextlib.suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
-
-        return hang_up
+        self.close_connection = True
+        return EventSocket(self.connection)
 
 
 class _FieldLines:

@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from eventlet.event import Event as Wakeup
 
@@ -53,6 +54,20 @@ class _Kept:
 
 EVERYTHING = EventFilter()
 
+
+class ReaderConnection(Protocol):
+    """Of a client that reads: `apps.rest.event_socket.EventSocket`."""
+
+    def hang_up(self) -> None:
+        """End it; the client is too slow."""
+
+    def watch(self, gone: Callable[[], None]) -> None:
+        """Tell when the client has gone."""
+
+    def let_go(self) -> None:
+        """The reader has ended."""
+
+
 class EventStream:
     """The ring. `run_id` tells the event ids of one controller process from those of another."""
 
@@ -80,7 +95,7 @@ class EventStream:
         for reader in [reader for reader in self._readers if reader.position < self.oldest]:
             self.dropped["slow_reader"] += 1
             reader.cut_off()
-        self._wake()
+        self.wake()
 
     @property
     def oldest(self) -> int:
@@ -98,35 +113,33 @@ class EventStream:
         return f"{self.run_id}-{position - 1}"
 
     def follow(
-        self, last_event_id: str, hang_up: Callable[[], None], wanted: EventFilter = EVERYTHING
+        self, last_event_id: str, connection: ReaderConnection | None = None, wanted: EventFilter = EVERYTHING
     ) -> EventReader:
         """A reader that starts after this event, or with the next one when the id is ''.
 
         An id that is unknown, of another process or out of the ring starts with the oldest event there is, after a
-        'gap' event. `hang_up` is called when the reader is too slow. Raises TooManyReadersError.
+        'gap' event. Raises TooManyReadersError.
         """
         if len(self._readers) >= READERS_MAX:
             self.dropped["too_many_readers"] += 1
             raise TooManyReadersError(f"{READERS_MAX} clients follow the events already")
         position = self._next if not last_event_id else self._after(last_event_id)
-        reader = EventReader(self, self.oldest if position is None else position, position is None, hang_up, wanted)
+        reader = EventReader(self, self.oldest if position is None else position, position is None, connection, wanted)
         self._readers.add(reader)
+        if connection is not None:
+            connection.watch(reader.leave)
         return reader
 
     def close(self) -> None:
         """End all readers."""
         self.closed = True
-        self._wake()
+        self.wake()
 
     def _after(self, event_id: str) -> int | None:
         run_id, _, number = event_id.partition("-")
         known = run_id == self.run_id and number.isascii() and number.isdigit() and len(number) < 20
         position = int(number) + 1 if known else 0
         return position if self.oldest <= position <= self._next else None
-
-    def _wake(self) -> None:
-        wakeup, self._wakeup = self._wakeup, Wakeup()
-        wakeup.send()
 
     # --- for readers ------------------------------------------------------------------------------------------------
 
@@ -143,18 +156,23 @@ class EventStream:
         """The reader has ended."""
         self._readers.discard(reader)
 
+    def wake(self) -> None:
+        """Let all who wait look again."""
+        wakeup, self._wakeup = self._wakeup, Wakeup()
+        wakeup.send()
+
 
 class EventReader:
     """One client: an iterator of octets for WSGI, which closes it when the connection ends."""
 
     def __init__(
-        self, stream: EventStream, position: int, gap: bool, hang_up: Callable[[], None], wanted: EventFilter
+        self, stream: EventStream, position: int, gap: bool, connection: ReaderConnection | None, wanted: EventFilter
     ) -> None:
         self._stream = stream
         self.position = position
         """Number of the next event to send."""
         self._gap = gap
-        self._hang_up = hang_up
+        self._connection = connection
         self._wanted = wanted
         self._begun = False
         self._over = False
@@ -181,12 +199,20 @@ class EventReader:
     def cut_off(self) -> None:
         """Too slow: what it has not read is gone."""
         self.close()
-        self._hang_up()
+        if self._connection is not None:
+            self._connection.hang_up()
+
+    def leave(self) -> None:
+        """The client has gone: its place is free, and the thread that waits for events to send to it ends."""
+        self.close()
+        self._stream.wake()
 
     def close(self) -> None:
         """End it; what comes after costs nothing."""
         self._over = True
         self._stream.forget(self)
+        if self._connection is not None:
+            self._connection.let_go()
 
     def _greeting(self) -> bytes:
         # Something must be sent at once: proxies and browsers wait for the first octets.

@@ -9,6 +9,7 @@ from typing import Any
 from webob import Response
 
 from apps.rest.answers.events import ServerSentEvent
+from apps.rest.event_socket import EventSocket
 from apps.rest.event_stream import EventFilter, EventStream, TooManyReadersError
 from apps.rest.lookup import Lookup, not_found
 from apps.rest.problems import NOT_FOUND, UNAVAILABLE, Problem, quoted
@@ -16,7 +17,7 @@ from apps.rest.request_models import EventQuery
 from apps.rest.routing import Call, Good, Route
 
 EVENT_SOCKET = "castover.event_socket"
-"""Key of the WSGI environment: a function that makes the connection one for events and returns how to hang it up."""
+"""Key of the WSGI environment: a function that makes the connection one for events, an EventSocket."""
 EVENT_ID_HEADER = "Castover-Event-Id"
 EVENT_STREAM = "text/event-stream"
 _RETRY_AFTER_S = 1
@@ -67,10 +68,11 @@ class EventResources:
         if call.request.method == "HEAD":
             return response
         last = call.request.headers.get("Last-Event-ID") or query.last_event_id or ""
-        take_over = call.request.environ.get(EVENT_SOCKET, lambda: lambda: None)
+        take_over = call.request.environ.get(EVENT_SOCKET)
+        connection: EventSocket | None = None if take_over is None else take_over()
         try:
             wanted = EventFilter(handover_id=query.handover_id, mn_id=mn_id)
-            response.app_iter = self._stream.follow(last, take_over(), wanted)
+            response.app_iter = self._stream.follow(last, connection, wanted)
         except TooManyReadersError as error:
             raise Problem(UNAVAILABLE, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)}) from error
         return response

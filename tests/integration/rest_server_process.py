@@ -117,6 +117,10 @@ class Process:
     def stall(self) -> None:
         self.runner.kill()
 
+    def heartbeat(self, seconds: float) -> None:
+        """How long a quiet stream says nothing."""
+        self.rest.events.heartbeat_s = seconds
+
     def dropped(self) -> dict[str, int]:
         return dict(self.rest.events.dropped)
 

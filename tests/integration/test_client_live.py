@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +160,36 @@ def test_tokens_and_roles_over_tls(secured: tuple[Server, Path], monkeypatch: py
     with Castover.from_environment() as trigger, trigger.events(mn_id="mn1") as events:
         assert trigger.start_handover("mn1", "mag2").state == "requested"
         assert next(events).name == "handover_requested"
+
+
+def test_readers_over_tls_that_have_gone_leave_room_for_others(secured: tuple[Server, Path]) -> None:
+    server, certificate = secured
+    server.tell("heartbeat", seconds=600.0)
+    context = ssl.create_default_context(cafile=str(certificate))
+    request = f"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {READER}\r\n\r\n".encode()
+
+    def follow() -> ssl.SSLSocket:
+        plain = socket.create_connection(server.address, timeout=10.0)
+        sock = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        sock.sendall(request)
+        return sock
+
+    readers = [follow() for _ in range(64)]
+    assert {sock.recv(12) for sock in readers} == {b"HTTP/1.1 200"}
+    with follow() as one_too_many:
+        assert one_too_many.recv(12) == b"HTTP/1.1 503"
+    for number, sock in enumerate(readers):
+        if number % 2:
+            with contextlib.suppress(OSError):
+                sock.settimeout(0.0)
+                sock.unwrap()  # says close_notify before TCP ends
+        sock.close()
+    deadline = time.monotonic() + 10.0
+    answer = b""
+    while answer != b"HTTP/1.1 200":
+        assert time.monotonic() < deadline
+        with follow() as another:
+            answer = another.recv(12)
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(secured: tuple[Server, Path]) -> None:

@@ -264,19 +264,40 @@ def test_a_client_that_does_not_read_is_cut_off_and_others_are_not(server: Serve
     slow.close()
 
 
-def test_readers_that_have_gone_leave_room_for_others(server: Server) -> None:
+def one_more_reader(server: Server) -> bool:
+    with contextlib.closing(server.connect()) as client:
+        client.request("GET", "/v1/events")
+        return client.getresponse().status == 200
+
+
+def test_readers_that_have_gone_leave_room_for_others_although_nothing_happens(server: Server) -> None:
+    """More in all than there are connections; the next heartbeat, which would find them gone, is far."""
+    server.tell("heartbeat", seconds=600.0)
+    for _ in range(5):
+        with contextlib.ExitStack() as opened:
+            for _ in range(64):
+                opened.callback(EventSource(server).close)
+            status, document = server.get("/v1/events")
+            assert (status, document["status"]) == (503, 503)
+        eventually(lambda: one_more_reader(server))
+
+
+def test_a_reader_that_asks_for_more_goes_on_reading_and_is_noticed_when_it_goes(server: Server) -> None:
+    server.tell("heartbeat", seconds=600.0)
     with contextlib.ExitStack() as opened:
-        for _ in range(64):
-            opened.callback(EventSource(server).close)
-        status, document = server.get("/v1/events")
-        assert (status, document["status"]) == (503, 503)
-
-    def one_more() -> bool:
-        with contextlib.closing(server.connect()) as client:
-            client.request("GET", "/v1/events")
-            return client.getresponse().status == 200
-
-    eventually(one_more)
+        socks = [opened.enter_context(socket.create_connection(server.address, timeout=WAIT_S)) for _ in range(64)]
+        for sock in socks:
+            sock.sendall(b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HEALTH)
+            received = sock.recv(65536)
+            assert b"\r\nConnection: close\r\n" in received
+            sock.sendall(2 * HEALTH)
+        server.tell("events", count=1, octets=1)
+        for sock in socks:
+            received = b""
+            while b"mobility_packet_dropped" not in received:
+                received += sock.recv(65536)
+            assert b"HTTP/1.1 " not in received
+    eventually(lambda: one_more_reader(server))
 
 
 def test_idle_connections_lock_nobody_out(server: Server) -> None:

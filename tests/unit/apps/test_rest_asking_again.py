@@ -137,7 +137,7 @@ def test_equal_tags_mean_equal_octets(actions: list[str]) -> None:
 def test_a_picture_names_the_event_that_it_belongs_to(rest: RestWorld) -> None:
     place = rest.get("/v1/handovers").response.headers["Castover-Event-Id"]
     rest.hand_over()
-    reader = rest.events.follow(place, lambda: None)
+    reader = rest.events.follow(place)
     assert b"gap" not in next(reader)
     assert b'"handover_requested"' in next(reader)
 

@@ -108,7 +108,7 @@ def test_the_examples_are_what_the_api_answers() -> None:
 
 def assert_events(world: RestWorld, output: str) -> None:
     """The lines of the example are among those that a reader of the whole ring gets."""
-    reader = world.events.follow("from the start", lambda: None)
+    reader = world.events.follow("from the start")
     lines = (next(reader) + next(reader)).decode().splitlines()
     reader.close()
     for line in output.splitlines():

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
+import eventlet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +38,24 @@ def publish(to: EventStream, count: int = 1, first: int = 1) -> None:
 
 
 def follow(of: EventStream, last_event_id: str = "") -> EventReader:
-    return of.follow(last_event_id, lambda: None)
+    return of.follow(last_event_id)
+
+
+class Connection:
+    """Of a reader, without a socket."""
+
+    def __init__(self) -> None:
+        self.gone: Callable[[], None] | None = None
+        self.hung_up = self.watched = False
+
+    def hang_up(self) -> None:
+        self.hung_up = True
+
+    def watch(self, gone: Callable[[], None]) -> None:
+        self.gone, self.watched = gone, True
+
+    def let_go(self) -> None:
+        self.watched = False
 
 
 def parse(octets: bytes) -> list[dict[str, str]]:
@@ -102,7 +121,7 @@ def test_a_quiet_stream_has_heartbeats_and_then_goes_on() -> None:
 
 def test_a_reader_hears_only_what_it_wants_and_loses_nothing_by_it() -> None:
     events = stream(ring_events=3)
-    reader = events.follow("", lambda: None, EventFilter(handover_id="ho-2", mn_id="mn1"))
+    reader = events.follow("", None, EventFilter(handover_id="ho-2", mn_id="mn1"))
     next(reader)
     for number, (handover_id, mn_id) in enumerate((("ho-1", "mn1"), ("ho-2", "mn2"), ("ho-2", "mn1")), start=1):
         fields = {"number": number, "handover_id": handover_id, "mn_id": mn_id}
@@ -112,19 +131,19 @@ def test_a_reader_hears_only_what_it_wants_and_loses_nothing_by_it() -> None:
     for _ in range(5):
         publish(events)
         assert parse(next(reader))[-1]["id"] == events.last_id
-    assert parse(next(events.follow(events.last_id, lambda: None)))[-1] == {"retry": "1000", "id": "run1-8"}
+    assert parse(next(events.follow(events.last_id)))[-1] == {"retry": "1000", "id": "run1-8"}
 
 
 def test_a_reader_that_falls_out_of_the_ring_is_hung_up_and_others_go_on() -> None:
     events = stream(ring_events=3)
-    hung_up = []
-    slow = events.follow("", lambda: hung_up.append("slow"))
-    fast = events.follow("", lambda: hung_up.append("fast"))
+    of_slow, of_fast = Connection(), Connection()
+    slow, fast = events.follow("", of_slow), events.follow("", of_fast)
     next(slow), next(fast)
     for number in range(1, 6):
         publish(events, first=number)
         assert numbers(next(fast)) == [number]
-        assert hung_up == (["slow"] if number > 3 else [])
+        assert (of_slow.hung_up, of_slow.watched) == ((True, False) if number > 3 else (False, True))
+    assert (of_fast.hung_up, of_fast.watched) == (False, True)
     assert events.dropped == {"slow_reader": 1}
     assert list(slow) == []
 
@@ -147,6 +166,20 @@ def test_readers_are_counted_and_a_closed_one_makes_room() -> None:
     readers[0].close()
     readers[0].close()
     follow(events)
+
+
+def test_a_client_that_has_gone_makes_room_before_anything_is_written_to_it() -> None:
+    events = EventStream("run1", heartbeat_s=600.0)
+    connection = Connection()
+    reader = events.follow("", connection)
+    next(reader)
+    others = [follow(events) for _ in range(READERS_MAX - 1)]
+    eventlet.spawn_after(0, connection.gone)
+    with eventlet.Timeout(5):
+        assert list(reader) == []  # its thread waits no longer
+    assert not connection.watched
+    follow(events)
+    assert len(others) == READERS_MAX - 1
 
 
 def test_closing_the_stream_ends_its_readers() -> None:
