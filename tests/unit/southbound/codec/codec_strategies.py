@@ -190,17 +190,7 @@ def _initiates(dialect: Dialect, multicast: bool) -> st.SearchStrategy[HandoverI
 
 
 UPDATE_FLAGS = (
-    "acknowledge",
-    "home",
-    "link_local",
-    "key",
-    "map",
-    "router",
-    "proxy",
-    "forced_udp",
-    "tlv",
-    "bulk",
-    "multicast",
+    "acknowledge", "home", "link_local", "key", "map", "router", "proxy", "forced_udp", "tlv", "bulk", "multicast",
 )
 acknowledge_code = u8.map(iana.HandoverAcknowledgeCode)
 MESSAGES = {
@@ -228,22 +218,7 @@ MESSAGES = {
         sequence=u16,
         lifetime_s=u16.map(lambda units: 4 * units),
         options=plain_options,
-        **dict.fromkeys(
-            [
-                "acknowledge",
-                "home",
-                "link_local",
-                "key",
-                "map",
-                "router",
-                "proxy",
-                "forced_udp",
-                "tlv",
-                "bulk",
-                "multicast",
-            ],
-            flag,
-        ),
+        **dict.fromkeys(UPDATE_FLAGS, flag),
     ),
     "proxy_binding_acknowledgement": st.builds(
         ProxyBindingAcknowledgement,

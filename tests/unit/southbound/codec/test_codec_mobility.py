@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import time
-from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
 
 from southbound.codec.errors import DecodeError, EncodeError
-from southbound.codec.iana import Mldv2RecordType, MobilityHeaderType, MulticastAcknowledgementStatus, OptionType
+from southbound.codec.iana import MobilityHeaderType, MulticastAcknowledgementStatus, OptionType
 from southbound.codec.mobility import (
     Dialect,
     HandoverAcknowledge,
@@ -30,30 +29,8 @@ from southbound.codec.options import (
     Timestamp,
     UnknownOption,
 )
-from southbound.codec.records import MulticastAddressRecord
+from tests.unit.southbound.codec.codec_script import DESTINATION, SOURCE, decode, record, refusal
 from tests.unit.southbound.codec.codec_vectors import vector
-
-SOURCE = IPv6Address("2001:db8:a::1")
-DESTINATION = IPv6Address("2001:db8:b::1")
-GROUP = IPv6Address("ff1e::101")
-
-
-def decode(header: bytes, dialect: Dialect = Dialect.RFC, **how: Any) -> Any:
-    return decode_mobility(header, SOURCE, DESTINATION, dialect, verify_checksum=False, **how)
-
-
-def refusal(header: bytes, dialect: Dialect = Dialect.RFC, **how: Any) -> DecodeError:
-    with pytest.raises(DecodeError) as caught:
-        decode(header, dialect, **how)
-    return caught.value
-
-
-def record(*, sources: int = 0, group: int = 0) -> MulticastAddressRecord:
-    return MulticastAddressRecord(
-        record_type=Mldv2RecordType.MODE_IS_EXCLUDE,
-        group=GROUP + group,
-        sources=tuple(SOURCE + index for index in range(sources)),
-    )
 
 
 def test_checksum_comes_before_everything_else() -> None:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Network
 from typing import Any
 
 import pytest
 
 from southbound.codec.cursor import Cursor
 from southbound.codec.errors import DecodeError, EncodeError
-from southbound.codec.iana import Mldv2RecordType, MulticastAcknowledgementStatus, OptionType
-from southbound.codec.mobility import (
-    Dialect,
-    decode_mobility,
-)
+from southbound.codec.iana import MulticastAcknowledgementStatus, OptionType
 from southbound.codec.options import (
     ActiveMulticastSubscription,
     LastDelivered,
@@ -28,22 +24,8 @@ from southbound.codec.options import (
     decode_options,
     encode_options,
 )
-from southbound.codec.records import MulticastAddressRecord
+from tests.unit.southbound.codec.codec_script import GROUP, SOURCE, decode, record, refusal
 from tests.unit.southbound.codec.codec_vectors import vector
-
-SOURCE = IPv6Address("2001:db8:a::1")
-DESTINATION = IPv6Address("2001:db8:b::1")
-GROUP = IPv6Address("ff1e::101")
-
-
-def decode(header: bytes, dialect: Dialect = Dialect.RFC, **how: Any) -> Any:
-    return decode_mobility(header, SOURCE, DESTINATION, dialect, verify_checksum=False, **how)
-
-
-def refusal(header: bytes, dialect: Dialect = Dialect.RFC, **how: Any) -> DecodeError:
-    with pytest.raises(DecodeError) as caught:
-        decode(header, dialect, **how)
-    return caught.value
 
 
 def walk(octets: str, **how: Any) -> Any:
@@ -54,14 +36,6 @@ def walk_refusal(octets: str, **how: Any) -> str:
     with pytest.raises(DecodeError) as caught:
         walk(octets, **how)
     return caught.value.reason
-
-
-def record(*, sources: int = 0, group: int = 0) -> MulticastAddressRecord:
-    return MulticastAddressRecord(
-        record_type=Mldv2RecordType.MODE_IS_EXCLUDE,
-        group=GROUP + group,
-        sources=tuple(SOURCE + index for index in range(sources)),
-    )
 
 
 def test_unknown_options_are_kept_and_do_not_disturb_the_rest() -> None:
