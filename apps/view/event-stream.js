@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Follows /v1/events. With fetch and not with EventSource, which can send no token and tells nobody when it tries again.
 
-import { RequestError, authorization } from "./api.js";
+import { RequestError, authorization, refusal } from "./api.js";
+import { backOff } from "./owed.js";
 
 const SILENCE_MS = 40_000;
-const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 
 /** Cuts text as it comes into server-sent events; `take(text)` returns those that are whole. */
 export function eventParser() {
@@ -31,7 +31,7 @@ function parseBlock(block) {
 
 /**
  * Follow the events for ever. `lastEventId()` is where to begin; `opened()` is called when the stream is there,
- * `heard(event)` for each event, `lost(error, retryAt)` when it is gone (retryAt: ms of Date.now()).
+ * `heard(event)` for each event, `lost(error, retryAt)` when it is gone (retryAt: ms of performance.now()).
  */
 export function followEvents({ lastEventId, opened, heard, lost }) {
   let failures = 0;
@@ -50,9 +50,9 @@ export function followEvents({ lastEventId, opened, heard, lost }) {
       if (caught instanceof RequestError) error = caught;
     }
     if (current !== abort) return;
-    const wait = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)];
+    const wait = backOff(++failures, error.retryAfterMs);
     timer = setTimeout(run, wait);
-    lost(error, Date.now() + wait);
+    lost(error, performance.now() + wait);
   }
 
   run();
@@ -77,7 +77,7 @@ async function read(abort, lastEventId, opened, heard) {
     const resume = lastEventId ? { "Last-Event-ID": lastEventId } : {};
     const headers = { Accept: "text/event-stream", ...authorization(), ...resume };
     const response = await fetch("/v1/events", { headers, cache: "no-store", signal: abort.signal });
-    if (!response.ok) throw new RequestError(response.status, `The controller answered ${response.status} to /v1/events.`);
+    if (!response.ok) throw await refusal(response);
     const parser = eventParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     opened();

@@ -2,6 +2,7 @@
 // Asks for handovers: by dragging a mobile node, by its menu, or with the arrow keys. Says what came of it.
 
 import { RequestError, act } from "./api.js";
+import { withOne } from "./handover-list.js";
 import { openMenu } from "./menu.js";
 import { dragging } from "./drag.js";
 import { placesOf } from "./places.js";
@@ -34,12 +35,16 @@ export function handoverControl(store, map, { say, warn }) {
     say(`Handover of ${name} to ${mag} asked for.`);
     try {
       const handover = await act("POST", "/v1/handovers", { mn_id: mnId, new_mag: mag });
-      const handovers = new Map(store.state.handovers).set(handover.id, handover);
-      store.update({ handovers, selected: null, mayBegin: true });
+      // The events may have been faster, and know more of it by now.
+      const known = store.state.handovers.has(handover.id) ? {} : withOne(store.state, handover);
+      store.update({ ...known, selected: null, mayBegin: true });
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       if (error.status === 403) store.update({ mayBegin: false });
-      warn(error.status === 403 ? "This token may look, but not begin handovers." : `No handover of ${name}: ${error.message}`);
+      if (error.status === 403) warn("This token may look, but not begin handovers.");
+      // Without an answer it may have begun, or not.
+      else if (error.status === 0) warn(`Asked for a handover of ${name}: ${error.message} If it has begun, it is in the list.`);
+      else warn(`No handover of ${name}: ${error.message}`);
     }
   }
 

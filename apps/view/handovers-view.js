@@ -24,8 +24,8 @@ export function handoversView(parent, total, { chosen, older }) {
     const rows = newestFirst(state.handovers);
     const shown = shownHandover(state);
     table.hidden = rows.length === 0;
-    empty.hidden = rows.length > 0;
-    more.hidden = !state.olderThere;
+    empty.hidden = rows.length > 0 || state.handoversTotal === null;
+    more.hidden = state.older === null;
     setText(total, rows.length > 0 ? counted(Math.max(state.handoversTotal, rows.length), "handover") : "");
     keyed(body, rows, (handover) => handover.id, (handover) => makeRow(handover, chosen),
       (element, handover) => updateRow(element, handover, handover === shown));

@@ -27,12 +27,13 @@ const sync = startSync(store, {
     if (handover.state === "failed") words.warn(text);
     else words.say(text);
   },
+  failed: words.warn,
 });
 
 themeSwitch(part("theme"));
 store.subscribe(mapHint(part("map-hint")));
 store.subscribe(statusView(part("status"), part("banner"), part("domain"), { retry: sync.retry }));
-store.subscribe(tokenDialog({ entered: sync.retry }));
+store.subscribe(tokenDialog(part("token-change"), { entered: sync.retry }));
 store.subscribe(mapView(part("map"), control));
 store.subscribe(streamsView(part("streams")));
 store.subscribe(handoversView(part("handovers"), part("handovers-count"), {

@@ -46,7 +46,7 @@ export function mapView(parent, control) {
 
 function stationsOf(state, layout) {
   const lma = state.topology.lma;
-  const away = state.switches.filter((one) => one.name.startsWith(lma.id) && !one.connected).map((one) => one.name);
+  const away = (state.switches ?? []).filter((one) => one.name.startsWith(lma.id) && !one.connected).map((one) => one.name);
   return [
     ...state.topology.sources.map((source) => ({
       ...source, kind: "source", label: "Source", box: layout.sources.get(source.id), trouble: "",

@@ -4,19 +4,21 @@
 /** What there is before anything has been heard. */
 export function emptyState() {
   return {
-    /** phase: connecting | live | away | token; retryAt: when the next try is, ms of Date.now(). */
+    /** phase: connecting | live | away | token; retryAt: when the next try is, ms of performance.now(). */
     connection: { phase: "connecting", retryAt: null, problem: "" },
+    /** {problem, retryAt} when the stream is there, and yet what it tells of cannot be read; see owed.js. */
+    behind: null,
     /** Of /v1/access: false when this token may only look. */
     mayBegin: true,
     /** /v1/topology, or null. */
     topology: null,
-    /** Of /v1/switches. */
-    switches: [],
+    /** Of /v1/switches, or null. */
+    switches: null,
     /** Of /v1/handovers, by id. */
     handovers: new Map(),
-    /** How many the controller has, and whether it has older ones than are here. */
-    handoversTotal: 0,
-    olderThere: false,
+    /** How many the controller has, null before it has told; and the path of those that are older than what is here, or null. */
+    handoversTotal: null,
+    older: null,
     /** Of rates.js, or null before the first reading. */
     rates: null,
     /** Id of the handover that is shown; null: the newest. */

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +15,13 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.support import browser as browsers
-from tests.support.browser import CHROMIUM, MISSING, PHONE, LiveView
+from tests.support.browser import CHROMIUM, MISSING, PHONE, LiveView, Opener
 from tests.support.rest_server import ROOT, Server
 from topology.locate import locate
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 READER, TRIGGER = "reader-token-0123456789", "trigger-token-0123456789"
-Opener = Callable[..., LiveView]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsers.browser() as found:
-        yield found
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    found = Server()
-    found.tell("populate")
-    yield found
-    assert "Traceback" not in found.end()
-
-
-@pytest.fixture
-def open_view(browser: Browser) -> Iterator[Opener]:
-    opened: list[LiveView] = []
-
-    def opener(server: Server, **options: Any) -> LiveView:
-        opened.append(LiveView(browser, server.url, **options))
-        return opened[-1]
-
-    yield opener
-    for view in opened:
-        view.close()
 
 
 def topology_with(folder: Path, change: Callable[[Any], None]) -> Path:
@@ -58,6 +30,13 @@ def topology_with(folder: Path, change: Callable[[Any], None]) -> Path:
     path = folder / "topology.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def tokens(document: Any) -> None:
+    document["rest"] = {"tokens": [
+        {"name": name, "role": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        for name, text in (("read", READER), ("trigger", TRIGGER))
+    ]}
 
 
 def test_the_first_look(server: Server, open_view: Opener) -> None:
@@ -82,7 +61,8 @@ def test_nobody_is_kept_out(server: Server, open_view: Opener, theme: str, size:
     view.page.keyboard.press("Escape")
     view.drag("mn1", "mag2")
     handover = view.row(1)
-    expect(handover).to_be_visible()
+    expect(handover.locator(".pill")).to_have_text("asked for")
+    assert view.barriers() == []
     server.tell("complete", handover_id=server.get("/v1/handovers")[1]["handovers"][0]["id"])
     expect(handover.locator(".pill")).to_have_text("completed")
     view.find(".label").nth(4).focus()
@@ -224,12 +204,6 @@ def test_events_are_resumed_where_they_stopped(server: Server, open_view: Opener
 
 
 def test_a_controller_that_asks_for_a_token(open_view: Opener, tmp_path: Path) -> None:
-    def tokens(document: Any) -> None:
-        document["rest"] = {"tokens": [
-            {"name": name, "role": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-            for name, text in (("read", READER), ("trigger", TRIGGER))
-        ]}
-
     server = Server(topology=topology_with(tmp_path, tokens))
     server.tell("populate")
     view = open_view(server)
@@ -254,6 +228,34 @@ def test_a_controller_that_asks_for_a_token(open_view: Opener, tmp_path: Path) -
     view.page.reload()
     view.await_at("mn1", "mag1")
     assert READER not in json.dumps(view.context.storage_state())
+    # Who has another may enter it, or not.
+    view.page.get_by_role("button", name="Change the token").click()
+    assert view.barriers() == []
+    view.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    view.page.get_by_role("button", name="Change the token").click()
+    view.page.get_by_label("Bearer token").fill(TRIGGER)
+    view.page.keyboard.press("Enter")
+    expect(view.find("#map-hint")).to_contain_text("Drag a mobile node")
+    view.drag("mn1", "mag2")
+    expect(view.row(1)).to_contain_text("mag1 → mag2")
+    server.end()
+
+
+def test_what_can_be_no_token_is_refused_before_it_is_sent(open_view: Opener, tmp_path: Path) -> None:
+    server = Server(topology=topology_with(tmp_path, tokens))
+    view = open_view(server)
+    dialog = view.page.get_by_role("dialog")
+    for text, found in (("tökén€", "“ö”"), ("two words", "a blank"), ("a=b", "“=”")):
+        view.page.get_by_label("Bearer token").fill(text)
+        view.page.keyboard.press("Enter")
+        expect(dialog).to_contain_text(f"No token has {found} in it")
+    # One that has been kept all the same is no token.
+    view.page.evaluate("sessionStorage.setItem('castover-token', 'tökén€')")
+    view.page.reload()
+    expect(dialog).to_contain_text("One with the role read shows everything")
+    view.page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
     server.end()
 
 

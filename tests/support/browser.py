@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,3 +137,7 @@ class LiveView:
         )
         file.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=file, animations="allow", full_page=True)
+
+
+Opener = Callable[..., LiveView]
+"""Opens the live view of a server, and closes it with the test."""
