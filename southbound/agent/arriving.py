@@ -45,7 +45,9 @@ class Arriving:
     relayed: bool = False
     """The p-MAG's agent sends the packets, under the MN's own key."""
     word: LastDeliveredDigests = field(default_factory=dict)
-    """UNBUFFERED: the p-MAG's word on the last packets, until there is a buffer to cut."""
+    """The p-MAG's word on the last packets, as far as it has come."""
+    word_whole: bool = False
+    """Whether its last part has come."""
     prepared: bool = False
     """The switch takes the tunnel to the buffer."""
     asked_in_vain: bool = False

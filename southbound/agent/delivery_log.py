@@ -11,7 +11,8 @@ from southbound.agent.packet_digest import addresses_of, packet_digest, stream_k
 from southbound.codec.addresses import IpAddress
 
 DIGESTS_PER_STREAM = 16
-STREAMS_NAMED = 50
+STREAMS_NAMED = 256
+"""As many as a buffer keeps apart (JoinLimits.streams_per_mobile_node)."""
 FRAMES_REMEMBERED = 4096
 """More than the link can drop between losing its carrier and the switch being told: 0.4 s at 10,000 packets/s."""
 

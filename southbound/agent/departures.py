@@ -6,6 +6,8 @@ The draft's Figure 2 steps 6 and 11 happen here; what comes before them is in pr
 
 from __future__ import annotations
 
+from functools import partial
+
 from southbound.agent import handover_initiate
 from southbound.agent.commands import Command, DropRetained, RetainPackets, UnwatchSent
 from southbound.agent.context import MagContext
@@ -69,17 +71,18 @@ class Departures:
         if leaving.join and leaving.state in (PreviousState.INITIATED, PreviousState.CONTEXT_TRANSFERRED):
             return [self.step(leaving, 6, "MN left", now)]
         mn_id, handover_id = leaving.profile.id, leaving.handover_id
-        word = self._context.initiate(
-            leaving.peer,
-            mn_id,
-            lambda dialect, sequence: handover_initiate.last_delivered_message(
-                dialect, sequence, mn_id=mn_id, handover_id=handover_id, last_delivered=last_delivered
-            ),
-            token("last", mn_id, handover_id),
-            now,
-            # The n-MAG waits for this word for so long and then delivers all that it has.
-            urgent_timeout_s=self._context.domain.timers.cut_wait_ms / 1000 / WORDS_PER_WAIT,
-        )
+        # All parts at once: the n-MAG waits for the whole word for so long and then delivers all that it has.
+        urgent_timeout_s = self._context.domain.timers.cut_wait_ms / 1000 / WORDS_PER_WAIT
+        parts = handover_initiate.last_delivered_parts(mn_id, handover_id, last_delivered)
+        word: list[Command] = []
+        for number, part in enumerate(parts, start=1):
+            build = partial(
+                handover_initiate.last_delivered_message, mn_id=mn_id, handover_id=handover_id, last_delivered=part,
+                more=number < len(parts),
+            )
+            word += self._context.initiate(
+                leaving.peer, mn_id, build, token("last", mn_id, handover_id), now, urgent_timeout_s=urgent_timeout_s
+            )
         return [
             *word,
             *self._unwatch(leaving),

@@ -38,6 +38,8 @@ _STREAM_OCTETS = 40
 """Of one LastDelivered without its digests: option and vendor header, source, group, count."""
 _DIGEST_OCTETS = 8
 _DIGESTS_MAX = 16
+_DIGESTS_MIN = 4
+"""Of each stream, as far as there are so many: with less a loss or an equal packet leaves nothing to know the place by."""
 
 
 class Purpose(Enum):
@@ -160,20 +162,35 @@ def completion(dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str)
     return _with_identity(dialect, sequence, code, True, mn_id, handover_id)
 
 
+def last_delivered_parts(mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests) -> list[LastDeliveredDigests]:
+    """What each message of a word on the last packets names: as few as have room for some digests of every stream."""
+    streams = sorted(last_delivered.items(), key=_stream_order)
+    most = _word_room(mn_id, handover_id) // (_STREAM_OCTETS + _DIGESTS_MIN * _DIGEST_OCTETS)
+    parts = max(-(-len(streams) // most), 1)
+    return [dict(streams[part::parts]) for part in range(parts)]
+
+
 def last_delivered_message(
-    dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests
+    dialect: Dialect, sequence: int, *, mn_id: str, handover_id: str, last_delivered: LastDeliveredDigests,
+    more: bool = False,
 ) -> HandoverInitiate:
-    """Step 6: Castover's own vendor option in a HandoverInitiate, acknowledged and repeated like any other."""
-    # The whole message stays below OCTETS_MAX, its authenticator included; with many streams fewer digests each, and
-    # streams that find no room are delivered from the buffer's beginning (copies rather than loss).
-    room = word_room(mn_id, handover_id, authenticator_octets=OPTION_OCTETS)
-    named = sorted(last_delivered.items(), key=_stream_order)[: room // (_STREAM_OCTETS + _DIGEST_OCTETS)]
-    each = (room // max(len(named), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
-    words = tuple(
+    """Step 6: Castover's own vendor option in a HandoverInitiate, acknowledged and repeated like any other.
+
+    `last_delivered`: one of `last_delivered_parts`; `more`: another part follows.
+    """
+    # The whole message stays below OCTETS_MAX, its authenticator included; with many streams fewer digests each.
+    room = _word_room(mn_id, handover_id)
+    each = (room // max(len(last_delivered), 1) - _STREAM_OCTETS) // _DIGEST_OCTETS
+    words: list[MobilityOption] = [HandoverMode(mode=HandoverModeCode.MORE_FOLLOWS)] if more else []
+    words += [
         LastDelivered(source=source, group=group, digests=digests[-min(each, _DIGESTS_MAX):])
-        for (source, group), digests in named
-    )
-    return _with_identity(dialect, sequence, 0, False, mn_id, handover_id, words)
+        for (source, group), digests in sorted(last_delivered.items(), key=_stream_order)
+    ]
+    return _with_identity(dialect, sequence, 0, False, mn_id, handover_id, tuple(words))
+
+
+def _word_room(mn_id: str, handover_id: str) -> int:
+    return word_room(mn_id, handover_id, authenticator_octets=OPTION_OCTETS)
 
 
 def _stream_order(item: tuple[tuple[IpAddress, IpAddress], tuple[bytes, ...]]) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from southbound.agent.commands import (
     SetAside,
 )
 from southbound.agent.context import MagContext
+from southbound.agent.context_parts import more_follows
 from southbound.agent.handover_exchange import token
 from southbound.codec.handover import HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode
@@ -72,8 +73,10 @@ class NewMag:
         acknowledged = self._context.acknowledge(arriving.peer.address, mn_id, answer, now)
         if arriving.joins:
             return acknowledged
-        arriving.word = handover_initiate.last_delivered_of(request)
-        if arriving.state is NewState.UNBUFFERED:
+        # A word of many streams comes in parts, all at once, and perhaps not in their order.
+        arriving.word = {**arriving.word, **handover_initiate.last_delivered_of(request)}
+        arriving.word_whole |= not more_follows(request)
+        if arriving.state is NewState.UNBUFFERED or not arriving.word_whole:
             return acknowledged
         return [CutBuffer(mn_id=mn_id, last_delivered=arriving.word), *acknowledged]
 

@@ -50,7 +50,7 @@ def test_only_what_was_sent_since_then() -> None:
 def test_is_bounded_in_frames_and_streams() -> None:
     assert len(log_of(*range(50), frames=10)) == 10
     log = DeliveryLog()
-    groups = [IPv6Address(f"ff1e::{number:x}") for number in range(1, 80)]
+    groups = [IPv6Address(f"ff1e::{number:x}") for number in range(1, STREAMS_NAMED + 30)]
     for group in groups:
         log.sent(packet(1, group=group), 0.0)
     named = log.last_delivered()

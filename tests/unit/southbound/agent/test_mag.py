@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv6Address
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -33,7 +34,14 @@ from southbound.agent.events import (
     StreamsJoined,
 )
 from southbound.agent.handover_acknowledge import refused_groups
-from southbound.agent.handover_initiate import completion, context_message, forwarding_request, last_delivered_message
+from southbound.agent.handover_initiate import (
+    completion,
+    context_message,
+    forwarding_request,
+    last_delivered_message,
+    last_delivered_of,
+    last_delivered_parts,
+)
 from southbound.agent.mag import MagCore
 from southbound.agent.snapshot import MagSnapshot
 from southbound.codec.accessors import mn_id, multicast_records
@@ -266,6 +274,26 @@ def test_only_the_p_mag_says_what_was_delivered_last(source: IPv6Address, handov
     assert [answer.accepted for answer in sent(commands, source)] == [counts]
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_word_in_parts_counts_when_its_last_part_and_all_that_has_come_with_it(order: tuple[int, ...]) -> None:
+    """Sent all at once, they may come in any order; what comes after the last part is added to the word."""
+    last = {(LMA, IPv6Address("ff1e::100") + place): (bytes(8),) * 16 for place in range(40)}
+    parts = last_delivered_parts(MN2.id, "ho2", last)
+    assert len(parts) == 3
+    subject = arriving()
+    told: set[Any] = set()
+    for number in order:
+        message = last_delivered_message(
+            Dialect.RFC, 9 + number, mn_id=MN2.id, handover_id="ho2", last_delivered=parts[number], more=number < 2
+        )
+        commands = subject.handle(received(message, MAG2.address), 1.5)
+        assert [answer.accepted for answer in sent(commands, MAG2.address)] == [True]
+        told |= parts[number].keys()
+        cuts = [command.last_delivered.keys() for command in commands if isinstance(command, CutBuffer)]
+        assert cuts == ([told] if 2 in order[: order.index(number) + 1] else [])
+    assert told == last.keys()
+
+
 def test_a_peer_that_gives_no_handover_id_is_understood() -> None:
     subject = leaving()
     request = forwarding_request(Dialect.RFC, 9, mn_id=MN1.id, handover_id="x")
@@ -308,8 +336,8 @@ def test_whatever_a_mobile_node_joins_can_be_registered_and_handed_over(groups: 
         (IPv6Address("2001:db8:c0::1"), membership.group): tuple(bytes((n,)) * 8 for n in range(27))
         for membership in known
     }
-    commands = subject.handle(LinkDown(port="mn1", last_delivered=last), 2.0)
-    assert len(sent(commands, MAG2.address)) == 1
+    words = sent(subject.handle(LinkDown(port="mn1", last_delivered=last), 2.0), MAG2.address)
+    assert {stream for word in words for stream in last_delivered_of(word)} == last.keys()
 
 
 @pytest.mark.parametrize(("groups", "sources"), [(50, 0), (16, 3), (1, 62)])

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from southbound.agent import handover_acknowledge, handover_initiate
-from southbound.agent.context_parts import PARTS_MAX, count_parts
+from southbound.agent.context_parts import PARTS_MAX, count_parts, more_follows
+from southbound.agent.delivery_log import STREAMS_NAMED
 from southbound.agent.message_room import OCTETS_MAX, state_room
 from southbound.codec.accessors import multicast_records
 from southbound.codec.authenticator import OPTION_OCTETS
@@ -191,13 +193,23 @@ def test_an_answer_says_as_much_as_a_message_holds(unit: str, said: int) -> None
     assert answer(full[:30]).code == whole
 
 
-@pytest.mark.parametrize("streams", [0, 1, 5, 40])
+@pytest.mark.parametrize("streams", [0, 1, 5, 40, STREAMS_NAMED])
 @settings(max_examples=20, deadline=None)
 @given(dialect=st.sampled_from(Dialect), mn_id=names)
 def test_a_word_on_the_last_packets_fits_with_its_authenticator(streams: int, dialect: Dialect, mn_id: str) -> None:
+    """And names every stream, in as many messages as that takes, each stream by some packets."""
+    handover_id = "ho-0123456789ab"
     last = {(LMA, IPv6Address("ff1e::100") + place): (bytes(8),) * 16 for place in range(streams)}
-    word = handover_initiate.last_delivered_message(
-        dialect, 1, mn_id=mn_id, handover_id="ho-0123456789ab", last_delivered=last
-    )
-    assert octets(word) + OPTION_OCTETS <= OCTETS_MAX
-    assert len(handover_initiate.last_delivered_of(word)) >= min(streams, 10)
+    parts = handover_initiate.last_delivered_parts(mn_id, handover_id, last)
+    said: dict[Any, tuple[bytes, ...]] = {}
+    for number, part in enumerate(parts, start=1):
+        word = handover_initiate.last_delivered_message(
+            dialect, number, mn_id=mn_id, handover_id=handover_id, last_delivered=part, more=number < len(parts)
+        )
+        assert octets(word) + OPTION_OCTETS <= OCTETS_MAX
+        assert handover_initiate.purpose(word) is handover_initiate.Purpose.LAST_DELIVERED
+        assert more_follows(word) == (number < len(parts))
+        said |= handover_initiate.last_delivered_of(word)
+    assert said.keys() == last.keys()
+    assert all(len(digests) >= 4 for digests in said.values())
+    assert len(parts) <= streams / 6 + 1
