@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -24,9 +25,13 @@ INCIDENTS = (
 
 
 class BufferMetrics:
-    """Counters by MAG, and the interruption that the buffer saw."""
+    """Counters by MAG, and the interruption that the buffer saw.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    All counters of the MAGs that there are begin at 0: one that begins at 1 has not grown for Prometheus, and its first
+    incident is missed by every alert.
+    """
+
+    def __init__(self, registry: CollectorRegistry, mag_ids: Iterable[str]) -> None:
         self._packets = Counter(
             "castover_buffer_packets", "Packets of handover buffers, by what became of them.", ["mag", "outcome"],
             registry=registry,
@@ -40,14 +45,19 @@ class BufferMetrics:
             "How long the first packet that a new MAG delivered had waited for its mobile node.", ["mag"],
             buckets=BUCKETS_S, registry=registry,
         )
+        for mag_id in mag_ids:
+            self._interruption.labels(mag_id)
+            for name in PACKETS:
+                self._packets.labels(mag_id, name)
+            for name in INCIDENTS:
+                self._incidents.labels(mag_id, name)
 
     def report(self, mag_id: str, counters: dict[str, Any]) -> None:
         """One buffer report; names that are not known here are passed over."""
         for name in PACKETS:
             self._packets.labels(mag_id, name).inc(counters.get(name, 0))
         for name in INCIDENTS:
-            if counters.get(name):
-                self._incidents.labels(mag_id, name).inc(counters[name])
+            self._incidents.labels(mag_id, name).inc(counters.get(name, 0))
         waited = counters.get(INTERRUPTION)
         if waited is not None:
             self._interruption.labels(mag_id).observe(waited / 1e6)

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from controller.snapshot import Snapshot
+from southbound.codec.iana import BindingStatus
 from southbound.openflow.rules import SwitchRules
 
 OUTCOMES = ("completed", "failed", "cancelled")
@@ -81,12 +82,16 @@ class CoreCollector(Collector):
             "castover_drops", "What was dropped, ignored or refused, by the part that did and why.",
             labels=["part", "mag", "reason"],
         )
+        # From the start, so that Prometheus sees the first of each come (`apps.metrics.buffer`).
+        by_status = dict.fromkeys((str(status.value) for status in BindingStatus), 0)
         for name, count in sorted(picture.counters.items()):
             part, _, reason = name.partition(".")
             if part == _PROXY_BINDING_UPDATE:
-                updates.add_metric([reason], count)
+                by_status[reason] = count
             else:
                 drops.add_metric([part, "", reason], count)
+        for status, count in by_status.items():
+            updates.add_metric([status], count)
         for (part, reason), count in sorted(self._dropped().items()):
             drops.add_metric([part, "", reason], count)
         for mag in picture.mags:

@@ -41,7 +41,7 @@ class Metrics:
         for outcome in OUTCOMES:
             self._handovers.labels(outcome)
         self._phases = PhaseMetrics(self.registry)
-        self._buffers = BufferMetrics(self.registry)
+        self._buffers = BufferMetrics(self.registry, [mag["id"] for mag in snapshot().mags])
         self._requests = Counter(
             "castover_rest_requests", "Answers of the REST API.", ["method", "route", "status"], registry=self.registry
         )

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from apps.metrics.buffer import INCIDENTS, PACKETS
+from southbound.codec.iana import BindingStatus
 from southbound.rpc import methods
 from tests.support.domain_script import MN1
 from tests.support.rest_world import RestWorld
@@ -82,6 +83,46 @@ def test_every_alert_is_explained() -> None:
     assert explained == {rule["alert"] for rule in rules()}
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")
+def test_counters_that_alerts_look_at_are_there_with_0_from_the_start() -> None:
+    """For Prometheus a counter that begins at 1 has not grown: the first incident would be told to nobody."""
+    world = RestWorld(connected=False)
+    samples = [sample for family in world.metrics.registry.collect() for sample in family.samples]
+    mags = {mag.id for mag in world.domain.mags}
+    seen = 0
+    for rule in rules():
+        for name, matchers in _METRIC.findall(rule["expr"]):
+            if not name.endswith(("_total", "_bucket")):
+                continue
+            seen += 1
+            of_metric = [sample for sample in samples if sample.name == name]
+            assert {sample.value for sample in of_metric} == {0}, name
+            for label, operator, text in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', matchers):
+                found = {sample.labels[label] for sample in of_metric}
+                if operator in ("=", "=~"):
+                    assert set(text.split("|")) <= found, (rule["alert"], label)
+                else:
+                    assert (label, text) == ("status", "[0-3]")
+                    assert found >= {str(status.value) for status in BindingStatus}
+            with_mag = {sample.labels["mag"] for sample in of_metric if "mag" in sample.labels}
+            assert with_mag in (set(), mags), name
+    assert seen >= 9
+
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed"
+)
+
+
+@needs_promtool
 def test_promtool_has_nothing_to_say() -> None:
     subprocess.run(["promtool", "check", "config", str(ALERTS.with_name("prometheus.yml"))], check=True, timeout=30)
+
+
+@needs_promtool
+def test_alerts_fire_when_they_should() -> None:
+    subprocess.run(["promtool", "test", "rules", str(Path(__file__).with_name("alert_cases.yml"))], check=True, timeout=60)
+
+
+def test_every_alert_has_a_case_in_which_it_fires() -> None:
+    cases = Path(__file__).with_name("alert_cases.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r'alertname="(\w+)"', cases)) == {rule["alert"] for rule in rules()}
