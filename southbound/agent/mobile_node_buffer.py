@@ -225,7 +225,7 @@ class MobileNodeBuffer:
         self.delivering = True
         effects.append(DeliveryStarted(mn_id=self.mn_id, buffered_packets=self.account.packets))
         # Across streams in the order of arrival, within a stream in its own order.
-        ready = list(merge(*[stream.start() for stream in streams], key=lambda arrival: arrival.number))
+        ready = list(merge(*[stream.start(now) for stream in streams], key=lambda arrival: arrival.number))
         if ready:
             # As near as this side can see how long the MN heard nothing: what came first has waited through its move.
             counters["first_delivery_waited_us"] = round((now - ready[0].at) * 1e6)

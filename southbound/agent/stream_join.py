@@ -29,8 +29,8 @@ class StreamJoin:
     """See the module. Methods that can release packets append them to `out`, in order."""
 
     __slots__ = (
-        "_apart", "_last", "_limits", "_merged", "_owed", "_words", "account", "delivering", "native_only",
-        "tunnel_open",
+        "_apart", "_both_since", "_last", "_limits", "_merged", "_owed", "_waiting", "_words", "account", "delivering",
+        "native_only", "tunnel_open",
     )
 
     def __init__(
@@ -51,6 +51,11 @@ class StreamJoin:
         self._merged: MergedStream | None = None
         self._words: dict[int, DeliveredWord] = {}
         self._last = [-inf, -inf, -inf]
+        self._both_since = -inf
+        """When the tunnel brought its first packet, or, as long as it has brought none, when delivery began: where others
+        at this MAG listen the native path is here long before there is a tunnel that could tell its place."""
+        self._waiting = 0
+        """How many native packets have come since delivery began, while apart."""
         self._owed: dict[bytes, float] = {}
 
     # --- what is asked of it ---------------------------------------------------------------------------------------
@@ -94,7 +99,7 @@ class StreamJoin:
         if self._merged is not None:
             return self._merged.next_deadline()
         waiting = self._first_native()
-        return inf if waiting is None else waiting.at + self._limits.hold_s
+        return inf if waiting is None else max(waiting.at, self._both_since) + self._limits.hold_s
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -104,6 +109,8 @@ class StreamJoin:
             self._receive_joined(path, arrival, out)
             return
         now = arrival.at
+        if path == TUNNEL and self._last[TUNNEL] == -inf:
+            self._both_since = now
         self._last[path] = now
         if self._merged is None:
             self._receive_apart(path, arrival, out)
@@ -130,12 +137,14 @@ class StreamJoin:
             if position is not None:
                 self._drop_through(sequence, entries[position])
 
-    def start(self) -> list[Arrival]:
+    def start(self, now: float) -> list[Arrival]:
         """The MN is to have its packets from now on; what can go at once, in order.
 
         Also what the native path has not confirmed: the tunnel's copies are here, so it need not wait.
         """
         self.delivering = True
+        if self._last[TUNNEL] == -inf:
+            self._both_since = now
         if self._merged is None:
             entries = list(self._apart[TUNNEL])
         else:
@@ -226,10 +235,12 @@ class StreamJoin:
             return
         elif path == TUNNEL:
             out.append(self.account.take(entry))
-        elif not self.tunnel_open or own.count > limits.hold_packets:
-            self._give_up(now, out)
         else:
-            self.account.arm(self.next_deadline())
+            self._waiting += 1
+            if not self.tunnel_open or self._waiting > limits.hold_packets:
+                self._give_up(now, out)
+            else:
+                self.account.arm(self.next_deadline())
 
     def _put_in_step(self, path: int, twin: Entry, now: float, out: list[bytes]) -> None:
         mine, theirs = list(self._apart[path]), list(self._apart[TUNNEL + NATIVE - path])

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger, watched
+from tests.scenario.handover_script import GROUP, MN1, MN2, move, outcome, trigger, watched
 from tests.support.domain_checks import SOURCE, assert_at_rest
 from tests.support.domains import three_mags
 from tests.support.simulated_domain import SimulatedDomain
@@ -126,6 +126,28 @@ def test_one_lost_message_loses_no_packet(domain: SimulatedDomain, lost: str, ga
     for mn_id in (MN1, MN2):
         assert_everything_once_in_order(running.heard[mn_id], running)
         assert_everything_once_in_order(running.heard_alone[mn_id], running)
+
+
+@pytest.mark.parametrize("lost", ["HI context", "HAck to HI context", "HI(F)", "HAck to HI(F)", "HI completed", "PBA"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_lost_messages_lose_no_packet_where_the_group_is_at_the_new_mag_already(lost: str, times: int) -> None:
+    """The native path is there from the HI on, for as long as the rest takes before there is a tunnel."""
+    domain = SimulatedDomain(replace(three_mags(), timers=Timers(timestamp_validity_window_ms=3000)))
+    domain.start()
+    domain.attach(MN1, "mag1")
+    domain.attach(MN2, "mag2")
+    domain.run_for(1.0)
+    running = SimulatedStreams(domain, GROUP, SOURCE, {("lma", "mag2"): 0.05}, 0.001)
+    running.start()
+    domain.run_for(0.3)
+    domain.transport.lose(lost, times)
+    handover_id = trigger(domain)
+    domain.run_until(lambda: outcome(domain, handover_id)[0] == "forwarding", 9.0)
+    domain.run_for(0.01)
+    move(domain, gap_s=0.02)
+    finish(running, closely_s=2.0)
+    for mn_id in (MN1, MN2):
+        assert_everything_once_in_order(running.heard[mn_id], running)
 
 
 @pytest.mark.parametrize("links", LINKS)

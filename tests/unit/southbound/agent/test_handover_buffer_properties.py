@@ -12,6 +12,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from southbound.agent.buffer_effects import Deliver, Joined
+from southbound.agent.join_limits import JoinLimits
 from southbound.agent.packet_digest import packet_digest
 from tests.unit.southbound.agent.buffer_streams import (
     GROUP,
@@ -27,11 +28,15 @@ from tests.unit.southbound.agent.buffer_streams import (
 )
 
 SPACING_S = 0.01
+CLOSE_S = 0.001
+"""So many packets are on the way of the slower path that the word names none of those that it has brought."""
+SHORT_DIFFERENCE_S = 0.05
+"""Of the paths, where the native one is there for longer than that before there is a tunnel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One handover of one stream. Packet i of the original is sent at i * SPACING_S and has payload `payloads[i]`."""
+    """One handover of one stream. Packet i of the original is sent at i * spacing and has payload `payloads[i]`."""
 
     payloads: tuple[int, ...]
     tunnel: tuple[tuple[int, float], ...]
@@ -49,39 +54,42 @@ class Story:
 
 
 def copy(
-    draw: st.DrawFn, first: int, end: int, *, delay: float, jitter: int, lost: frozenset[int]
+    draw: st.DrawFn, first: int, end: int, *, delay: float, jitter: int, lost: frozenset[int], spacing: float
 ) -> tuple[tuple[int, float], ...]:
     """What one path brings of packets first..end-1: in order, each with the delay and a little more."""
     arrivals, before = [], 0.0
     for number in range(first, end):
         late = draw(st.integers(0, jitter)) * 0.001 if jitter else 0.0
-        before = max(before, number * SPACING_S + delay + late)
+        before = max(before, number * spacing + delay + late)
         if number not in lost:
             arrivals.append((number, before))
     return tuple(arrivals)
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, lossy: bool = False, equal: bool = False) -> Story:
-    total = draw(st.integers(2, 40))
+def stories(draw: st.DrawFn, *, lossy: bool = False, equal: bool = False, others_here: bool = False) -> Story:
+    """`others_here`: others at the n-MAG listen, so the native path is there from the beginning, long before the tunnel;
+    and the MN moves as soon as that is there."""
+    total = draw(st.integers(100, 200) if others_here else st.integers(2, 40))
+    spacing = CLOSE_S if others_here else SPACING_S
     last = draw(st.integers(-1, total - 1))
     # The tunnel begins before the MN has left, the native path wherever, but without a hole between them.
-    tunnel_first = draw(st.integers(0, last + 1))
-    native_first = draw(st.integers(0, total - 1))
+    tunnel_first = draw(st.integers(max(0, last - 2) if others_here else 0, last + 1))
+    native_first = 0 if others_here else draw(st.integers(0, total - 1))
     tunnel_end = draw(st.integers(max(native_first, last + 1, tunnel_first), total))
-    delays = st.integers(0, 300).map(lambda milliseconds: milliseconds / 1000)
+    delays = st.integers(0, 40 if others_here else 300).map(lambda milliseconds: milliseconds / 1000)
     tunnel_delay, native_delay = draw(delays), draw(delays)
     # With losses the order of arrival must tell something: less jitter than the time between two packets.
-    jitter = draw(st.sampled_from([0, 5] if lossy else [0, 5, 30]))
+    jitter = draw(st.sampled_from([0] if others_here else [0, 5] if lossy else [0, 5, 30]))
     lost_tunnel: frozenset[int] = frozenset()
     lost_native: frozenset[int] = frozenset()
     if lossy:
         lost = draw(st.frozensets(st.integers(0, total - 1), max_size=6))
         lost_tunnel, lost_native = draw(st.sampled_from([(lost, frozenset()), (frozenset(), lost)]))
-    end = total * SPACING_S + 0.4
-    times = st.integers(0, 800).map(lambda milliseconds: milliseconds / 1000)
+    end = total * spacing + 0.4
+    times = st.integers(0, 50 if others_here else 800).map(lambda milliseconds: milliseconds / 1000)
     # The p-MAG speaks after it has sent the last packet; the word may overtake packets in the tunnel a little.
-    cut_at = max(0, last) * SPACING_S + tunnel_delay + draw(st.integers(0, 60)) / 1000
+    cut_at = max(0, last) * spacing + tunnel_delay + draw(st.integers(0, 5 if others_here else 60)) / 1000
     payloads = tuple(range(total))
     if equal:
         # Runs of one to three equal packets.
@@ -89,18 +97,18 @@ def stories(draw: st.DrawFn, *, lossy: bool = False, equal: bool = False) -> Sto
         payloads = tuple(number for number, length in enumerate(runs) for _ in range(length))[:total]
     return Story(
         payloads=payloads,
-        tunnel=copy(draw, tunnel_first, tunnel_end, delay=tunnel_delay, jitter=jitter, lost=lost_tunnel),
-        native=copy(draw, native_first, total, delay=native_delay, jitter=jitter, lost=lost_native),
+        tunnel=copy(draw, tunnel_first, tunnel_end, delay=tunnel_delay, jitter=jitter, lost=lost_tunnel, spacing=spacing),
+        native=copy(draw, native_first, total, delay=native_delay, jitter=jitter, lost=lost_native, spacing=spacing),
         last=last,
         cut_at=cut_at,
         arrived_at=cut_at - 0.025 + draw(times),
-        confirmed_at=end if lossy else native_first * SPACING_S + draw(times),
+        confirmed_at=end if lossy else native_first * spacing + draw(times),
     )
 
 
-def play(story: Story) -> tuple[Driver, list[tuple[int, float]]]:
+def play(story: Story, join_limits: JoinLimits | None = None) -> tuple[Driver, list[tuple[int, float]]]:
     """Let the story happen; what was delivered, each with its time."""
-    driver = Driver()
+    driver = Driver(join_limits=join_limits)
     begin = driver.now
     steps: list[tuple[float, int, str, int]] = [
         *[(at, 1, "tunnel", number) for number, at in story.tunnel],
@@ -140,6 +148,15 @@ def test_every_packet_once_and_in_order_when_no_path_loses_any(story: Story) -> 
     note(str(driver.kinds()))
     assert [number for number, _ in delivered] == story.due()
     assert driver.kinds().count("Joined") == 1
+    assert driver.balance() == driver.buffer.held_packets == 0
+
+
+@settings(max_examples=400, deadline=None)
+@given(stories(others_here=True))
+def test_every_packet_once_and_in_order_where_the_group_is_at_the_new_mag_already(story: Story) -> None:
+    driver, delivered = play(story, JoinLimits.for_path_difference(SHORT_DIFFERENCE_S))
+    note(str(driver.buffer.counters(MN)))
+    assert [number for number, _ in delivered] == story.due()
     assert driver.balance() == driver.buffer.held_packets == 0
 
 

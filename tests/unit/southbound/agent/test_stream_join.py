@@ -139,6 +139,34 @@ def test_hold_ends_by_time_and_native_packets_go_on_alone(here: Driver) -> None:
     assert here.balance() == 0
 
 
+def test_the_hold_counts_from_when_the_tunnel_is_there_too() -> None:
+    driver = Driver(join_limits=JoinLimits(hold_packets=3))
+    for number in range(8):
+        driver.native(number)
+        driver.wait(0.1)
+    driver.tunnel(9, 10)
+    driver.cut()
+    driver.arrive()
+    driver.native(8)
+    driver.wait(0.4)
+    assert driver.numbers() == [9, 10]
+    driver.native(9, 10, 11)
+    assert driver.numbers() == [9, 10, 11]
+    assert driver.count("hold_timeout") == driver.count("join_without_common") == 0
+
+
+def test_without_a_tunnel_the_hold_counts_from_when_delivery_begins() -> None:
+    driver = Driver()
+    driver.native(1)
+    driver.wait(0.6)
+    driver.cut()
+    driver.arrive()
+    driver.wait(0.4)
+    assert driver.numbers() == []
+    driver.wait(0.2)
+    assert driver.numbers() == [1]
+
+
 def test_hold_ends_by_number() -> None:
     driver = Driver(join_limits=JoinLimits(hold_packets=3))
     driver.cut()
