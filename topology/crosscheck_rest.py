@@ -33,6 +33,10 @@ def check_rest(document: Document, report: Report) -> None:
         (("rest", "tokens", position, "sha256"), token.sha256) for position, token in enumerate(section.tokens or ())
     ]
     unique(digests, "a token that is given once", report, show=lambda digest: f"{digest.hex()[:8]}...")
+    files: list[tuple[Location, str | None]] = [
+        (("rest", "tokens", position, "file"), token.file) for position, token in enumerate(section.tokens or ())
+    ]
+    unique(files, "a file that holds the token of no other entry", report)
     hooks: list[tuple[Location, str | None]] = []
     for position, hook in enumerate(section.webhooks or ()):
         here: Location = ("rest", "webhooks", position)

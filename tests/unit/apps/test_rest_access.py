@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apps.rest.access import Access, Hosts, Role, Token
-from apps.rest.credentials import CredentialsError, read_credentials
+from apps.rest.credentials import CredentialsError, judge_credentials, read_credentials
 from tests.support.rest_world import RestWorld
 from topology import rest_model
 
@@ -161,17 +161,70 @@ def test_a_secret_that_is_of_no_use_is_named(tmp_path: Path, content: str) -> No
         read_credentials(rest, tmp_path / "topology.yaml")
 
 
-def test_a_certificate_that_is_of_no_use_is_named(tmp_path: Path) -> None:
+def make_certificate(folder: Path, name: str, *password: str) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost",
+         *(password or ("-nodes",)), "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"],
+        check=True, capture_output=True,
+    )
+
+
+def test_a_certificate_and_a_key_that_are_of_no_use_are_named(tmp_path: Path) -> None:
     rest = rest_model.Rest(tls=rest_model.Tls(certificate="c.pem", key="k.pem"))
-    for name, key in (("c.pem", "certificate"), ("k.pem", "key")):
+
+    def refused() -> str:
         with pytest.raises(CredentialsError) as raised:
             read_credentials(rest, tmp_path / "topology.yaml")
-        assert str(raised.value) == (
+        # What config check says, except of a file that may still come.
+        absent = "no such file" in str(raised.value)
+        assert judge_credentials(rest, tmp_path / "topology.yaml") == ([] if absent else [str(raised.value)])
+        return str(raised.value)
+
+    for name, key in (("c.pem", "certificate"), ("k.pem", "key")):
+        assert refused() == (
             f"rest.tls.{key}: found {tmp_path / name}, no such file or directory; allowed: a file that can be read"
         )
         (tmp_path / name).write_text("nonsense")
-    with pytest.raises(CredentialsError, match=r"rest\.tls: found 'c.pem' and 'k.pem'"):
+    assert refused().startswith(f"rest.tls.certificate: found {tmp_path / 'c.pem'}, ")
+    make_certificate(tmp_path, "one")
+    make_certificate(tmp_path, "two")
+    make_certificate(tmp_path, "locked", "-passout", "pass:word")
+    (tmp_path / "one.pem").rename(tmp_path / "c.pem")
+    allowed = "allowed: a file of PEM with the key of rest.tls.certificate, without password"
+    assert refused() == f"rest.tls.key: found {tmp_path / 'k.pem'}, no PEM; {allowed}"
+    for name, why in (("two", "the key of another certificate"), ("locked", "a key with a password")):
+        (tmp_path / f"{name}.key").rename(tmp_path / "k.pem")
+        assert refused() == f"rest.tls.key: found {tmp_path / 'k.pem'}, {why}; {allowed}"
+
+
+def test_every_file_that_is_of_no_use_is_told(tmp_path: Path) -> None:
+    for name, text in (("t", READER), ("u", f"{READER}\n"), ("short", "x"), ("secret", "x" * 23)):
+        (tmp_path / name).write_text(text)
+    digest = hashlib.sha256(READER.encode()).digest()
+    rest = rest_model.Rest(
+        tokens=(
+            rest_model.Token(name="a", role="read", file="t"), rest_model.Token(name="b", role="trigger", file="u"),
+            rest_model.Token(name="c", role="read", file="short"),
+            rest_model.Token(name="d", role="trigger", sha256=digest),
+            rest_model.Token(name="e", role="read", file="later"),
+        ),
+        webhooks=(rest_model.Webhook(name="w", url="http://localhost/", secret_file="secret"),),
+    )
+    once = "allowed: a token that is given once"
+    wanted = [
+        f"rest.tokens[1]: found the token of rest.tokens[0] (a, read) once more (b, trigger); {once}",
+        f"rest.tokens[2].file: found 1 characters in {tmp_path / 'short'}; "
+        "allowed: one token of at least 20 characters, such as `castover token` prints",
+        f"rest.tokens[3]: found the token of rest.tokens[0] (a, read) once more (d, trigger); {once}",
+        f"rest.webhooks[0].secret_file: found 23 octets in {tmp_path / 'secret'}; "
+        "allowed: 24 to 64, as they are or as whsec_ and Base64",
+    ]
+    assert judge_credentials(rest, tmp_path / "topology.yaml") == wanted
+    with pytest.raises(CredentialsError) as raised:
         read_credentials(rest, tmp_path / "topology.yaml")
+    told = str(raised.value).split("\n")
+    assert [line for line in told if "rest.tokens[4]" not in line] == wanted
+    assert len(told) == len(wanted) + 1
 
 
 def test_nothing_logged_holds_a_token(rest: RestWorld, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -71,6 +72,32 @@ def test_the_keys_of_a_topology_are_checked_with_it(tmp_path: Path) -> None:
     keys.write_text("00" * 32)
     refused = f"domain.mobility_key_file: {keys}:1: found a key of zeros only; allowed: one that nobody can guess"
     assert checked() == (1, f"{topology}: {refused}\n")
+
+
+def test_the_files_of_rest_are_checked_as_the_controller_does(tmp_path: Path) -> None:
+    topology = tmp_path / "topology.yaml"
+    section = (
+        "\nrest:\n  tls: {certificate: secret, key: secret}\n"
+        "  webhooks: [{name: w, url: 'http://127.0.0.1:9/', secret_file: secret}]\n"
+    )
+    topology.write_text((REPOSITORY / "topology.yaml").read_text(encoding="utf-8") + section, encoding="utf-8")
+    later = run("config", "check", str(topology))
+    assert (later.exit_code, "but secret is not there yet" in later.output) == (0, True)
+    (tmp_path / "secret").write_text("too short")
+    done = run("config", "check", str(topology))
+    assert done.exit_code == 1
+    lines = done.output.splitlines()
+    assert [line.split(": found")[0] for line in lines] == [
+        f"{topology}: rest.tls.certificate", f"{topology}: rest.webhooks[0].secret_file"
+    ]
+    refused = subprocess.run(
+        [sys.executable, "-m", "apps", "--topology", topology], cwd=REPOSITORY, capture_output=True, text=True, timeout=20,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert [line for line in refused.stderr.splitlines() if "rest." in line] == [
+        line.removeprefix(f"{topology}: ") for line in lines
+    ]
 
 
 def test_a_fresh_clone_says_what_to_do(tmp_path: Path) -> None:

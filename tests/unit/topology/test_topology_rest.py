@@ -64,6 +64,9 @@ def test_what_others_reach_without_a_token_is_refused(
         ("token: []", "3 rest.token: found an unknown key, did you mean tokens?; "
                       "allowed: insecure, tokens, tls, webhooks"),
         ("tokens: {}", "3 rest.tokens: found a mapping; allowed: a list of at most 64 tokens"),
+        ("tokens: [{name: a, role: read, file: f}, {name: b, role: trigger, file: f}]",
+         "3 rest.tokens[1].file: found 'f', already used by rest.tokens[0].file; "
+         "allowed: a file that holds the token of no other entry"),
         ("tokens: [{name: a, role: read}]", "3 rest.tokens[0]: found neither sha256 nor file; allowed: one of them"),
         (f"tokens: [{{name: a, role: read, sha256: {DIGEST}, file: f}}]",
          "3 rest.tokens[0]: found sha256 and file; allowed: one of them"),
