@@ -18,6 +18,7 @@ from lab.rest_client import lab_errors
 from lab.typed import typed
 from topology.policy_store import PolicyStore
 
+MAY_LEAVE_NOW = "the mobile node may leave"
 EXIT_NOT_COMPLETED = 3
 """Taken, but it failed, was cancelled, or did not end in time."""
 
@@ -66,9 +67,9 @@ def handover(
 
 
 def _watch(castover: Castover, begun: Handover, timeout_s: float, console: Console) -> Handover:
-    """Print each step as it is told; the handover as it ended."""
+    """Print each step as it is told, and when the node may leave; the handover as it ended."""
     shown: set[Step] = set()
-    last = begun
+    last, said_that_it_may = begun, False
     try:
         for last in castover.follow(begun.id, timeout_s=timeout_s):
             # Two nodes report: a step may arrive after one that happened later.
@@ -76,6 +77,9 @@ def _watch(castover: Castover, begun: Handover, timeout_s: float, console: Conso
                 if step not in shown:
                     shown.add(step)
                     console.print(step_line(step))
+            if last.may_leave and not last.ended and not said_that_it_may:
+                said_that_it_may = True
+                console.print(MAY_LEAVE_NOW)
     except HandoverTimeout as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_NOT_COMPLETED)

@@ -7,6 +7,7 @@
 
 Everything below the line "Castover" is what has to be done on hosts that have an Open vSwitch already: two commands for
 each switch, one for each agent, one for the controller. Above it is Mininet alone. Exit code 0: nothing was lost.
+Ctrl-C and SIGTERM take everything down.
 
 Needs Debian's python3, which Mininet is installed for; Castover itself runs in the repository's own environment.
 """
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -39,6 +41,7 @@ PYTHON = str(REPOSITORY / ".venv" / "bin" / "python")
 GROUP, PORT = "ff1e::101", "5001"
 GAP_S = 0.05
 READY_WITHIN_S = 60
+ENDED_WITHIN_S = 10
 
 
 class Segment(Node):
@@ -68,11 +71,9 @@ class SwitchHost(Node):
         self.cmd(f"ovsdb-tool create {self.run}/conf.db /usr/share/openvswitch/vswitch.ovsschema")
         self.cmd(f"ovsdb-server {self.run}/conf.db --remote=punix:{self.run}/db.sock --pidfile --detach --log-file")
         self.cmd("ovs-vsctl --no-wait init")
-        self.cmd("ovs-vswitchd --pidfile --detach --log-file --disable-system")
+        # Without the kernel's routes, which it would read again whenever a mobile node comes or goes, and lose packets.
+        self.cmd("ovs-vswitchd --pidfile --detach --log-file --disable-system --disable-system-route")
         print(self.cmd("ovs-vsctl add-br br0 -- set Bridge br0 datapath_type=netdev"), end="")
-
-    def stop_switch(self) -> None:
-        self.cmd("ovs-appctl -t ovs-vswitchd exit; ovs-appctl -t ovsdb-server exit")
 
 
 class MobileHost(Node):
@@ -92,9 +93,8 @@ class MobileHost(Node):
         self.cmd(f"ip link set {self.name}-eth{new} up")
 
 
-def build() -> Mininet:
+def build(net: Mininet) -> None:
     """Hosts and links; the first link of a node is its eth0."""
-    net = Mininet(controller=None)
     add = {"ip": None}
     management, transport, multicast = (net.addHost(name, cls=Segment, **add) for name in ("s1", "s2", "s3"))
     controller = net.addHost("c0", cls=Node, **add)
@@ -110,7 +110,6 @@ def build() -> Mininet:
     for number, mag in enumerate((mag1, mag2)):
         net.addLink(mobile_node, mag, port1=number, port2=2)
     net.build()
-    return net
 
 
 def address(node: Node, interface: str, prefix: str) -> None:
@@ -128,17 +127,15 @@ def set_up_switches(net: Mininet) -> None:
         print(net[name].cmd(*CASTOVER, "switch", "check", name, "--topology", str(TOPOLOGY)), end="")
 
 
-def start_programs(net: Mininet, folder: Path) -> list[subprocess.Popen]:
+def start_programs(net: Mininet, folder: Path) -> None:
     """The controller, an agent beside each MAG's switch, and beside each switch what keeps its tunnels ready."""
     commands = [("c0", ["controller"]), ("mag1", ["agent", "mag1"]), ("mag2", ["agent", "mag2"]),
                 *((name, ["switch", "neighbours", name]) for name in ("lma", "mag1", "mag2"))]
-    started = []
     for name, command in commands:
         with (folder / f"{name}-{command[0]}.log").open("w") as log:
             command = [*CASTOVER, *command, "--topology", str(TOPOLOGY)]
             environment = {**os.environ, **getattr(net[name], "environment", {})}
-            started.append(net[name].popen(command, stdout=log, stderr=log, env=environment))
-    return started
+            net[name].popen(command, stdout=log, stderr=log, env=environment)
 
 
 def await_neighbours(folder: Path) -> None:
@@ -170,43 +167,60 @@ def await_binding(net: Mininet) -> None:
 
 
 def hand_over(net: Mininet, old: int, new: int) -> bool:
-    """Ask for a handover, move when the clone is confirmed, and see it through; whether it completed."""
+    """Ask for a handover, move as soon as the node may leave, and see it through; whether it completed."""
     command = [*CASTOVER, "handover", "mn1", f"mag{new + 1}", "--wait", "--topology", str(TOPOLOGY), "--rest",
                "http://127.0.0.1:8080"]
     running = net["c0"].popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     for line in running.stdout:
         print(f"  {line}", end="")
-        if "HAck to HI(F)" in line:
+        if "may leave" in line:
             net["mn1"].move(old, new, GAP_S)
     return running.wait() == 0
 
 
-def stream(net: Mininet, folder: Path) -> list[subprocess.Popen]:
-    """1,000 packets/s from the source, received by the mobile node."""
+def stream(net: Mininet, folder: Path) -> tuple[subprocess.Popen, subprocess.Popen]:
+    """1,000 packets/s from the source, received by the mobile node: both programs."""
     programs = [
         ("mn1", ["lab.traffic_sink", GROUP, PORT, "--report", str(folder / "received")]),
         ("source", ["lab.traffic_source", GROUP, PORT, "--interface", "source-eth0", "--report", str(folder / "sent")]),
     ]
     sink, source = ((net[name], [PYTHON, "-m", *arguments]) for name, arguments in programs)
-    started = [sink[0].popen(sink[1], cwd=str(REPOSITORY))]
+    receiver = sink[0].popen(sink[1], cwd=str(REPOSITORY))
     until = time.monotonic() + READY_WITHIN_S
     while GROUP not in net["mn1"].cmd("ip -6 maddress show dev wlan0") and time.monotonic() < until:
         time.sleep(0.1)
-    started.append(source[0].popen(source[1], cwd=str(REPOSITORY)))
+    sender = source[0].popen(source[1], cwd=str(REPOSITORY))
     time.sleep(1)
-    return started
+    return sender, receiver
 
 
-def end(programs: list[subprocess.Popen], number: int = signal.SIGTERM) -> None:
-    """End programs and wait for them."""
-    for program in programs:
-        with contextlib.suppress(ProcessLookupError):
-            program.send_signal(number)
-        program.wait()
+def programs(net: Mininet) -> set[int]:
+    """Numbers of all processes on the hosts, their shells apart."""
+    shells = {node.pid for node in net.hosts}
+    found, hosts = set(), {os.stat(f"/proc/{shell}/ns/net").st_ino for shell in shells}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is none of ours
+            if (process / "ns/net").stat().st_ino in hosts:
+                found.add(int(process.name))
+    return found - shells
+
+
+def end(net: Mininet, wanted: Callable[[int], bool]) -> None:
+    """End programs as Ctrl-C does (which itself does not reach them: Mininet detaches them), and wait for them."""
+    until = time.monotonic() + ENDED_WITHIN_S
+    number: int | None = signal.SIGINT
+    while running := [program for program in programs(net) if wanted(program)]:
+        if time.monotonic() > until:
+            number = signal.SIGKILL
+        for program in running if number else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program, number)
+        number = None
+        time.sleep(0.02)
 
 
 def run(net: Mininet, folder: Path, handovers: int) -> int:
-    """The whole of it; the exit code."""
+    """The whole of it; the exit code. Whoever calls takes down what has been started, however this ends."""
     for name in ("s1", "s2", "s3"):
         net[name].start()
     net["mn1"].start("02:00:00:00:00:11")
@@ -216,19 +230,17 @@ def run(net: Mininet, folder: Path, handovers: int) -> int:
         address(net[name], f"{name}-eth0", f"fd00:ca57::{host}/64")
     address(net["source"], "source-eth0", "2001:db8:c0::10/64")
     set_up_switches(net)
-    programs = start_programs(net, folder)
-    try:
-        net["mn1"].move(None, 0)
-        await_binding(net)
-        await_neighbours(folder)
-        traffic = stream(net, folder)
-        completed = sum(hand_over(net, number % 2, (number + 1) % 2) for number in range(handovers))
+    start_programs(net, folder)
+    net["mn1"].move(None, 0)
+    await_binding(net)
+    await_neighbours(folder)
+    sender, receiver = stream(net, folder)
+    completed = sum(hand_over(net, number % 2, (number + 1) % 2) for number in range(handovers))
+    time.sleep(0.5)
+    for program in (sender, receiver):
+        program.terminate()
+        program.wait()
         time.sleep(0.5)
-        end(traffic[1:])
-        time.sleep(0.5)
-        end(traffic[:1])
-    finally:
-        end(programs, signal.SIGINT)  # as Ctrl-C does
     sent = json.loads((folder / "sent").read_text())["sent"]
     got = json.loads((folder / "received").read_text())
     lost = sent - (got["received"] - got["duplicated"])
@@ -237,20 +249,37 @@ def run(net: Mininet, folder: Path, handovers: int) -> int:
     return 0 if completed == handovers and lost == 0 else 1
 
 
+def take_down(net: Mininet, folder: Path) -> None:
+    """End everything. No host is asked for it: its shell may be in the middle of a command."""
+    switches = {int(written.read_text()) for written in folder.glob("*/*.pid")}
+    end(net, lambda program: program not in switches)
+    end(net, lambda _: True)
+    for node in net.hosts:
+        node.terminate()  # its links and bridges go with it
+
+
+def leave(number: int, _: object) -> None:
+    """SIGINT, SIGTERM or SIGHUP: end by way of every `finally`, where no other signal is heard."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Build, run, take down."""
     parser = argparse.ArgumentParser(description="Castover on a network that Mininet has built.")
     parser.add_argument("--handovers", type=int, default=4, metavar="N")
     parser.add_argument("--logs", type=Path, help="keep the logs of controller, agents and switches here")
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
     with tempfile.TemporaryDirectory(prefix="castover-mininet-") as folder:
-        net = build()
+        net = Mininet(controller=None)
         try:
+            build(net)
             return run(net, Path(folder), options.handovers)
         finally:
-            for name in ("lma", "mag1", "mag2"):
-                net[name].stop_switch()
-            net.stop()
+            take_down(net, Path(folder))
             if options.logs is not None:
                 shutil.copytree(folder, options.logs, dirs_exist_ok=True, ignore=lambda _, names: [
                     name for name in names if name.endswith((".sock", ".ctl", ".mgmt", ".snoop"))

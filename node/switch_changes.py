@@ -29,11 +29,18 @@ class Difference:
     """What the operator has to decide, where nothing can be added."""
     waits: bool = False
     """Mends itself as soon as somebody else brings what it is about."""
+    advice: bool = False
+    """The switch can be the node's without; it is better with."""
+
+    @property
+    def lacking(self) -> bool:
+        """Whether the switch cannot be the node's as long as it is so."""
+        return not self.waits and not self.advice
 
     @property
     def conflict(self) -> bool:
         """Whether the operator has to decide something first."""
-        return not self.waits and not self.commands and not self.host_commands
+        return self.lacking and not self.commands and not self.host_commands
 
 
 def datapath_type_for(plan: SwitchPlan, state: SwitchState, wanted: str) -> str:

@@ -53,7 +53,7 @@ def check(topology: Path, node: str, datapath_type: str) -> None:
     """
     found = find_differences(load_domain(topology), node, SwitchTools(node, {}), datapath_type=datapath_type)
     _say(node, found)
-    if any(not difference.waits for difference in found):
+    if any(difference.lacking for difference in found):
         if not any(difference.conflict for difference in found):
             click.echo(f"add what is missing: {typed('switch', 'setup', node)}")
         sys.exit(EXIT_DIFFERENT)
@@ -92,7 +92,7 @@ def setup(topology: Path, node: str, datapath_type: str, dry_run: bool) -> None:
     _said_done(node, found)
     left = [
         difference for difference in find_differences(domain, node, tools, datapath_type=datapath_type)
-        if not difference.waits
+        if difference.lacking
     ]
     if left:
         _say(node, left)
@@ -144,13 +144,17 @@ def stopped_by_signal() -> Iterator[threading.Event]:
 
 
 def _say(node: str, found: Sequence[Difference]) -> None:
-    if not any(not difference.waits for difference in found):
+    if not any(difference.lacking for difference in found):
         click.echo(f"{node}: the switch is ready")
     for difference in found:
-        click.echo(f"{node}: {difference.words}" + (f"; {difference.mend}" if difference.mend else ""))
+        click.echo(_line(node, difference))
+
+
+def _line(node: str, difference: Difference) -> str:
+    return f"{node}: {difference.words}" + (f"; {difference.mend}" if difference.mend else "")
 
 
 def _said_done(node: str, found: Sequence[Difference]) -> None:
     for difference in found:
-        click.echo(f"{node}: {'' if difference.waits else 'mended: '}{difference.words}")
+        click.echo(f"{node}: mended: {difference.words}" if difference.lacking else _line(node, difference))
     click.echo(f"{node}: the switch is ready")

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Network
 
 from lab.errors import LabError
 from lab.switch_plan import SwitchPlan, lma_switch, mag_switch
 from lab.switch_tools import SwitchTools, tool
 from node.host_changes import compare_host, read_host
-from node.switch_changes import Difference, compare, transaction
+from node.switch_changes import Difference, compare, datapath_type_for, transaction
 from node.switch_state import SwitchState, read_switch
+from node.tunnel_route import compare_route
 from topology.model import Domain
 
 NORMAL_FLOW = "cookie=0,priority=0,actions=NORMAL"
@@ -35,8 +37,13 @@ def find_differences(domain: Domain, node: str, tools: SwitchTools, *, datapath_
     state = read_switch(tools)
     found = compare(plan, state, datapath_type=datapath_type)
     bridges = [bridge.name for bridge in plan.bridges]
-    return [*found, *_normal_flow(domain.switch_names(node).transport_bridge, plan, state, tools),
-            *compare_host(domain, node, read_host(), bridges=bridges)]
+    transport_bridge = domain.switch_names(node).transport_bridge
+    found += _normal_flow(transport_bridge, plan, state, tools)
+    found += compare_host(domain, node, read_host(), bridges=bridges)
+    # Last: the bridge has to have its address before. Tunnels in the kernel go by the kernel's routes.
+    if datapath_type_for(plan, state, datapath_type) == "netdev":
+        found += compare_route(domain.transport_network, transport_bridge, tools.appctl("ovs/route/show"))
+    return found
 
 
 def _normal_flow(bridge: str, plan: SwitchPlan, state: SwitchState, tools: SwitchTools) -> Iterable[Difference]:
@@ -67,6 +74,8 @@ def carry_out(differences: Sequence[Difference], tools: SwitchTools) -> None:
     for program, *arguments in command_lines(differences):
         if program == "ovs-vsctl":
             tools.vsctl(*arguments)
+        elif (program, arguments[0]) == ("ovs-appctl", "ovs/route/add"):
+            tools.add_route(IPv6Network(arguments[1]), arguments[2])
         elif program.startswith("ovs-"):
             tools.run(program, *arguments)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from lab.processes import end_processes, recorded_processes
 from lab.requirements import missing_requirement
 from lab.state import claim_lab_folder, remove_lab_folder
 from lab.switch import Switch
+from tests.support.documents import commands
+from tests.support.terminal import Terminal, copy_repository
 
 pytestmark = [
     pytest.mark.lab,
@@ -24,6 +27,7 @@ pytestmark = [
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+GUIDE = Path("docs/how-to/existing-switches.md")
 NAME = f"cst-test-{os.getpid()}-existing"
 THEIR_CONTROLLER = "tcp:127.0.0.1:6633"
 THEIRS = ["add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev", "protocols=OpenFlow10,OpenFlow13",
@@ -82,12 +86,14 @@ def test_what_is_missing_is_added_once_and_the_rest_stays(host: Host) -> None:
     code, commands = host.castover("setup", "mag1", "--dry-run")
     assert code == 0
     assert [line.split()[0] for line in commands.splitlines()] == [
-        "ovs-vsctl", "ovs-ofctl", "ip", "ip", "sysctl", "ip",
+        "ovs-vsctl", "ovs-ofctl", "ip", "ip", "sysctl", "ip", "ovs-appctl",
     ]
     assert host.switch.vsctl("show") == before
 
     code, said = host.castover("setup", "mag1")
     assert (code, said.splitlines()[-1]) == (0, "mag1: the switch is ready")
+    # The switch was started without the kernel's routes, and has its own now.
+    assert "User: 2001:db8:ff::/64 dev " in host.switch.appctl("ovs/route/show")
     # Access ports come with their mobile nodes.
     assert "mag1: port mn1 waits for its network interface" in host.castover("check", "mag1")[1]
     assert host.switch.vsctl("get", "Bridge", "br0", "protocols").strip() == "[OpenFlow10, OpenFlow13, OpenFlow15]"
@@ -117,3 +123,29 @@ def test_nothing_is_added_while_something_is_in_the_way(host: Host) -> None:
     assert "mag1: port tap8 is in br-ex, not in br0; name another port in topology.yaml" in said
     assert "mag1: nothing was changed" in said
     assert host.switch.vsctl("show") == before
+
+
+def test_the_commands_of_the_guide(host: Host, tmp_path: Path) -> None:
+    """On one host: the MAG's, which is the controller's, too."""
+    folder = copy_repository(tmp_path / "castover")
+    (folder / "topology.yaml").unlink()
+    host.topology.rename(folder / "topology.yaml")
+    switch, neighbours, processes = (
+        block.script for block in commands(GUIDE) if block.way == "by test_existing_switch"
+    )
+    ground = ["ip", "netns", "exec", NAME]
+    assert [host.run(["sh", "-c", f"cd '{folder}'; {line}"])[0] for line in switch.splitlines()] == [3, 0, 0, 0]
+    host.run(["sh", "-ec", "ip link set lo up; for host in 1 11; do ip -6 addr add fd00:ca57::$host/64 dev lo nodad; done"])
+    terminal = Terminal(folder, ground, host.switch.environment)
+    try:
+        terminal.run_beside(neighbours.replace("./castover", "echo begun; exec ./castover"), "begun")
+        controller, agent, ready = processes.splitlines()
+        terminal.run_beside(controller, "event=controller_started")
+        terminal.run_beside(agent, "event=agent_started")
+        until = time.monotonic() + 30
+        # The LMA and the other MAG are on hosts that are not there.
+        while '"mag1"' in (said := terminal.run(ready).output) or '"status"' not in said:
+            assert time.monotonic() < until, said
+            time.sleep(0.1)
+    finally:
+        terminal.close()

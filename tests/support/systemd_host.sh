@@ -27,7 +27,7 @@ RuntimeDirectory=openvswitch
 ExecStart=ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
 ExecStart=ovsdb-server /run/openvswitch/conf.db --remote=punix:/run/openvswitch/db.sock --pidfile --detach
 ExecStart=ovs-vsctl --no-wait init
-ExecStart=ovs-vswitchd --pidfile --detach --disable-system
+ExecStart=ovs-vswitchd --pidfile --detach --disable-system --disable-system-route
 END
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp

@@ -44,6 +44,17 @@ def test_the_command_prints_each_step_once_and_completes(server: StandIn) -> Non
     assert done.output.splitlines()[-1] == "completed"
 
 
+def test_the_command_says_once_when_the_node_may_leave_and_not_before(server: StandIn) -> None:
+    server.script["POST /v1/handovers"] = [(202, handover("requested"))]
+    server.script["GET /v1/handovers/ho-1"] = [
+        (200, handover("cloned", STEP_1)), (200, handover("forwarding", STEP_1, STEP_2)),
+        (200, handover("delivered", STEP_1, STEP_2, STEP_3)), (200, handover("completed", STEP_1, STEP_2, STEP_3)),
+    ]
+    said = castover_handover(server, "mn1@example.net", "mag2", "--wait").output.splitlines()
+    assert [line.split()[-1] for line in said[1:]] == ["rest", "HI", "leave", "HAck", "completed"]
+    assert said[3] == "the mobile node may leave"
+
+
 def test_the_command_without_wait_ends_when_the_handover_is_taken(server: StandIn) -> None:
     server.script["POST /v1/handovers"] = [(202, handover("requested"))]
     server.script["GET /v1/handovers/ho-1"] = [(200, handover("initiated"))]

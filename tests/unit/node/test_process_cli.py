@@ -62,12 +62,14 @@ def test_an_address_that_is_taken_and_a_name_that_is_none() -> None:
 
 CONFLICT = Difference(words="bridge br-int: fail_mode is standalone", mend="ovs-vsctl set-fail-mode br-int secure")
 ADDITION = Difference(words="port hob0 is missing in br-int", commands=(("add-port", "br-int", "hob0"),))
+ADVICE = Difference(words="it may lose packets", mend="start it otherwise", advice=True)
 WAITING = Difference(words="port mn1 waits for its network interface: No such device", waits=True)
 
 
 @pytest.mark.parametrize(("found", "code", "words"), [
     ([], 0, "mag1: the switch is ready\n"),
     ([WAITING], 0, "mag1: the switch is ready\nmag1: port mn1 waits for its network interface: No such device\n"),
+    ([ADVICE], 0, "mag1: the switch is ready\nmag1: it may lose packets; start it otherwise\n"),
     ([ADDITION], 3, "mag1: port hob0 is missing in br-int\nadd what is missing: castover switch setup mag1 --topology"),
     ([ADDITION, CONFLICT], 3, "mag1: bridge br-int: fail_mode is standalone; ovs-vsctl set-fail-mode br-int secure\n"),
 ])
@@ -98,10 +100,11 @@ def test_a_dry_run_prints_what_would_be_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_setup_adds_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    there: list[Difference] = [ADDITION]
+    there: list[Difference] = [ADDITION, ADVICE]
     monkeypatch.setattr(switch_cli.os, "geteuid", lambda: 0)
     monkeypatch.setattr(switch_cli, "find_differences", lambda *_, **__: list(there))
-    monkeypatch.setattr(switch_cli, "carry_out", lambda *_: there.clear())
-    code, said = run("switch", "setup", "mag1")
-    assert (code, said) == (0, "mag1: mended: port hob0 is missing in br-int\nmag1: the switch is ready\n")
+    monkeypatch.setattr(switch_cli, "carry_out", lambda found, _: there.remove(ADDITION) if found else None)
+    said = "mag1: mended: port hob0 is missing in br-int\nmag1: it may lose packets; start it otherwise\n"
+    assert run("switch", "setup", "mag1") == (0, f"{said}mag1: the switch is ready\n")
+    there.clear()
     assert run("switch", "setup", "mag1") == (0, "mag1: the switch is ready\n")
