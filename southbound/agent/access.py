@@ -77,6 +77,16 @@ class AccessLinks:
         link = self._by_mn.get(mn_id)
         return link.router.memberships() if link is not None and link.router is not None else ()
 
+    def mobile_node(self, port: str) -> str | None:
+        """Whose port it is."""
+        link = self._by_port.get(port)
+        return link.profile.id if link is not None else None
+
+    def is_tracked(self, mn_id: str) -> bool:
+        """Whether it is followed what the MN, which is here, listens to."""
+        link = self._by_mn.get(mn_id)
+        return link is not None and link.router is not None
+
     def memberships_on(self, port: str) -> tuple[GroupMembership, ...]:
         """The same by access port."""
         link = self._by_port.get(port)

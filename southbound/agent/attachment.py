@@ -96,7 +96,7 @@ class Attachments:
         memberships = arriving.memberships if arriving is not None else ()
         installed = self._links.install(profile, memberships, now)
         register = self._register(profile, HandoffIndicator.BETWEEN_MAGS_SAME_INTERFACE, now)
-        told = [*self._told(profile), *self._step(profile, now)]
+        told = [*self.told(profile), *self._step(profile, now)]
         return [*register, *commands, *told, *self._asked(profile, installed, now)]
 
     def _known(
@@ -104,7 +104,7 @@ class Attachments:
     ) -> list[Command]:
         installed = self._links.install(profile, memberships, now)
         register = self._register(profile, HandoffIndicator.UNKNOWN, now)
-        return [*register, *commands, *self._told(profile), *self._asked(profile, installed, now)]
+        return [*register, *commands, *self.told(profile), *self._asked(profile, installed, now)]
 
     def _follows(
         self, profile: MobileNode, memberships: Memberships, commands: list[Command], now: float
@@ -112,7 +112,7 @@ class Attachments:
         """Its context is here and its packets are not: the PBU waits until the switch has a way for them."""
         self._wait_for_context(profile, now)
         installed = self._links.install(profile, memberships, now)
-        return [*commands, *self._told(profile), *self._asked(profile, installed, now)]
+        return [*commands, *self.told(profile), *self._asked(profile, installed, now)]
 
     def _wait_for_context(self, profile: MobileNode, now: float) -> _Waiting:
         self._count += 1
@@ -133,6 +133,10 @@ class Attachments:
         """The MN for which the controller has been asked under this number, if its PBU still waits."""
         waiting = self._waiting.get(mn_id)
         return waiting.profile if waiting is not None and waiting.number == number else None
+
+    def waiting(self) -> tuple[str, ...]:
+        """The MNs whose PBU waits for a context."""
+        return tuple(self._waiting)
 
     def is_waiting(self, mn_id: str) -> bool:
         """Whether the MN's PBU waits for a context."""
@@ -173,7 +177,8 @@ class Attachments:
     def _register(self, profile: MobileNode, indicator: HandoffIndicator, now: float) -> list[Command]:
         return self._bindings.register(profile, indicator, self._links.memberships(profile.id), now)
 
-    def _told(self, profile: MobileNode) -> list[Command]:
+    def told(self, profile: MobileNode) -> list[Command]:
+        """The MN is here, and listens to this."""
         attached = methods.MobileNodeAttached(mn_id=profile.id, access_port=profile.access_port())
         memberships = self._links.memberships(profile.id)
         report = methods.MembershipReported(mn_id=profile.id, memberships=memberships)
@@ -272,6 +277,11 @@ class Attachments:
                 self._context.counters["retained_in_vain"] += 1
                 commands += self._dropped(departed, now)
         return commands
+
+    def anew(self, profile: MobileNode, memberships: Memberships, now: float) -> list[Command]:
+        """As after a plain attachment, whatever it has waited for."""
+        self._waiting.pop(profile.id, None)
+        return self._known(profile, memberships, [], now)
 
     def handovers_over(self, profile: MobileNode, now: float, *, kept: bool) -> list[Command]:
         """Nothing is forwarded any more for an MN that has left: what waited for that."""

@@ -41,6 +41,11 @@ class BindingUpdateList:
         """The state of every entry, by MN-ID."""
         return {mn_id: entry.state.value for mn_id, entry in self._entries.items()}
 
+    def state(self, mn_id: str) -> BindingState | None:
+        """That of one MN's entry."""
+        entry = self._entries.get(mn_id)
+        return entry.state if entry is not None else None
+
     def without_multicast(self) -> dict[str, tuple[GroupMembership, ...]]:
         """By MN-ID what those listen to whose LMA knows no multicast option, also while they are being handed over."""
         served = (BindingState.BOUND, BindingState.SUSPENDED)

@@ -186,10 +186,21 @@ class RecordFact:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFault:
+    """A fault of ours has been contained: log where it was."""
+
+    fault: Exception
+    doing: str
+    """The event, or the command, in whose course it was found."""
+    mn_ids: tuple[str, ...]
+    """Whose handovers have ended because of it."""
+
+
 RetainCommand = RetainPackets | RelayPackets | DropRetained
 BufferCommand = ExpectMobileNode | SetAside | CutBuffer | DeliverBuffer | NativeConfirmed | NoForwarding
 Command = (
     SendMobilityHeader | SendAccessFrame | CallController | NotifyController | AnswerController
     | WatchSent | UnwatchSent | BufferCommand | ReleaseBuffer | RetainCommand | SendContextTransfer | SendToLma
-    | RecordFact
+    | RecordFact | ReportFault
 )

@@ -89,10 +89,10 @@ class ContextParts:
         present = self._gathered.pop(profile.id, None)
         return present.whole(message) if present is not None and present.peer == peer else message
 
-    def forget(self, mn_id: str, peer: Mag) -> None:
-        """The peer has called it off."""
+    def forget(self, mn_id: str, peer: Mag | None = None) -> None:
+        """The peer has called it off, or we have."""
         present = self._gathered.get(mn_id)
-        if present is not None and present.peer == peer:
+        if present is not None and peer in (None, present.peer):
             del self._gathered[mn_id]
 
     def next_deadline(self) -> float | None:

@@ -75,6 +75,19 @@ class ContextTransfer:
         """Names of the requests that wait for their CTD."""
         return tuple(f"context-transfer {mn_id}" for mn_id in self._asked)
 
+    def forget(self, mn_id: str) -> None:
+        """Nothing runs for this MN any more."""
+        self._asked.pop(mn_id, None)
+        self._sent.pop(mn_id, None)
+
+    def mobile_node(self, datagram: bytes) -> str | None:
+        """Whom a CXTP message is about; None where it does not say."""
+        try:
+            owner = self._context.home_networks.owner(decode_context_transfer(datagram).previous_address)
+        except DecodeError:
+            return None
+        return owner.id if owner is not None else None
+
     # --- the new MAG ----------------------------------------------------------------------------------------------
 
     def request(self, profile: MobileNode, peer: Mag, now: float) -> list[Command]:

@@ -156,6 +156,11 @@ class Departures:
             self.step(leaving, 11, "HI completed", now, ending.value),
         ]
 
+    def failed(self, leaving: Leaving, reason: str, now: float) -> list[Command]:
+        """It cannot go on: the n-MAG is told that nothing more comes, and nobody waits for its answer."""
+        told = self._new.tell_peer(leaving.peer, leaving.profile.id, leaving.handover_id, now)
+        return [*told, *self.ended(leaving, "failed", reason, now)]
+
     def ended(
         self, leaving: Leaving, outcome: str, reason: str, now: float, go_on: Leaving | None = None
     ) -> list[Command]:
@@ -164,6 +169,9 @@ class Departures:
         `go_on`: the handover that follows it to the same MAG; what is kept for the MN is kept for that one.
         """
         mn_id = leaving.profile.id
+        # First: as long as it is in the table its rules can be asked away again.
+        call = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
+        release = self._context.releases.ask(call)
         self._table.remove(leaving)
         self._settle(leaving)
         commands = self._unwatch(leaving)
@@ -175,8 +183,7 @@ class Departures:
                 commands += self._new.let_go(mn_id, fed_by, now) if fed_by else []
         if leaving.detached and not self._table.of(mn_id) and go_on is None:
             self._departed.append(leaving.profile)
-        release = ReleaseForwarding(handover_id=leaving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        return [*commands, self._context.releases.ask(release)]
+        return [*commands, release]
 
     def _unwatch(self, leaving: Leaving) -> list[Command]:
         if not leaving.watching:

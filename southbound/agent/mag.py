@@ -36,6 +36,7 @@ from southbound.agent.handovers import Handovers
 from southbound.agent.home_networks import HomeNetworks
 from southbound.agent.peer_messages import PeerMessages
 from southbound.agent.reactive import Reactive
+from southbound.agent.recovery import Recovery, each
 from southbound.agent.sequence_window import SequenceWindow
 from southbound.agent.snapshot import MagSnapshot
 from southbound.agent.synchronisation import Synchronisation
@@ -98,6 +99,10 @@ class MagCore:
             self._fetch, self._router,
         )
         self._trigger = HandoverTrigger(self._context, self._links, self._handovers)
+        self._recovery = Recovery(
+            self._context, self._links, self._bindings, self._handovers, self._departed, self._attachments, self._transfer,
+            self._reactive, self._peers,
+        )
         self._synchronisation = Synchronisation(
             self._links, self._bindings, self._handovers, self._departed, self._proxy
         )
@@ -126,8 +131,21 @@ class MagCore:
         )
 
     def handle(self, event: Event, now: float) -> list[Command]:
-        """React to one event, to completion."""
-        return self._completed(self._react(event, now), now)
+        """React to one event, to completion. A fault of ours on the way is contained: see `recovery`.
+
+        What then is raised has not been.
+        """
+        try:
+            commands = self._react(event, now)
+        except Exception as fault:  # the guard
+            if isinstance(event, ControllerConnected):
+                raise  # it is about everybody: to begin anew is all that is left
+            commands = self._recovery.after(fault, event, now)
+        return self._completed(commands, now)
+
+    def failed(self, command: Command, fault: Exception, now: float) -> list[Command]:
+        """A command could not be carried out, by a fault of ours."""
+        return self._completed(self._recovery.after_command(fault, command, now), now)
 
     def _react(self, event: Event, now: float) -> list[Command]:
         match event:
@@ -168,7 +186,25 @@ class MagCore:
         return min((at for part in parts if (at := part.next_deadline()) is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        """Do what time has made due."""
+        """Do what time has made due. Raises what leaves it due: else there would be no end to it."""
+        faults: list[Exception] = []
+
+        def after(fault: Exception, at: float) -> list[Command]:
+            faults.append(fault)
+            return self._recovery.after_tick(fault, at)
+
+        machines = (
+            self._exchanges_due, self._context.releases.tick, self._bindings.tick, self._handovers.departures.tick,
+            self._handovers.new.tick, self._attachments.tick, self._router.tick, self._fetch.tick, self._peers.tick,
+            self._proxy.tick, self._links_due,
+        )
+        commands = self._completed(each(machines, after, now), now)
+        due = self.next_deadline()
+        if faults and due is not None and due <= now:
+            raise faults[0]
+        return commands
+
+    def _exchanges_due(self, now: float) -> list[Command]:
         repeated, given_up = self._context.exchange.tick(now)
         commands: list[Command] = [*repeated]
         for token in given_up:
@@ -176,21 +212,16 @@ class MagCore:
             commands += self._handovers.previous.gave_up(mn_id, handover_id, what, now)
             commands += self._handovers.intake.gave_up(mn_id, handover_id, what)
             commands += self._fetch.gave_up(mn_id, handover_id, what, now)
-        commands += self._context.releases.tick(now)
-        commands += self._bindings.tick(now)
-        commands += self._handovers.departures.tick(now)
-        commands += self._handovers.new.tick(now)
-        commands += self._attachments.tick(now)
-        commands += self._router.tick(now)
-        commands += self._fetch.tick(now)
-        commands += self._peers.tick(now)
-        commands += self._proxy.tick(now)
-        commands += self._attachments.reported(self._links.tick(now))
-        return self._completed(commands, now)
+        return commands
+
+    def _links_due(self, now: float) -> list[Command]:
+        return self._attachments.reported(self._links.tick(now))
 
     def _completed(self, commands: list[Command], now: float) -> list[Command]:
         """With what follows from them; whatever goes to a peer is signed here, and nowhere else."""
-        follow = (*self._deregister_departed(now), *self._binding_results(now), *self._proxied(now))
+        follow = each(
+            (self._deregister_departed, self._binding_results, self._proxied), self._recovery.after_tick, now
+        )
         return [self._signed(command) for command in (*commands, *follow)]
 
     def _signed(self, command: Command) -> Command:
@@ -207,15 +238,22 @@ class MagCore:
         """The de-registrations that waited for the end of forwarding (the LMA ignores them once the n-MAG is bound)."""
         commands: list[Command] = []
         for profile, kept in self._handovers.departures.take_departed():
-            if not self._links.is_attached(profile.id):
+            if self._links.is_attached(profile.id):
+                continue
+            try:
                 commands += self._attachments.handovers_over(profile, now, kept=kept)
+            except Exception as fault:  # the guard
+                commands += self._recovery.after_part(fault, "de-registration", profile.id, now)
         return commands
 
     def _binding_results(self, now: float) -> list[Command]:
         """What has become of bindings without an answer of the LMA."""
         commands: list[Command] = []
         for result in self._bindings.take_results():
-            commands += self._peers.binding_result(result, now)
+            try:
+                commands += self._peers.binding_result(result, now)
+            except Exception as fault:  # the guard
+                commands += self._recovery.after_part(fault, "binding", result.mn_id, now)
         return commands
 
     # --- the access link ------------------------------------------------------------------------------------------

@@ -203,14 +203,14 @@ class NewMag:
         if arriving.bound or arriving.completed:
             return [*self._told_through(arriving, now), *self._end(arriving, "completed", "")]
         # The p-MAG would go on cloning until its lifetime is over.
-        return self._fail(arriving, "the mobile node has left again", now)
+        return self.failed(arriving, "the mobile node has left again", now)
 
     def refused(self, mn_id: str, status: int, now: float) -> list[Command]:
         """The LMA has refused the MN (PBA): no service here, so nothing more to forward (RFC 5213 section 6.9.1.2)."""
         arriving = self._arriving.get(mn_id)
         if arriving is None:
             return []
-        return self._fail(arriving, f"the LMA has refused the binding (status {status})", now)
+        return self.failed(arriving, f"the LMA has refused the binding (status {status})", now)
 
     def tick(self, now: float) -> list[Command]:
         """Contexts whose MN never came, and handovers that are through."""
@@ -227,7 +227,7 @@ class NewMag:
                 commands += self._end(arriving, "completed", "no completion from the previous MAG")
             else:
                 self._context.counters["context_lifetime_over"] += 1
-                commands += self._fail(arriving, "the mobile node has not arrived", now)
+                commands += self.failed(arriving, "the mobile node has not arrived", now)
         return commands
 
     def replace(self, arriving: Arriving, reason: str, now: float) -> list[Command]:
@@ -239,7 +239,8 @@ class NewMag:
         outcome = "completed" if arriving.arrived else "failed"
         return [*self._told_through(arriving, now), *self._end(arriving, outcome, reason)]
 
-    def _fail(self, arriving: Arriving, reason: str, now: float) -> list[Command]:
+    def failed(self, arriving: Arriving, reason: str, now: float) -> list[Command]:
+        """It cannot go on: the p-MAG is told, if it has not been."""
         return [*self._told_through(arriving, now), *self._end(arriving, "failed", reason)]
 
     def tell_peer(self, peer: Mag, mn_id: str, handover_id: str, now: float) -> list[Command]:
@@ -256,17 +257,17 @@ class NewMag:
 
     def _end(self, arriving: Arriving, outcome: str, reason: str) -> list[Command]:
         mn_id = arriving.profile.id
+        call = ReleaseForwarding(handover_id=arriving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
+        kept = not arriving.joins and arriving.state is not NewState.UNBUFFERED
+        free = (ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id),) if kept else ()
+        # A buffer that still delivers is freed only when the switch has taken over.
+        delivers = arriving.arrived and not arriving.gone
+        # First: as long as it is known its rules can be asked away again.
+        release = self._context.releases.ask(call, *(free if delivers else ()))
         if self._aside.pop(arriving.handover_id, None) is None:
             del self._arriving[mn_id]
         self._context.exchange.settle(token("forward", mn_id, arriving.handover_id))
-        release = ReleaseForwarding(handover_id=arriving.handover_id, mn_id=mn_id, outcome=outcome, reason=reason)
-        free = ReleaseBuffer(mn_id=mn_id, handover_id=arriving.handover_id)
-        if arriving.joins or arriving.state is NewState.UNBUFFERED:
-            return [self._context.releases.ask(release)]
-        if arriving.arrived and not arriving.gone:
-            # A buffer that still delivers is freed only when the switch has taken over.
-            return [self._context.releases.ask(release, free)]
-        return [free, self._context.releases.ask(release)]
+        return [*(() if delivers else free), release]
 
     def of(self, mn_id: str, handover_id: str) -> Arriving | None:
         """This handover of this MN, if it is not over."""

@@ -29,7 +29,7 @@ from southbound.codec.binding_error import BindingError, BindingErrorRate
 from southbound.codec.errors import DecodeError
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import BindingErrorStatus, HandoverAcknowledgeCode
-from southbound.codec.mobility import UnknownMobilityMessage, decode_mobility, encode_mobility
+from southbound.codec.mobility import MobilityMessage, UnknownMobilityMessage, decode_mobility, encode_mobility
 from topology.model import Mag, MobileNode
 
 
@@ -58,14 +58,8 @@ class PeerMessages:
         peer = context.domain.mag_by_address(source)
         if peer is None and source != context.domain.lma.address:
             return self._dropped("mobility_header_of_unknown_peer")
-        dialect, unit = context.dialect(peer or context.mag), context.option_length_unit(peer or context.mag)
         try:
-            if context.authentication is not None:
-                header = context.authentication.open(header, source)
-            message = decode_mobility(
-                header, source, context.mag.address, dialect,
-                option_length_unit=unit, verify_checksum=True,
-            )
+            message = self._read(header, source, peer)
         except DecodeError as error:
             return self._dropped(f"mobility_header_{error.reason}")
         match message:
@@ -78,6 +72,41 @@ class PeerMessages:
             case UnknownMobilityMessage():
                 return [*self._unknown_type(source, now), *self._dropped("mobility_header_of_unknown_type")]
         return self._dropped("mobility_header_not_expected_from_this_peer")
+
+    def _read(self, header: bytes, source: IPv6Address, peer: Mag | None) -> MobilityMessage:
+        context = self._context
+        if context.authentication is not None:
+            header = context.authentication.open(header, source)
+        return decode_mobility(
+            header, source, context.mag.address, context.dialect(peer or context.mag),
+            option_length_unit=context.option_length_unit(peer or context.mag), verify_checksum=True,
+        )
+
+    def mobile_node(self, header: bytes, source: IPv6Address) -> str | None:
+        """Whom a message is about; None where it does not say, or is none."""
+        try:
+            message = self._read(header, source, self._context.domain.mag_by_address(source))
+        except DecodeError:
+            return None
+        return None if isinstance(message, UnknownMobilityMessage | BindingError) else mn_id_of(message)
+
+    def forget(self, mn_id: str) -> None:
+        """Nothing runs for this MN any more."""
+        self._parts.forget(mn_id)
+
+    def given_up(self, header: bytes, source: IPv6Address, now: float) -> list[Command]:
+        """A message that we have failed on: the sender of a HI is told at once (RFC 5949 section 4.2), with what it has
+        been told before, if it has."""
+        peer = self._context.domain.mag_by_address(source)
+        try:
+            message = self._read(header, source, peer)
+        except DecodeError:
+            return []
+        mn_id = mn_id_of(message) if isinstance(message, HandoverInitiate) else None
+        if peer is None or mn_id is None or not isinstance(message, HandoverInitiate):
+            return []
+        told = self._context.exchange.replay(peer.address, mn_id, message.sequence)
+        return [*told] if told else self._refuse(peer, mn_id, message, HandoverAcknowledgeCode.NOT_ACCEPTED, now)
 
     def _unknown_type(self, source: IPv6Address, now: float) -> list[Command]:
         """RFC 6275 section 9.2."""

@@ -87,6 +87,10 @@ class Reactive:
             asked_at=asked[2],
         )
 
+    def forget(self, mn_id: str) -> None:
+        """Nothing runs for this MN any more."""
+        self._asked.pop(mn_id, None)
+
     def gave_up(self, mn_id: str, handover_id: str) -> bool:
         """The p-MAG does not answer; whether that was for the present attachment."""
         asked = self._asked.get(mn_id)

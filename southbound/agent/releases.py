@@ -42,6 +42,11 @@ class Releases:
         self._asked[name] = _Asked(call, then)
         return CallController(token=name, call=call)
 
+    def again(self, mn_id: str) -> list[CallController]:
+        """All that is not confirmed of this MN: perhaps it has never been asked."""
+        of_mn = ((name, asked.call) for name, asked in self._asked.items() if asked.call.mn_id == mn_id)
+        return [CallController(token=name, call=call) for name, call in of_mn]
+
     def answered(self, name: str, error: str | None, now: float) -> list[Command]:
         """What was to follow, once it is over; after an error `tick` asks again."""
         asked = self._asked.get(name)

@@ -130,7 +130,7 @@ def test_the_agents_refusal_and_its_faults_reach_the_controller(server: RpcServe
 
     assert asyncio.run(scenario()) == [
         {"code": "refused", "message": "busy", "field": "mn_id"},
-        {"code": "internal", "message": "ZeroDivisionError", "field": None},
+        {"code": "internal", "message": "a fault inside the agent; its log says where", "field": None},
     ]
 
 

@@ -20,6 +20,7 @@ from southbound.agent.commands import (
     RecordFact,
     RelayPackets,
     ReleaseBuffer,
+    ReportFault,
     RetainPackets,
     SendAccessFrame,
     SendContextTransfer,
@@ -150,6 +151,8 @@ class SimulatedAgent:
         self.buffer = SimulatedBuffer(clock, join_after_s, self.handle)
         self.watched: set[str] = set()
         self.facts: list[RecordFact] = []
+        self.may_fail, self.faults = False, list[ReportFault]()
+        """Faults of its own that it has contained; a test that expects none fails with the first."""
         self.connection = 0
         """Number of the RPC connection; 0 while there is none."""
         self.waiting: dict[int, str] = {}
@@ -209,6 +212,10 @@ class SimulatedAgent:
                     self.watched.discard(port)
                 case RecordFact():
                     self.facts.append(command)
+                case ReportFault(fault=fault):
+                    if not self.may_fail:
+                        raise fault
+                    self.faults.append(command)
                 case AnswerController():
                     pass
                 case _:

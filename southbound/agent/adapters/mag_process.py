@@ -15,6 +15,7 @@ from typing import Any
 from southbound.agent.adapters.buffer_owner import BufferOwner
 from southbound.agent.adapters.controller_calls import ControllerCalls
 from southbound.agent.adapters.drop_reports import DropReports
+from southbound.agent.adapters.fault_log import FaultLog
 from southbound.agent.adapters.mag_sockets import MagSockets
 from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
@@ -35,6 +36,7 @@ from southbound.agent.commands import (
     RecordFact,
     RelayPackets,
     ReleaseBuffer,
+    ReportFault,
     RetainPackets,
     SendAccessFrame,
     SendContextTransfer,
@@ -124,6 +126,7 @@ class MagProcess:
         )
         self._calls = ControllerCalls(self._rpc, self._buffer, self._handle)
         self._timer: asyncio.TimerHandle | None = None
+        self._faults = FaultLog(_log)
         self._story = Storyteller(Journal(domain, mag, authentication), _log)
         self._drops = DropReports(self._rpc, self._counters, lambda: self._story.journal.messages)
         self._collector = QuietCollector(self._is_quiet)
@@ -164,7 +167,14 @@ class MagProcess:
         clock = time.monotonic()
         self._core.set_clock(time.time() - clock)
         self._story.note(event)
-        self._execute(self._core.handle(event, clock if now is None else now))
+        self._execute(self._react(event, clock if now is None else now))
+
+    def _react(self, event: Event, now: float) -> list[Command]:
+        """What the core says; a fault that it could not contain ends the process."""
+        try:
+            return self._core.handle(event, now)
+        except Exception as fault:  # the guard
+            self._faults.fatal(fault)
 
     def _link_changed(self, name: str, up: bool, now: float) -> None:
         if up:
@@ -176,7 +186,7 @@ class MagProcess:
         self._handle(LinkDown(port=name, last_delivered=last), now)
 
     def _frame_handler(self, name: str) -> Any:
-        return lambda frame, now: self._execute(self._core.handle(AccessFrameReceived(port=name, frame=frame), now))
+        return lambda frame, now: self._execute(self._react(AccessFrameReceived(port=name, frame=frame), now))
 
     def _mobility_header(self, header: bytes, source: IPv6Address) -> None:
         self._handle(MobilityHeaderReceived(header=header, source=source))
@@ -186,7 +196,7 @@ class MagProcess:
 
     def _buffered_packet(self, path_index: int, packet: bytes, now: float) -> None:
         if path_index == NATIVE_PATH and is_query(packet):
-            self._execute(self._core.handle(TunnelQueryReceived(packet=packet), now))
+            self._execute(self._react(TunnelQueryReceived(packet=packet), now))
             return
         self._buffer.packet(path_index, packet, now)
         self._retained.packet(path_index, packet, now)
@@ -205,7 +215,7 @@ class MagProcess:
             return await self._story.trace(call.handover_id)
         event = ControllerCalled(call=call)
         self._story.note(event)
-        commands = self._core.handle(event, time.monotonic())
+        commands = self._react(event, time.monotonic())
         self._execute(commands)
         for command in commands:
             if isinstance(command, AnswerController) and command.error is not None:
@@ -216,8 +226,18 @@ class MagProcess:
 
     def _execute(self, commands: list[Command]) -> None:
         for command in commands:
-            self._carry_out(command)
+            try:
+                self._carry_out(command)
+            except Exception as fault:  # the guard
+                self._end_what_failed(command, fault)
         self._arm()
+
+    def _end_what_failed(self, command: Command, fault: Exception) -> None:
+        try:
+            for ending in self._core.failed(command, fault, time.monotonic()):
+                self._carry_out(ending)
+        except Exception as another:  # the guard
+            self._faults.fatal(another)
 
     def _carry_out(self, command: Command) -> None:
         self._story.note(command)
@@ -262,6 +282,8 @@ class MagProcess:
             case RecordFact(name=name):
                 if name == PACKET_DROPPED:
                     self._drops.dropped(command)
+            case ReportFault():
+                self._faults.contained(command)
             case AnswerController():
                 pass  # the return of _controller_called
 
@@ -281,7 +303,10 @@ class MagProcess:
         self._timer = None
         now = time.monotonic()
         due = self._core.next_deadline()
-        commands = self._core.tick(now) if due is not None and due <= now else []
+        try:
+            commands = self._core.tick(now) if due is not None and due <= now else []
+        except Exception as fault:  # the guard
+            self._faults.fatal(fault)
         self._buffer.tick(now)
         self._execute(commands)
 

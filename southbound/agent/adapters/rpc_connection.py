@@ -182,7 +182,7 @@ class RpcConnection(asyncio.Protocol):
         elif isinstance(error, RpcError):
             self._reply_error(msgid, error)
         else:
-            self._reply_error(msgid, RpcError(ErrorCode.INTERNAL, type(error).__name__))
+            self._reply_error(msgid, RpcError(ErrorCode.INTERNAL, "a fault inside the agent; its log says where"))
             self._loop.call_exception_handler({"message": "RPC request handler failed", "exception": error})
 
     def _reply_error(self, msgid: int, error: RpcError) -> None:
