@@ -19,10 +19,10 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from castover_client import MAY_LEAVE, Castover, CastoverError, Conflict, Handover
+from castover_client import MAY_LEAVE, Castover, CastoverError, Conflict, Handover, Unavailable
 
 
 @dataclass(frozen=True)
@@ -118,20 +118,33 @@ def in_time(measurements: Iterable[Measurement]) -> Iterator[Measurement]:
 class Driver:
     """Carries out what the predictor decides."""
 
-    def __init__(self, castover: Castover, predictor: Predictor, mn_id: str, move: str | None) -> None:
+    def __init__(
+        self, castover: Castover, predictor: Predictor, mn_id: str, move: str | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._castover = castover
         self._predictor = predictor
         self._mn_id = mn_id
         self._move = move
         self._handover: Handover | None = None
+        self._clock = clock
+        self._ask_again_at = 0.0
 
     def measured(self, one: Measurement) -> None:
         """Take in one measurement, and do what follows from it."""
         target = self._predictor.measured(one)
-        if self._handover is not None:
-            self._look_after(self._handover)
-        elif target is not None:
-            self._begin(target, one.at)
+        if self._clock() < self._ask_again_at:
+            return
+        try:
+            if self._handover is not None:
+                self._look_after(self._handover)
+            elif target is not None:
+                self._begin(target, one.at)
+        except Unavailable as error:
+            # An agent or a switch is away for a moment. Measurements go on meanwhile, and may say something else then.
+            wait_s = 1.0 if error.retry_after_s is None else error.retry_after_s
+            self._ask_again_at = self._clock() + wait_s
+            print(f"  not now: {error.detail}; asking again in {wait_s:g} s")
 
     def finish(self, timeout_s: float) -> None:
         """There are no more measurements; a handover that is under way may come to its end."""

@@ -143,9 +143,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         if error.reason == "KEY_VALUES_MISMATCH":
             return "the key of another certificate"
-        # OpenSSL has no word for a file in which nothing is PEM.
-        known = error.reason not in (None, "PEM_LIB", "NO_START_LINE")
-        return str(error.reason).replace("_", " ").lower() if known else "no PEM"
+        # OpenSSL has no word of its own for a file without what it looks for.
+        known = error.reason not in (None, "PEM_LIB", "NO_START_LINE", "NO_CERTIFICATE_OR_CRL_FOUND")
+        return str(error.reason).replace("_", " ").lower() if known else "without one"
     return str(getattr(error, "strerror", None) or error)
 
 

@@ -185,13 +185,15 @@ def test_a_certificate_and_a_key_that_are_of_no_use_are_named(tmp_path: Path) ->
             f"rest.tls.{key}: found {tmp_path / name}, no such file or directory; allowed: a file that can be read"
         )
         (tmp_path / name).write_text("nonsense")
-    assert refused().startswith(f"rest.tls.certificate: found {tmp_path / 'c.pem'}, ")
+    assert refused() == (
+        f"rest.tls.certificate: found {tmp_path / 'c.pem'}, without one; allowed: a file of PEM with a certificate chain"
+    )
     make_certificate(tmp_path, "one")
     make_certificate(tmp_path, "two")
     make_certificate(tmp_path, "locked", "-passout", "pass:word")
     (tmp_path / "one.pem").rename(tmp_path / "c.pem")
     allowed = "allowed: a file of PEM with the key of rest.tls.certificate, without password"
-    assert refused() == f"rest.tls.key: found {tmp_path / 'k.pem'}, no PEM; {allowed}"
+    assert refused() == f"rest.tls.key: found {tmp_path / 'k.pem'}, without one; {allowed}"
     for name, why in (("two", "the key of another certificate"), ("locked", "a key with a password")):
         (tmp_path / f"{name}.key").rename(tmp_path / "k.pem")
         assert refused() == f"rest.tls.key: found {tmp_path / 'k.pem'}, {why}; {allowed}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from castover_client import Conflict
+from castover_client import Conflict, Unavailable
 from tests.support.example_module import load_example
 
 
@@ -111,3 +111,33 @@ def test_a_handover_is_called_off_when_its_mag_falls_behind_again(
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == ["  mag2 has fallen behind again: called off", "  cancelled, packets: {}"]
     assert decider.serving == "mag1"
+
+
+def test_while_the_controller_cannot_it_listens_on_and_asks_again_when_it_was_told_to(
+    predictor: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Busy(Controller):
+        answers: ClassVar = [{"retry-after": "7"}, {}]
+
+        def start_handover(self, mn_id: str, target: str) -> Any:
+            self.asked.append(f"start {mn_id} {target} at {now:g}")
+            if self.answers:
+                raise Unavailable(503, "Service Unavailable", {"detail": "the agent is away"}, self.answers.pop(0))
+            return self._handover(target)
+
+        def cancel_handover(self, handover_id: str) -> Any:
+            self.asked.append(f"cancel {handover_id} at {now:g}")
+            raise Unavailable(503, "Service Unavailable", {}, {"retry-after": "3"})
+
+    now = 100.0
+    controller = Busy()
+    driver = predictor.Driver(controller, predictor.Predictor("mag1", smoothing=1.0), "mn1", None, clock=lambda: now)
+    for now, mag2 in ((100.0, -60), (101.0, -60), (105.0, -60), (108.0, -60), (108.5, -60), (109.0, -60), (110.0, -80),
+                      (112.0, -80), (113.0, -80)):
+        for one in both(now, -70, mag2):
+            driver.measured(predictor.Measurement(*one))
+    assert controller.asked == [
+        "start mn1 mag2 at 101", "start mn1 mag2 at 108", "start mn1 mag2 at 109",
+        "cancel ho-1 at 110", "cancel ho-1 at 113",
+    ]
+    assert "  not now: the agent is away; asking again in 7 s" in capsys.readouterr().out.splitlines()
