@@ -13,7 +13,7 @@ from typing import Any
 from eventlet import wsgi
 from eventlet.green import ssl as green_ssl
 
-from apps.rest.chunks import ChunkedInput
+from apps.rest.body_input import BodyInput, ChunkedInput
 from apps.rest.event_socket import EventSocket
 from apps.rest.events import EVENT_SOCKET
 from apps.rest.framing import judge_field_line, judge_host, judge_length, judge_request_line, split_target
@@ -78,8 +78,9 @@ class _Connection(wsgi.HttpProtocol):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environ()
         if self.tls_context is not None:
             environ["wsgi.url_scheme"] = "https"
-        if environ["wsgi.input"].chunked_input:
-            environ["wsgi.input"] = environ["eventlet.input"] = ChunkedInput(environ["wsgi.input"])
+        plain = environ["wsgi.input"]
+        kind = ChunkedInput if plain.chunked_input else BodyInput
+        environ["wsgi.input"] = environ["eventlet.input"] = kind(plain, self.idle)
         environ[CLOSE_CONNECTION] = lambda: self._close_after_answer(environ)
         environ[EVENT_SOCKET] = lambda: self._become_event_socket(environ)
         return environ

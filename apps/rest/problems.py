@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from webob import Response
@@ -147,7 +148,9 @@ class Problem(Exception):  # noqa: N818 - named by RFC 9457
 
     def response(self) -> Response:
         """The whole answer."""
-        response = Response(status=self.kind.status, body=self.body(), content_type=MEDIA_TYPE)
+        # WebOb has no words for all of them.
+        status = f"{self.kind.status} {HTTPStatus(self.kind.status).phrase}"
+        response = Response(status=status, body=self.body(), content_type=MEDIA_TYPE)
         response.headers.update(self.headers)
         return response
 

@@ -300,14 +300,26 @@ def test_a_reader_that_asks_for_more_goes_on_reading_and_is_noticed_when_it_goes
     eventually(lambda: one_more_reader(server))
 
 
-def test_idle_connections_lock_nobody_out(server: Server) -> None:
-    """More than there are places for, of a client that asks nothing, half a request, or one thing and no more."""
+POST = b"POST /v1/handovers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+NO_WHOLE_BODY = (
+    POST + b"Content-Length: 50\r\n\r\n{", POST + b"Transfer-Encoding: chunked\r\n\r\n50\r\n{",
+    POST + b"Transfer-Encoding: chunked\r\n\r\n1", HEALTH[:-2] + b"Content-Length: 50\r\n\r\n{",
+    HEALTH.replace(b"/healthz", b"/nothing")[:-2] + b"Content-Length: 5\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("too_little", [(b"", b"GET /heal", HEALTH[:-5], HEALTH), NO_WHOLE_BODY], ids=["head", "body"])
+def test_idle_connections_lock_nobody_out(server: Server, too_little: tuple[bytes, ...]) -> None:
+    """More than there are places for, of a client that asks nothing, half a request, or one thing and no more.
+
+    The half may be one of a body, also of one that nobody wants to read.
+    """
     with contextlib.ExitStack() as opened:
         source = EventSource(server)
         opened.callback(source.close)
         for number in range(300):
             sock = opened.enter_context(socket.create_connection(server.address, timeout=WAIT_S))
-            sock.sendall((b"", b"GET /heal", HEALTH[:-5], HEALTH)[number % 4])
+            sock.sendall(too_little[number % len(too_little)])
         assert server.get("/healthz")[0] == 200
         with contextlib.closing(server.connect()) as client:
             client.request("GET", "/metrics")

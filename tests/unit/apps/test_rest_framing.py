@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 
 import pytest
 from eventlet import wsgi
 
-from apps.rest.chunks import EXTRA_OCTETS_MAX, LINE_OCTETS_MAX, ChunkedInput
+from apps.rest.body_input import EXTRA_OCTETS_MAX, LINE_OCTETS_MAX, ChunkedInput
 from apps.rest.framing import judge_field_line, judge_host, judge_length, judge_request_line, split_target
+from apps.rest.idle import IdleConnections
 from apps.rest.problems import Problem
 
 
@@ -134,7 +136,7 @@ def test_an_https_target_over_tls() -> None:
 
 def chunked(octets: bytes) -> tuple[ChunkedInput, io.BytesIO]:
     source = io.BytesIO(octets)
-    return ChunkedInput(wsgi.Input(source, None, None, chunked_input=True)), source
+    return ChunkedInput(wsgi.Input(source, None, None, chunked_input=True), IdleConnections(Counter())), source
 
 
 @pytest.mark.parametrize("octets", [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chunked body (RFC 9112 section 7.1), read as it is defined and no other way."""
+"""The body of a request: while its client is awaited the connection may make room; chunks are read strictly."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import re
 from typing import Any
 
 from eventlet import wsgi
+from eventlet.support.greenlets import GreenletExit
 
 from apps.rest.framing import TOKEN, judge_field_line
+from apps.rest.idle import IdleConnections
 from apps.rest.problems import Problem
 
 LINE_OCTETS_MAX = 1024
@@ -22,11 +24,37 @@ _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:" + _EXTENSION + rb")*)\r\n")
 """int(size, 16) would take a sign, 0x, underscores and blanks, too."""
 
 
-class ChunkedInput(wsgi.Input):  # type: ignore[misc]
-    """The body as wsgi.server and the application read it. A fault stays: what comes after it is nobody's request."""
+class BodyInput(wsgi.Input):  # type: ignore[misc]
+    """The body as wsgi.server and the application read it."""
 
-    def __init__(self, plain: wsgi.Input) -> None:
-        super().__init__(plain.rfile, None, plain.get_socket(), plain.wfile, plain.wfile_line, chunked_input=True)
+    def __init__(self, plain: wsgi.Input, idle: IdleConnections) -> None:
+        super().__init__(
+            plain.rfile, plain.content_length, plain.get_socket(), plain.wfile, plain.wfile_line,
+            chunked_input=plain.chunked_input,
+        )
+        self._idle = idle
+        self._ended = False
+
+    def read(self, length: int | None = None) -> bytes:
+        """As of a file, but for a connection that was ended to make room: then there is no more."""
+        if self._ended:
+            return b""
+        self._idle.begin()
+        try:
+            found: bytes = super().read(length)
+        except GreenletExit:
+            self._ended = True  # wsgi.server would read on, to find the next request
+            raise
+        finally:
+            self._idle.end()
+        return found
+
+
+class ChunkedInput(BodyInput):
+    """A chunked body (RFC 9112 section 7.1). A fault stays: what comes after it is nobody's request."""
+
+    def __init__(self, plain: wsgi.Input, idle: IdleConnections) -> None:
+        super().__init__(plain, idle)
         self._left = 0
         """Octets of the chunk that is being read."""
         self._extra = 0
