@@ -13,6 +13,8 @@ from lab.demo_run import await_ready
 from lab.demo_settings import PORT, choose_cast
 from lab.errors import LabError
 from lab.network import Lab, running_lab
+from lab.plan import CONTROLLER_NODE
+from lab.processes import recorded_processes
 from lab.programs import start_programs
 from lab.radio import Moved, Radio, RadioThread
 from lab.rest_access import check_rest_access
@@ -20,6 +22,7 @@ from lab.rest_client import RestClient, lab_errors
 from lab.state import load_state
 from lab.stream import MeasuredStream, StreamSettings
 from lab.traffic_sink import SinkStatus
+from lab.view_claim import only_view
 from topology.model import Domain
 
 _READY_TIMEOUT_S = 30.0
@@ -57,6 +60,15 @@ class Scene:
             raise LabError(f"the radio has ended: {self._radio.failure or 'nobody said why'}")
         return {name: self._stream.status(name) for name in self.names}
 
+    def trouble(self) -> str:
+        """What is not as it should be although the scene goes on, in words; "" when nothing is."""
+        processes = recorded_processes(self.lab.domain.name)
+        controller = next((one for one in processes if (one.node, one.name) == (CONTROLLER_NODE, "controller")), None)
+        if controller is None or controller.alive:
+            return ""
+        return (f"the controller (process {controller.pid}) has ended: what flows flows on, and nobody can hand over; "
+                f"its log: {controller.log}")
+
 
 @contextlib.contextmanager
 def scene(domain: Domain, settings: ViewSettings, say: Say, told: Callable[[Moved], None]) -> Iterator[Scene]:
@@ -67,7 +79,7 @@ def scene(domain: Domain, settings: ViewSettings, say: Say, told: Callable[[Move
     # Before anything is built.
     check_rest_access(domain, settings.topology)
     up = load_state(domain.name) is not None
-    with _found(domain) if up else _built(domain, settings.topology, say) as lab:
+    with _found(domain) if up else _built(domain, settings.topology, say) as lab, only_view(lab.folder, lab.state.rest_url):
         cast = choose_cast(domain)
         nodes = (cast.mover, *cast.others)
         with RestClient(lab.state.rest_url) as client:

@@ -73,22 +73,40 @@ def _invite(found: Scene, console: Console) -> None:
     console.print(f"  look inside: {typed('lab', 'status')}    end: Ctrl-C\n", markup=False)
 
 
+class Onlooker:
+    """Looks again and again, and says when something goes wrong, and when it is well again."""
+
+    def __init__(self, found: Scene, console: Console) -> None:
+        self._found, self._console = found, console
+        self._trouble = ""
+
+    def look(self) -> str:
+        """What has arrived at whom. Raises LabError when the scene is at its end."""
+        trouble = self._found.trouble()
+        if trouble != self._trouble:
+            said = trouble or "the controller is there again"
+            self._console.print(f"{time.strftime('%H:%M:%S')}  {said}", style="red" if trouble else "", markup=False)
+        self._trouble = trouble
+        return counts(self._found.received())
+
+
 def _look_on(found: Scene, console: Console) -> None:
+    onlooker = Onlooker(found, console)
     if not console.is_terminal:
         while True:
-            console.print(counts(found.received()), markup=False)
-            _wait(found, _LINES_S)
-    with console.status(counts(found.received())) as status:
+            console.print(onlooker.look(), markup=False)
+            _wait(onlooker, _LINES_S)
+    with console.status(onlooker.look()) as status:
         while True:
             time.sleep(_LOOK_S)
-            status.update(counts(found.received()))
+            status.update(onlooker.look())
 
 
-def _wait(found: Scene, seconds: float) -> None:
+def _wait(onlooker: Onlooker, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(_LOOK_S)
-        found.received()
+        onlooker.look()
 
 
 def counts(received: dict[str, SinkStatus]) -> str:
