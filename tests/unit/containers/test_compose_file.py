@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def test_nothing_is_privileged_or_published_beyond_this_machine() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
         if service["image"] != "grafana/grafana:11.6.0":
             assert service["cap_drop"] == ["ALL"], name
+
+
+def test_every_package_gets_into_the_image() -> None:
+    """All of them: the castover command imports those of all its parts."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    taken = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    packages = settings["tool"]["setuptools"]["packages"]
+    assert packages
+    assert [package for package in packages if f"!{package}" not in taken] == []
 
 
 def test_files_that_are_mounted_are_there() -> None:
