@@ -19,6 +19,8 @@ const [TOPOLOGY, SWITCHES, ACCESS, NEWEST, RATES] = [
   "/v1/topology", "/v1/switches", "/v1/access", "/v1/handovers?limit=50", "/v1/rates?limit=1000",
 ];
 const ONE = "/v1/handovers/";
+/** What an answer must have in it to be one; a handover has an id. */
+const HAS = new Map([[TOPOLOGY, "mags"], [SWITCHES, "switches"], [ACCESS, "role"], [NEWEST, "handovers"], [RATES, "switches"]]);
 const isOne = (path) => path.startsWith(ONE);
 
 /**
@@ -111,6 +113,7 @@ export function startSync(store, { ended, failed }) {
 
   function take(path, answer, asked) {
     const { document: found } = answer;
+    if (!found?.[HAS.get(path) ?? "id"]) throw new RequestError(0, "Somebody else than the controller has answered.");
     if (path === TOPOLOGY) tell({ topology: found });
     else if (path === SWITCHES) tell({ switches: found.switches });
     else if (path === ACCESS) tell({ mayBegin: found.role === "trigger" });

@@ -23,9 +23,13 @@ WAYS: dict[str, Callable[[Route], None]] = {
     "a body that is cut": lambda route: route.fulfill(body='{"domain": "cast', content_type=JSON),
     "another program's page": lambda route: route.fulfill(body="<html>Sign in</html>", content_type="text/html"),
     "an error": lambda route: route.fulfill(status=500, body="{}", content_type=JSON),
+    "another program's document": lambda route: route.fulfill(body="{}", content_type=JSON),
     "busy": lambda route: route.fulfill(status=503, body="", headers={"Retry-After": "1"}),
 }
-FIRST = ["/v1/topology", "/v1/handovers", "/v1/access", "/v1/switches", "/v1/rates"]
+FIRST = {
+    "/v1/topology": "a body that is cut", "/v1/handovers": "busy", "/v1/access": "an error",
+    "/v1/switches": "another program's page", "/v1/rates": "no connection",
+}
 
 
 class Failing:
@@ -57,12 +61,12 @@ def asked_for(server: Server) -> str:
 def test_a_read_that_fails_is_made_again_whatever_it_is_and_however_it_fails(server: Server, open_view: Opener) -> None:
     view = open_view(server)
     failing = Failing(view)
-    failing.ways = dict(zip(FIRST, WAYS.values(), strict=True))
+    failing.ways = {path: WAYS[way] for path, way in FIRST.items()}
     view.page.reload()
     view.await_status("Live · 2 agents, 4 switches")
     view.await_at("mn1", "mag1")
     expect(view.find("#handovers .empty-title")).to_be_visible()
-    for number, way in enumerate((WAYS["no connection"], WAYS["a body that is cut"]), start=1):
+    for number, way in enumerate((WAYS["no connection"], WAYS["another program's document"]), start=1):
         view.drag("mn1", "mag2")
         expect(view.row(number).locator(".pill")).to_have_text("asked for")
         handover_id = server.get("/v1/handovers")[1]["handovers"][0]["id"]
