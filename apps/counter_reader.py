@@ -16,7 +16,7 @@ from apps.multipart_reading import MultipartReading
 from southbound.openflow.counters import SwitchCounters
 
 INTERVAL_S = 0.5
-"""Open vSwitch brings the counters of groups and tunnels up to date about as often."""
+"""Open vSwitch brings the counters of groups and tunnels up to date about as often, by its default of max-revalidator."""
 READINGS_KEPT = 5
 """Rates are over the time of these: two seconds, so that what comes in lumps of half a second is no zigzag."""
 INTEREST_S = 10.0
