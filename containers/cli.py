@@ -19,6 +19,7 @@ from lab.demo_options import gap_option, handovers_option, json_option, rate_opt
 from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult
 from lab.demo_settings import Cast, DemoSettings, choose_cast
+from lab.interruption import deferred_signals
 from lab.rest_client import RestClient
 from topology.model import Domain
 
@@ -78,7 +79,9 @@ def demo(
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, highlight=False)
     results: list[RunResult] = []
     try:
-        _run(domain, cast, settings, console, results)
+        # SIGTERM, too, calls off what is under way.
+        with deferred_signals() as interruption, interruption.allowed():
+            _run(domain, cast, settings, console, results)
     finally:
         if results:
             print_summary(results, console)

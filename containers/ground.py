@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from containers.wire import ask
+from containers.wire import ask, ask_and_stay
 from lab.errors import LabError
 from lab.mobile_node import Instant, LinkChange, Move
 from lab.state import lab_folder
@@ -60,21 +61,22 @@ class ContainerMobileNode:
 
 
 class ContainerGround:
-    """Hands on all nodes, for the length of a `with`: what was started is ended with it."""
+    """Hands on all nodes, for the length of a `with`: what was started is ended with it, also when this process is
+    killed: the nodes see that its connections are closed."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._started: list[ContainerProgram] = []
+        self._started: dict[ContainerProgram, socket.socket] = {}
 
     def __enter__(self) -> ContainerGround:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for program in self._started:
+        for program, connection in list(self._started.items()):
             try:
                 self.stop([program])
             except LabError:
-                continue  # it has gone with its container
+                connection.close()  # it has gone with its container
 
     @property
     def folder(self) -> Path:
@@ -127,9 +129,11 @@ class ContainerGround:
     def start_process(self, node: str, argv: Sequence[str], *, name: str | None = None) -> ContainerProgram:
         """Start a program in a node's container, from the root of the repository, its output in a log."""
         name = name or Path(argv[0]).name
-        log = str(ask(self.domain.name, node, "start", name=name, argv=list(argv)).value["log"])
-        program = ContainerProgram(domain_name=self.domain.name, node=node, name=name, log=log)
-        self._started.append(program)
+        answer, connection = ask_and_stay(
+            self.domain.name, node, "start", name=name, argv=list(argv), while_connected=True
+        )
+        program = ContainerProgram(domain_name=self.domain.name, node=node, name=name, log=str(answer.value["log"]))
+        self._started[program] = connection
         return program
 
     def stop(self, programs: Iterable[Any]) -> None:
@@ -139,7 +143,8 @@ class ContainerGround:
             names.setdefault(program.node, []).append(program.name)
         for node, theirs in names.items():
             ask(self.domain.name, node, "stop", names=theirs)
-        self._started = [one for one in self._started if one.name not in names.get(one.node, [])]
+        for program in [one for one in self._started if one.name in names.get(one.node, [])]:
+            self._started.pop(program).close()
 
     def run_on(self, node: str, argv: Sequence[str]) -> str:
         """Run a short program in a node's container to its end; what it prints. LabError with what it says."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from containers.server import Handler
@@ -16,6 +17,8 @@ from lab.plan import Node
 from lab.processes import REPOSITORY, LabProcess, start_process, stop_processes
 
 _SHORT_PROGRAM_S = 10
+_PROGRAMS_MAX = 32
+"""That run at once: a demo has a sink for each stream, a source, and captures."""
 
 
 class Programs:
@@ -41,9 +44,20 @@ class Programs:
         if "/" in name or name.startswith("."):
             raise LabError(f"{name!r} cannot name a program")
         with self._lock:
+            self._started = {known: program for known, program in self._started.items() if program.alive}
+            if len(self._started) >= _PROGRAMS_MAX:
+                raise LabError(f"{len(self._started)} programs run already", f"allowed: {_PROGRAMS_MAX}")
             started = start_process(self._domain_name, self._node, name, argv)
             self._started[name] = started
-        return Answer(value={"log": started.log})
+        stays = request.get("while_connected") is True
+        return Answer(value={"log": started.log}, hung_up=partial(self._abandoned, name, started) if stays else None)
+
+    def _abandoned(self, name: str, program: LabProcess) -> None:
+        """Whoever has started it has gone, and will not end it: nor could the next one start its own."""
+        with self._lock:
+            if self._started.get(name) is program:
+                del self._started[name]
+                stop_processes(self._domain_name, [program])
 
     def _alive(self, request: Mapping[str, Any]) -> Answer:
         with self._lock:

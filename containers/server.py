@@ -55,20 +55,18 @@ class ControlServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection:
+        with connection:
+            try:
                 connection.settimeout(_REQUEST_TIMEOUT_S)
                 answer = self.answer(connection.recv(MESSAGE_OCTETS_MAX))
-                descriptors = [] if answer.descriptor is None else [answer.descriptor]
-                try:
-                    socket.send_fds(connection, [encode(answer.value)], descriptors)
-                finally:
-                    for descriptor in descriptors:
-                        os.close(descriptor)
-        except OSError:
-            return  # whoever asked has gone
-        finally:
-            self._places.release()
+                _send(connection, answer)
+            except OSError:
+                return  # whoever wanted to ask has gone
+            finally:
+                self._places.release()
+            if answer.hung_up is not None:
+                _await_end(connection)
+                answer.hung_up()
 
     def answer(self, message: bytes) -> Answer:
         """To one request."""
@@ -84,3 +82,25 @@ class ControlServer:
             return Answer(value={"error": str(error)[:1000]})
         except (KeyError, TypeError, ValueError) as error:
             return Answer(value={"error": f"a request that does not fit: {type(error).__name__}: {error}"[:1000]})
+
+
+def _send(connection: socket.socket, answer: Answer) -> None:
+    """Whether it arrives is not said: whoever has asked may have gone."""
+    descriptors = [] if answer.descriptor is None else [answer.descriptor]
+    try:
+        socket.send_fds(connection, [encode(answer.value)], descriptors)
+    except OSError:
+        return
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _await_end(connection: socket.socket) -> None:
+    """Until the other end is closed; what it says before does not matter."""
+    connection.settimeout(None)
+    try:
+        while connection.recv(1):
+            pass
+    except OSError:
+        return

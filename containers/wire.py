@@ -14,7 +14,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Answer:
 
     value: Mapping[str, Any]
     descriptor: int | None = None
+    hung_up: Callable[[], None] | None = None
+    """At the node: what is to be done when whoever asked has closed the connection, or has ended."""
 
 
 def control_path(domain_name: str, node: str) -> Path:
@@ -41,13 +43,29 @@ def control_path(domain_name: str, node: str) -> Path:
 
 def ask(domain_name: str, node: str, what: str, *, timeout_s: float = 10.0, **arguments: Any) -> Answer:
     """One request; its answer. Raises LabError: nobody there, no answer in time, or what the node says is wrong."""
-    request = encode({"do": what, **arguments})
+    answer, connection = ask_and_stay(domain_name, node, what, timeout_s=timeout_s, **arguments)
+    connection.close()
+    return answer
+
+
+def ask_and_stay(
+    domain_name: str, node: str, what: str, *, timeout_s: float = 10.0, **arguments: Any
+) -> tuple[Answer, socket.socket]:
+    """The same, and the connection, still open: the node may do something when it is closed. Raises LabError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.settimeout(timeout_s)
-            _connect(connection, control_path(domain_name, node), time.monotonic() + timeout_s)
-            connection.sendall(request)
-            message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_OCTETS_MAX, 1)
+        return _exchange(connection, domain_name, node, encode({"do": what, **arguments}), timeout_s), connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _exchange(connection: socket.socket, domain_name: str, node: str, request: bytes, timeout_s: float) -> Answer:
+    try:
+        connection.settimeout(timeout_s)
+        _connect(connection, control_path(domain_name, node), time.monotonic() + timeout_s)
+        connection.sendall(request)
+        message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_OCTETS_MAX, 1)
     except TimeoutError:
         raise LabError(f"{node} does not answer within {timeout_s:g} s") from None
     except OSError as error:

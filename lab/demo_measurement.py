@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.ground import Ground
 from lab.leftovers import look_for_leftovers
 from lab.plan import RADIO_BRIDGE, home_addresses
-from lab.rest_client import RestClient
+from lab.rest_client import ENDED, RestClient, items
 from lab.stream import MeasuredStream, StreamSettings
 
 _READY_TIMEOUT_S = 30.0
@@ -28,13 +28,29 @@ Say = Callable[[str], None]
 
 
 def await_bindings(client: RestClient, cast: Cast, say: Say, ground: Ground) -> None:
-    """Wait until everybody of the cast is bound where its link is up. Raises LabError."""
+    """Wait until everybody of the cast is bound where its link is up, and nothing is under way for it. Raises LabError.
+
+    A demo that was killed may have left a handover, which ends when the node has not come within context_lifetime_s.
+    """
     say("waiting for the bindings")
     wanted = {}
     for node in (cast.mover, *cast.others):
         with ground.mobile_node(node.name) as host:
             wanted[node.id] = host.attached_to() or node.attached_to
     await_ready(client, wanted, _READY_TIMEOUT_S)
+    _await_end_of_handovers(client, set(wanted))
+
+
+def _await_end_of_handovers(client: RestClient, mn_ids: set[str]) -> None:
+    deadline = time.monotonic() + _READY_TIMEOUT_S
+    while under_way := [
+        handover for handover in items(client.get("/v1/handovers?limit=1000"), "handovers")
+        if handover["mn_id"] in mn_ids and handover["state"] not in ENDED
+    ]:
+        if time.monotonic() > deadline:
+            first = under_way[0]
+            raise LabError(f"{first['id']} of {first['mn_id']} is still {first['state']} after {_READY_TIMEOUT_S:g} s")
+        time.sleep(_POLL_S)
 
 
 def measure_mode(

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from lab.rest_client import (
     MAY_LEAVE,
     RestClient,
     RestError,
+    cancel_handover,
     follow_handover,
     get_handover,
     items,
@@ -88,7 +90,8 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
             run = HandoverRun(previous_mag=present or "", new_mag=target, requested_ns=time.time_ns())
             runs.append(run)
             if how.announced:
-                _announced(stage, host, run, how.announced)
+                with _called_off_when_interrupted(stage, run):
+                    _announced(stage, host, run, how.announced)
             else:
                 _unannounced(stage, host, run, followed=how.followed)
             _settle(stage)
@@ -96,6 +99,18 @@ def run_handovers(stage: Stage, mode: str, tell: Tell) -> list[HandoverRun]:
                 time.sleep(max(0.0, run.requested_ns / 1e9 + _UNANNOUNCED_APART_S - time.time()))
             _read_again(stage, run)
     return runs
+
+
+@contextlib.contextmanager
+def _called_off_when_interrupted(stage: Stage, run: HandoverRun) -> Iterator[None]:
+    """A handover that nobody will complete is not left under way: as long as it is, the next one is refused."""
+    try:
+        yield
+    except BaseException:
+        if run.handover_id is not None and not run.completed:
+            with contextlib.suppress(LabError):
+                cancel_handover(stage.client, run.handover_id)
+        raise
 
 
 def _announced(stage: Stage, host: MovableNode, run: HandoverRun, mode: str) -> None:

@@ -25,8 +25,8 @@ from lab.errors import LabError
 from lab.typed import typed
 
 __all__ = [
-    "ENDED", "MAY_LEAVE", "HandoverTimeoutError", "RestClient", "RestError", "follow_handover", "get_handover", "items",
-    "start_handover",
+    "ENDED", "MAY_LEAVE", "HandoverTimeoutError", "RestClient", "RestError", "cancel_handover", "follow_handover",
+    "get_handover", "items", "start_handover",
 ]
 
 
@@ -108,6 +108,13 @@ def start_handover(client: RestClient, mn_id: str, new_mag: str, mode: str = "pr
     """Begin a handover; its id. Raises RestError."""
     with lab_errors():
         return client.api.start_handover(mn_id, new_mag, mode=mode).id
+
+
+def cancel_handover(client: RestClient, handover_id: str) -> None:
+    """It will not come to it. Raises RestError."""
+    client.close()  # whatever has ended the program's wish for it may have come in the middle of an answer
+    with lab_errors():
+        client.api.cancel_handover(handover_id)
 
 
 def get_handover(client: RestClient, handover_id: str) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from containers.ground import ContainerGround
 from containers.node import container_node
 from containers.programs import Programs
 from containers.server import ControlServer
-from containers.wire import MESSAGE_OCTETS_MAX, Answer, ask, control_path, encode, network_namespace
+from containers.wire import MESSAGE_OCTETS_MAX, Answer, ask, ask_and_stay, control_path, encode, network_namespace
 from lab import state
 from lab.errors import LabError
 from lab.plan import Node
@@ -50,6 +53,55 @@ def test_a_program_is_started_seen_and_ended(node: str) -> None:
         ask(NAME, node, "start", name="sleeper", argv=["sleep", "60"])
     assert ask(NAME, node, "stop", names=["sleeper"]).value == {"stopped": 1}
     assert ask(NAME, node, "alive", name="sleeper").value == {"alive": False}
+
+
+def test_a_program_ends_with_the_one_that_has_started_it(node: str) -> None:
+    one, connection = ask_and_stay(NAME, node, "start", name="sleeper", argv=["sleep", "60"], while_connected=True)
+    assert Path(str(one.value["log"])).exists()
+    assert ask(NAME, node, "alive", name="sleeper").value == {"alive": True}
+    connection.close()
+    until = time.monotonic() + 10
+    while ask(NAME, node, "alive", name="sleeper").value["alive"]:
+        assert time.monotonic() < until
+    # Nor does it end what another has started under that name meanwhile.
+    _, mine = ask_and_stay(NAME, node, "start", name="sleeper", argv=["sleep", "60"], while_connected=True)
+    with mine:
+        assert ask(NAME, node, "stop", names=["sleeper"]).value == {"stopped": 1}
+        ask(NAME, node, "start", name="sleeper", argv=["sleep", "60"])
+    _, later = ask_and_stay(NAME, node, "start", name="later", argv=["sleep", "60"], while_connected=True)
+    later.close()
+    while ask(NAME, node, "alive", name="later").value["alive"]:
+        assert time.monotonic() < until
+    assert ask(NAME, node, "alive", name="sleeper").value == {"alive": True}
+
+
+def test_programs_that_run_take_no_place_of_requests_and_are_not_endless(node: str) -> None:
+    with contextlib.ExitStack() as held:
+        for number in range(32):
+            words = {"name": f"sleeper{number}", "argv": ["sleep", "60"], "while_connected": True}
+            held.enter_context(ask_and_stay(NAME, node, "start", **words)[1])
+        with pytest.raises(LabError, match="32 programs run already; allowed: 32"):
+            ask(NAME, node, "start", name="one more", argv=["sleep", "60"])
+
+
+def test_a_measurement_that_is_killed_leaves_no_program(node: str, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from containers.ground import ContainerGround; from lab import state;"
+        "from dataclasses import replace; from topology.load import load_topology; state.RUN_FOLDER = Path(sys.argv[1]);"
+        f"domain = replace(load_topology(Path('topology.yaml')), name='{NAME}');"
+        "ground = ContainerGround(domain); ground.start_process('mag1', ['sleep', '60'], name='sleeper');"
+        "print('started', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as measurement:
+        assert measurement.stdout is not None
+        assert measurement.stdout.readline() == b"started\n"
+        assert ask(NAME, node, "alive", name="sleeper").value == {"alive": True}
+        measurement.kill()
+    until = time.monotonic() + 10
+    while ask(NAME, node, "alive", name="sleeper").value["alive"]:
+        assert time.monotonic() < until
 
 
 def test_a_short_program_runs_to_its_end(node: str) -> None:
