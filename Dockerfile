@@ -7,11 +7,6 @@ FROM ${BASE_IMAGE} AS base
 # Nothing is started while packages are installed.
 RUN printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
 
-FROM base AS prometheus
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends prometheus && rm -rf /var/lib/apt/lists/*
-USER nobody
-ENTRYPOINT ["/usr/bin/prometheus"]
-
 FROM base AS runtime
 RUN apt-get update -q \
     && apt-get install -y -q --no-install-recommends openvswitch-switch python3 \
@@ -35,3 +30,9 @@ COPY . /opt/castover
 RUN /opt/castover/.venv/bin/python -m compileall -q /opt/castover/*/ && ln -s /opt/castover/castover /usr/local/bin/castover
 WORKDIR /opt/castover
 ENTRYPOINT ["castover"]
+
+# Last: a builder that knows no targets' needs builds all that stands before the target.
+FROM base AS prometheus
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends prometheus && rm -rf /var/lib/apt/lists/*
+USER nobody
+ENTRYPOINT ["/usr/bin/prometheus"]

@@ -61,6 +61,8 @@ compose-demo: ## the same demo on containers: start an engine where none answers
 	@echo "make compose-down takes them down."
 
 compose-down: ## take the containers down, and the engine where compose-demo has started one
+	@# One that was killed knows its containers and networks, when it runs again.
+	@! tools/engine.sh killed || tools/engine.sh up >/dev/null
 	@if tools/engine.sh answers; then tools/engine.sh compose down --volumes && tools/engine.sh down; \
 	    else echo "no container engine answers: nothing is up"; fi
 

@@ -3,10 +3,11 @@
 # A container engine for docker-compose.yml: the one that is there, or Docker from Debian's packages, started here.
 #   tools/engine.sh up      prints what to put into the environment: eval "$(tools/engine.sh up)"
 #   tools/engine.sh answers exit code 0: one answers, so that `up` would start none
+#   tools/engine.sh killed  exit code 0: the one that was started here was killed, and something of it is left
 #   tools/engine.sh prepare as up, and builds the image of docker-compose.yml
 #   tools/engine.sh compose prints the command that reads docker-compose.yml: 'docker compose' or 'docker-compose'
 #   tools/engine.sh compose ARGUMENT...     runs it at the engine that answers, the one that was started here included
-#   tools/engine.sh down    stops the one that was started here; its images stay for the next time
+#   tools/engine.sh down    stops the one that was started here, or puts away what is left of it; its images stay
 # The engine that is started here leaves the host's packet filter, forwarding and interfaces as they are: the domain's
 # networks are bridges that nothing has to be routed between, and a published port is served by docker-proxy.
 # Its files: CASTOVER_ENGINE_RUN (/run/castover-engine), CASTOVER_ENGINE_DATA (/var/lib/castover-engine), which is large.
@@ -50,12 +51,70 @@ install_packages() {
     }
 }
 
+number() { cat "$1" 2>/dev/null || true; }
+
+# Whether a process runs and was given this word. One that has ended, and that nobody has asked about, has no words any more.
+has_word() { [ -n "$1" ] && grep -qzxF -e "$2" "/proc/$1/cmdline" 2>/dev/null; }
+
 # Of the engine that was started here. A former one that was killed has left its number, which may be somebody else's now.
-runs() { [ -f "$run/dockerd.pid" ] && [ "$(cat "/proc/$(cat "$run/dockerd.pid")/comm" 2>/dev/null)" = dockerd ]; }
+runs() { has_word "$(number "$run/dockerd.pid")" "$run/dockerd.pid"; }
+
+# What looks after its containers: one process each. (grep reads the word: it has none that it would find.)
+shims() {
+    echo "$run/exec/containerd/containerd.sock" | grep -lzxF -f - /proc/[0-9]*/cmdline 2>/dev/null | tr -cd '0-9\n' || true
+}
+
+# The innermost first.
+mounts() {
+    awk -v run="$run/" -v data="$data/" 'index($5, run) == 1 || index($5, data) == 1 { print $5 }' /proc/self/mountinfo \
+        | sort -r
+}
+
+was_killed() { ! runs && { [ -e "$run/dockerd.pid" ] || [ -n "$(shims)" ] || [ -n "$(mounts)" ]; }; }
+
+# within SECONDS COMMAND...: whether the command succeeds before they have passed.
+within() {
+    tries=$(($1 * 5))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.2
+    done
+}
+has_ended() { ! runs; }
+without_shims() { [ -z "$(shims)" ]; }
+
+# What an engine that does not run any more has left: nothing, when it was asked to end.
+put_away() {
+    for shim in $(shims); do
+        # Its children are the first processes of containers; with them end all others there.
+        for process in $(cat /proc/"$shim"/task/*/children 2>/dev/null) "$shim"; do
+            kill -KILL "$process" 2>/dev/null || true
+        done
+    done
+    within 10 without_shims || say "these do not end: $(shims)"
+    for place in $(mounts); do
+        umount "$place" 2>/dev/null || umount --lazy "$place" || say "still mounted: $place"
+    done
+    # Its networks' bridges, by its own notes of them, and links to containers that had not come to have theirs.
+    for bridge in $(grep -aohE 'br-[0-9a-f]{12}' "$data/data/network/files/local-kv.db" 2>/dev/null | sort -u); do
+        for port in /sys/class/net/"$bridge"/brif/*; do
+            [ ! -e "$port" ] || ip link delete "${port##*/}" || true
+        done
+        ! ip link show "$bridge" >/dev/null 2>&1 || ip link delete "$bridge"
+    done
+    rm -f "$run/dockerd.pid" "$run/docker.sock" "$run/exec/containerd/containerd.pid"
+}
 
 start_engine() {
     mkdir -p "$run" "$data"
-    runs || rm -f "$run/dockerd.pid"
+    if runs; then
+        within 60 answers || fail "dockerd runs (process $(number "$run/dockerd.pid")) and does not answer; tools/engine.sh down"
+        return 0
+    fi
+    # Else it would take what has the number now, a process that has ended included, for itself.
+    ! was_killed || put_away
     say "starting dockerd, log in $data/dockerd.log"
     # Nothing is handed down: a lock that the caller holds would be held for as long as the engine runs.
     # --bridge=none removes a docker0 that is there: only where it is nobody's.
@@ -111,11 +170,16 @@ up() {
 
 stop_engine() {
     # The bridges of networks that nobody has removed: dockerd would leave them, and makes them anew when it comes back.
-    networks=$(DOCKER_HOST=$socket docker network ls --quiet --filter driver=bridge 2>/dev/null) || networks=
-    kill "$(cat "$run/dockerd.pid")"
-    while runs; do sleep 0.2; done
+    networks=$(DOCKER_HOST=$socket timeout 20 docker network ls --quiet --filter driver=bridge 2>/dev/null) || networks=
+    process=$(number "$run/dockerd.pid")
+    kill "$process" 2>/dev/null || true
+    if ! within 60 has_ended; then
+        say "it does not end: killed"
+        kill -KILL "$process" 2>/dev/null || true
+        within 10 has_ended || fail "process $process cannot be ended"
+    fi
     # It leaves the network namespace that it ran in mounted.
-    umount "$run"/exec/netns/* 2>/dev/null || true
+    put_away
     for network in $networks; do
         ! ip link show "br-$network" >/dev/null 2>&1 || ip link delete "br-$network"
     done
@@ -133,6 +197,7 @@ run_compose() {
 case ${1:-} in
     up) up ;;
     answers) answers || ours_answers ;;
+    killed) was_killed ;;
     prepare)
         up
         cd -- "$(dirname -- "$0")/.."
@@ -147,9 +212,13 @@ case ${1:-} in
         if runs; then
             stop_engine
             say "stopped"
+        elif was_killed; then
+            [ "$(id -u)" -eq 0 ] || fail "to put away what a killed engine has left needs root"
+            put_away
+            say "it had been killed; what it had left is put away"
         else
             say "none was started here: nothing to do"
         fi
         ;;
-    *) echo "usage: tools/engine.sh up|answers|prepare|compose [ARGUMENT...]|down" >&2; exit 2 ;;
+    *) echo "usage: tools/engine.sh up|answers|killed|prepare|compose [ARGUMENT...]|down" >&2; exit 2 ;;
 esac

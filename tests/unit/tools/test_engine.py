@@ -6,7 +6,9 @@ left when it is stopped. tests/lab/test_containers.py sees that the domain of do
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +110,63 @@ def test_one_command_takes_containers_and_engine_down(machine: Machine) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"compose unix://{machine.folder}/run/docker.sock host: compose down --volumes\n"
     assert not (machine.folder / "ours").exists()
+
+
+@pytest.fixture
+def killed(machine: Machine) -> Iterator[Machine]:
+    """Its engine has ended without a word, and nobody has asked how: a zombie."""
+    (machine.folder / "run").mkdir()
+    pid_file = machine.folder / "run" / "dockerd.pid"
+    with subprocess.Popen([machine.folder / "bin" / "dockerd", "--pidfile", pid_file], env=machine.environment) as engine:
+        while not (machine.folder / "ours").exists():
+            assert engine.poll() is None
+        engine.kill()
+        os.waitid(os.P_PID, engine.pid, os.WEXITED | os.WNOWAIT)
+        (machine.folder / "ours").unlink()
+        yield machine
+
+
+def test_an_engine_that_was_killed_is_put_away(killed: Machine) -> None:
+    notes = killed.folder / "data" / "data" / "network" / "files"
+    notes.mkdir(parents=True)
+    (notes / "local-kv.db").write_bytes(b'\0"BridgeName":"br-ba9876543210"\0')
+    address = f"{killed.folder}/run/exec/containerd/containerd.sock"
+    # A shim with a container's first process, and one of another engine.
+    script = "import subprocess; subprocess.run(['sleep', '60'])"
+    with (
+        subprocess.Popen([sys.executable, "-c", script, "-address", address]) as shim,
+        subprocess.Popen([sys.executable, "-c", script, "-address", f"{address}.other"]) as other,
+    ):
+        try:
+            children = Path(f"/proc/{shim.pid}/task/{shim.pid}/children")
+            while not (inside := children.read_text().split()):
+                assert shim.poll() is None
+            assert killed.run(ENGINE, "killed").returncode == 0
+            done = killed.run(ENGINE, "down")
+            assert (done.returncode, done.stderr) == (0, "engine: it had been killed; what it had left is put away\n")
+            assert shim.wait(5) == -signal.SIGKILL
+            assert not Path(f"/proc/{inside[0]}/exe").exists()
+            assert other.poll() is None
+        finally:
+            for process in (shim, other):
+                subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=False)
+                process.kill()
+    assert killed.calls("ip")[-1] == "ip link delete br-ba9876543210"
+    assert not (killed.folder / "run" / "dockerd.pid").exists()
+    assert killed.run(ENGINE, "killed").returncode == 1
+    again = killed.run(ENGINE, "down")
+    assert (again.returncode, again.stderr) == (0, "engine: none was started here: nothing to do\n")
+
+
+def test_after_one_that_was_killed_the_next_starts(killed: Machine) -> None:
+    up = killed.run(ENGINE, "up")
+    assert up.returncode == 0, up.stderr
+    assert killed.run(ENGINE, "killed").returncode == 1
+    assert killed.run(ENGINE, "down").stderr == "engine: stopped\n"
+
+
+def test_containers_of_an_engine_that_was_killed_are_taken_down(killed: Machine) -> None:
+    done = killed.run("make", "-s", "compose-down")
+    assert done.returncode == 0, done.stderr
+    assert "compose down --volumes" in done.stdout
+    assert not (killed.folder / "ours").exists()
