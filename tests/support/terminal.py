@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,8 @@ from tests.support.documents import REPOSITORY, Commands, expected, plain
 
 _DONE = "castover-documents-done"
 _NOT_COPIED = (".git", "demo-output")
+_BUILT_IN_PLACE = ("castover_client",)
+"""pip leaves what it builds beside the source."""
 _END_S = 20.0
 
 
@@ -36,7 +39,9 @@ def copy_repository(folder: Path) -> Path:
     """Links to all that is in the repository, so that what a reader writes, or edits in place, is not written there."""
     folder.mkdir()
     for path in REPOSITORY.iterdir():
-        if path.name not in _NOT_COPIED:
+        if path.name in _BUILT_IN_PLACE:
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
+        elif path.name not in _NOT_COPIED:
             (folder / path.name).symlink_to(path)
     return folder
 

@@ -39,8 +39,9 @@ def test_tests_that_blocks_name_run_the_blocks_of_their_page() -> None:
 
 def test_most_of_them_are_tried() -> None:
     blocks = [block for page in documents.documents() for block in commands(page)]
-    tried = [block for block in blocks if block.way]
-    assert len(tried) > len(blocks) / 2
+    left = [block.where for block in blocks if not block.way]
+    assert len(left) <= 12, left
+    assert len(left) < len(blocks) / 5
 
 
 def write(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Path:
