@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from math import inf
 
-from southbound.agent.packet_sequence import Entry
+from southbound.agent.packet_sequence import LACKING, Entry
 from topology.settings import Limits
 
 
@@ -57,7 +57,7 @@ class HeldLedger:
     def expire(self, now: float) -> None:
         """Drop what is too old."""
         while (oldest := self.oldest()) is not None and oldest.at + self._age_s <= now:
-            _drop(oldest, "expired_dropped")
+            _lose(oldest, "expired_dropped")
 
     def forget_dropped(self) -> None:
         """Let nothing refer to what is held no longer; for the end of an MN's life."""
@@ -66,7 +66,7 @@ class HeldLedger:
     def enforce(self) -> None:
         """Drop the oldest until the total is within its limit."""
         while self.bytes > self._bytes_limit and (oldest := self.oldest()) is not None:
-            _drop(oldest, "overflow_dropped")
+            _lose(oldest, "overflow_dropped")
 
 
 class HeldAccount:
@@ -89,18 +89,34 @@ class HeldAccount:
 
     def hold(self, entry: Entry) -> None:
         """Keep the entry's packet; the MN's oldest goes when there are too many."""
-        if entry.arrival is None:
+        self.keep(entry)
+        if self.packets > self._packets_limit or self.bytes > self._bytes_limit:
+            self.enforce()
+
+    def keep(self, entry: Entry) -> None:
+        """The same, when it may be delivered at once and nothing has to go for it; `enforce` is to follow."""
+        arrival, order = entry.arrival, self._order
+        if arrival is None:
             return
         self._ledger.hold(entry)
         self.packets += 1
-        self.bytes += len(entry.arrival.data)
-        _first_held(self._order)
-        self._order.append(entry)
+        self.bytes += len(arrival.data)
+        while order and order[0].arrival is None:
+            order.popleft()
+        order.append(entry)
+
+    def enforce(self) -> None:
+        """Drop the MN's oldest until there are no more than may be."""
         while self.packets > self._packets_limit or self.bytes > self._bytes_limit:
             oldest = _first_held(self._order)
             if oldest is None:
                 break
+            oldest.marks |= LACKING
             self.drop(oldest, "overflow_dropped")
+
+    def has_room(self, octets: int) -> bool:
+        """Whether a packet of so many octets can be held and nothing has to go for it."""
+        return self.packets < self._packets_limit and self.bytes + octets <= self._bytes_limit
 
     def take(self, entry: Entry) -> bytes:
         """The entry's packet, to be delivered; it is held no longer."""
@@ -131,6 +147,7 @@ def _first_held(order: deque[Entry]) -> Entry | None:
     return order[0] if order else None
 
 
-def _drop(entry: Entry, reason: str) -> None:
+def _lose(entry: Entry, reason: str) -> None:
     if entry.holder is not None:
+        entry.marks |= LACKING
         entry.holder.drop(entry, reason)

@@ -15,15 +15,24 @@ from math import inf
 from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
 from southbound.agent.join_limits import JoinLimits
-from southbound.agent.packet_sequence import DELIVERED, NATIVE, TUNNEL, Entry, PacketSequence, skipped
-from southbound.agent.path_alignment import same
+from southbound.agent.packet_sequence import (
+    DELIVERED,
+    LACKING,
+    NATIVE,
+    TUNNEL,
+    Entry,
+    PacketSequence,
+    missing_path,
+    skipped,
+)
+from southbound.agent.path_alignment import fill
 
 LATE_PART = 0.1
 """A packet later than usual by this part of `hold_s` counts as overdue."""
 
 
 class MergedStream:
-    """See the module. Entries that come in are held already, or done (delivered before, or had at the p-MAG)."""
+    """See the module. Entries without a packet are done (delivered, or had at the p-MAG), or LACKING."""
 
     __slots__ = (
         "_account", "_aside", "_aside_path", "_equal_packets", "_jumped", "_lag", "_last", "_limits", "delivering",
@@ -65,36 +74,42 @@ class MergedStream:
         if self._aside:
             # Of the tunnel, and what it would have to go before is out already: of no use to anybody.
             following = sequence.places[TUNNEL].next
-            useless = self._aside_path == TUNNEL and following is not None and following.arrival is None
+            useless = self._aside_path == TUNNEL and following is not None and _is_done(following)
             if not useless or self._last[NATIVE] <= self._aside[0].at:
                 return False
         waits = sequence.places[NATIVE].next
         if waits is None:
             return True
         overdue = waits.at + self._lag[NATIVE] + self._limits.hold_s * LATE_PART < now
-        return waits.arrival is not None and not overdue
+        return not overdue and not _is_done(waits)
 
     def entries(self) -> Iterator[Entry]:
         """All entries, those kept aside last."""
         return chain(self.sequence, self._aside)
 
-    def before_aside(self) -> list[Entry]:
-        """The entries whose order is certain: all, or those up to where something that is kept aside may belong."""
-        entries = list(self.sequence)
-        if not self._aside:
-            return entries
-        place = self.sequence.places[self._aside_path]
-        return entries[: next((index + 1 for index, entry in enumerate(entries) if entry is place), 0)]
+    def certain(self, now: float) -> list[Entry]:
+        """The entries that nothing may come before: up to where something belongs that is kept aside, or lacking."""
+        place = self.sequence.places[self._aside_path] if self._aside else None
+        certain: list[Entry] = []
+        if place is not self.sequence.head:
+            for entry in self.sequence:
+                if self._may_come_again(entry, now):
+                    break
+                certain.append(entry)
+                if entry is place:
+                    break
+        return certain
 
     def next_deadline(self) -> float:
         """When something will have waited for long enough; inf when nothing waits."""
-        waits = self._aside[0] if self._aside else self._first_held()
+        waits = self._aside[0] if self._aside else self._first_waiting()
         return inf if waits is None else waits.at + self._limits.hold_s
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
-    def take_in(self, path: int, entry: Entry, now: float) -> None:
-        """`path` brings this packet."""
+    def take_in(self, path: int, entry: Entry, now: float) -> bool:
+        """`path` brings this packet, which is not held yet. Whether it fills the place of one that had to be dropped: then
+        `drain` and the account's `enforce` are to follow."""
         sequence, other = self.sequence, TUNNEL + NATIVE - path
         place = sequence.places[path]
         matched = self._advance(path, entry.digest, now)
@@ -102,23 +117,25 @@ class MergedStream:
             self.note_lag(path, now - matched.at)
             if self._aside and self._aside_path == path:
                 self._settle_behind(place)
-            same(matched, entry, path, self._account)
-            return
+            return self._again(matched, entry)
         equal = bool(sequence.twins(entry.digest, -inf))
         self._equal_packets = self._equal_packets or equal
         word = self.words.get(path)
         named = word is not None and word.names(entry.digest, unique=not equal, now=now)
-        if named:
-            self._account.drop(entry, "already_delivered")
+        if named and entry.arrival is not None:
+            entry.arrival = None
+            self._account.counters["already_delivered"] += 1
         if sequence.places[path].next is None:
             for index, kept in enumerate(self._aside):
                 if kept.digest == entry.digest:
                     self._settle_at_end(common=index)
-                    same(kept, entry, path, self._account)
+                    kept.marks |= path
                     sequence.places[path] = kept
-                    return
+                    return self._again(kept, entry)
+            self._account.hold(entry)
             self._append(path, entry)
         else:
+            self._account.hold(entry)
             self._aside.append(entry)
             self._aside_path = path
             if now - self._last[other] > self._limits.hold_s:
@@ -128,6 +145,7 @@ class MergedStream:
                 self._settle_behind(sequence.places[path])
         if named:
             self.drop_through(entry, "already_delivered")
+        return False
 
     def note_lag(self, path: int, seconds: float) -> None:
         """So long after the other has `path` brought the last packet common to both."""
@@ -160,6 +178,10 @@ class MergedStream:
                 if not (silent or entry.marks & passed or entry.at <= until):
                     break
                 out.append(self._account.take(entry))
+            elif entry.marks & LACKING:
+                if entry.at > until and self._may_come_again(entry, now):
+                    break
+                entry.marks &= ~LACKING
             place, entry = entry, entry.next
         sequence.places[DELIVERED] = place
         self._account.arm(self.next_deadline())
@@ -189,7 +211,7 @@ class MergedStream:
         """Drop what order puts before a packet that is delivered: it cannot be any more."""
         last_done = None
         for entry in self.sequence:
-            if entry.arrival is None:
+            if _is_done(entry):
                 last_done = entry
         if last_done is not None:
             self.drop_through(last_done, self._too_late)
@@ -201,6 +223,7 @@ class MergedStream:
         if last in entries:
             for entry in entries[: entries.index(last) + 1]:
                 self._account.drop(entry, reason)
+                entry.marks &= ~LACKING
 
     # --- places ----------------------------------------------------------------------------------------------------
 
@@ -208,6 +231,32 @@ class MergedStream:
     def _too_late(self) -> str:
         # Before delivery begins only what the MN has had is done.
         return "late_dropped" if self.delivering else "already_delivered"
+
+    def _again(self, kept: Entry, copy: Entry) -> bool:
+        """A copy of `kept`, not held, has come: it is one too many, or fills the place."""
+        account, arrival = self._account, copy.arrival
+        copy.arrival = None
+        if arrival is None:
+            if copy.marks & LACKING == 0:
+                account.drop(kept, "duplicates_dropped")
+                kept.marks &= ~LACKING
+        elif kept.marks & LACKING == 0:
+            account.counters["duplicates_dropped"] += 1
+        elif not (self.delivering or account.has_room(len(arrival.data))):
+            # It would be the oldest, and the first to go.
+            account.counters["overflow_dropped"] += 1
+        else:
+            fill(kept, arrival, account)
+            return True
+        return False
+
+    def _may_come_again(self, entry: Entry, now: float) -> bool:
+        """Whether it had to be dropped, and the other path may still bring it."""
+        if entry.marks & LACKING == 0:
+            return False
+        path = missing_path(entry.marks)
+        since = now - self._limits.hold_s
+        return path != 0 and entry.at > since and self._last[path] >= since
 
     def _append(self, path: int, entry: Entry) -> None:
         self.sequence.append(entry)
@@ -221,7 +270,7 @@ class MergedStream:
         for entry in aside:
             if following is not None:
                 entry.marks |= skipped(TUNNEL + NATIVE - path)
-                if following.arrival is None:
+                if _is_done(following):
                     self._account.drop(entry, self._too_late)
                     continue
             behind = self.sequence.places[path] is place
@@ -290,10 +339,14 @@ class MergedStream:
         self.sequence.places[path] = to
         return to
 
-    def _first_held(self) -> Entry | None:
+    def _first_waiting(self) -> Entry | None:
         place = self.sequence.places[DELIVERED]
         entry = place.next
-        while entry is not None and entry.arrival is None:
+        while entry is not None and entry.arrival is None and entry.marks & LACKING == 0:
             place, entry = entry, entry.next
         self.sequence.places[DELIVERED] = place
         return entry
+
+
+def _is_done(entry: Entry) -> bool:
+    return entry.arrival is None and entry.marks & LACKING == 0

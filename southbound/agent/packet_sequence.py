@@ -17,6 +17,8 @@ NATIVE: Final = 2
 """The two paths; also the marks 'this path has brought the packet' and the indexes of their places."""
 DELIVERED: Final = 0
 """Index of the place up to which everything is delivered or dropped."""
+LACKING: Final = 16
+"""The mark 'dropped for want of room or for its age, not delivered': a copy of it is no copy too many."""
 TWINS_INDEXED = 16
 """Equal packets beyond this number are not looked up: they identify nothing."""
 
@@ -24,6 +26,15 @@ TWINS_INDEXED = 16
 def skipped(path: int) -> int:
     """The mark 'this path has gone past the packet without bringing it'."""
     return path << 2
+
+
+_BROUGHT: Final = TUNNEL | NATIVE
+
+
+def missing_path(marks: int) -> int:
+    """The path that may still bring a packet with these marks; 0 when neither may."""
+    passed = (marks | marks >> 2) & _BROUGHT
+    return _BROUGHT - passed if passed in (TUNNEL, NATIVE) else 0
 
 
 class Arrival:

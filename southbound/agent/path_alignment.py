@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from southbound.agent.held_packets import HeldAccount
-from southbound.agent.packet_sequence import NATIVE, TUNNEL, Entry, PacketSequence, skipped
+from southbound.agent.packet_sequence import LACKING, NATIVE, TUNNEL, Arrival, Entry, PacketSequence, skipped
 
 OFFSETS_TRIED = 512
 """How far back `latest_alignment` looks."""
@@ -13,10 +13,24 @@ OFFSETS_TRIED = 512
 def same(kept: Entry, copy: Entry, path: int, account: HeldAccount) -> None:
     """Two entries are one packet, `copy` brought by `path`: `kept` stays, and is done if either was."""
     kept.marks |= path
-    if copy.arrival is not None:
+    if copy.arrival is None:
+        if copy.marks & LACKING == 0:
+            account.drop(kept, "duplicates_dropped")
+            kept.marks &= ~LACKING
+    elif kept.marks & LACKING:
+        arrival = copy.arrival
+        account.take(copy)
+        fill(kept, arrival, account)
+    else:
         account.drop(copy, "duplicates_dropped")
-    elif kept.arrival is not None:
-        account.drop(kept, "duplicates_dropped")
+
+
+def fill(lacking: Entry, arrival: Arrival, account: HeldAccount) -> None:
+    """What had to be dropped has come again; `account.enforce` is to follow."""
+    lacking.arrival = arrival
+    lacking.at = arrival.at
+    lacking.marks &= ~LACKING
+    account.keep(lacking)
 
 
 def joined_at(

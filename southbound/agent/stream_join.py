@@ -21,7 +21,16 @@ from southbound.agent.delivery_cut import DeliveredWord
 from southbound.agent.held_packets import HeldAccount
 from southbound.agent.join_limits import JoinLimits
 from southbound.agent.merged_stream import MergedStream
-from southbound.agent.packet_sequence import DELIVERED, NATIVE, TUNNEL, Arrival, Entry, PacketSequence, skipped
+from southbound.agent.packet_sequence import (
+    DELIVERED,
+    LACKING,
+    NATIVE,
+    TUNNEL,
+    Arrival,
+    Entry,
+    PacketSequence,
+    skipped,
+)
 from southbound.agent.path_alignment import concatenated, joined_at, latest_alignment, placed
 
 
@@ -118,10 +127,11 @@ class StreamJoin:
         merged = self._merged
         entry = Entry(self.account, arrival.identify(), now, path)
         entry.arrival = arrival
-        self.account.hold(entry)
-        merged.take_in(path, entry, now)
+        filled = merged.take_in(path, entry, now)
         if self.delivering:
             merged.drain(now, out)
+        if filled:
+            self.account.enforce()
         merged.trim(now)
 
     def cut(self, word: DeliveredWord) -> None:
@@ -149,11 +159,13 @@ class StreamJoin:
             entries = list(self._apart[TUNNEL])
         else:
             self._merged.delivering = True
-            entries = self._merged.before_aside()
+            entries = self._merged.certain(now)
         ready = [entry.arrival for entry in entries if entry.arrival is not None]
         for entry in entries:
             if entry.arrival is not None:
                 self.account.take(entry)
+            elif self._merged is not None:
+                entry.marks &= ~LACKING
         return ready
 
     def close_tunnel(self, now: float, out: list[bytes]) -> None:
@@ -183,9 +195,12 @@ class StreamJoin:
                 self._merged.end_all_waiting()
                 self._merged.drain(now, out, until=inf)
         for entry in self._entries():
-            if entry.arrival is not None:
+            if entry.arrival is not None and entry.marks & (NATIVE | skipped(NATIVE)):
+                # A lacking packet before it has kept it back, and does not come any more.
+                out.append(self.account.take(entry))
+            elif entry.arrival is not None:
                 self.account.drop(entry, "left_to_native")
-            elif entry.marks & (NATIVE | skipped(NATIVE)) == 0 and entry.at + self._limits.hold_s > now:
+            elif entry.marks & (NATIVE | skipped(NATIVE) | LACKING) == 0 and entry.at + self._limits.hold_s > now:
                 self._owed[entry.digest] = entry.at
         # In step, what one path has brought of the word is in the sequence, and is owed from there if at all: were it
         # owed by its name alone, a stream that repeats itself would lose the next packets that are so named.
@@ -228,11 +243,11 @@ class StreamJoin:
             return
         else:
             entry.arrival = arrival
-            self.account.hold(entry)
+            self.account.keep(entry)
         if not equal and len(twins) == 1:
             self._put_in_step(path, twins[0], now, out)
         elif entry.arrival is None or not self.delivering:
-            return
+            pass
         elif path == TUNNEL:
             out.append(self.account.take(entry))
         else:
@@ -241,6 +256,7 @@ class StreamJoin:
                 self._give_up(now, out)
             else:
                 self.account.arm(self.next_deadline())
+        self.account.enforce()
 
     def _put_in_step(self, path: int, twin: Entry, now: float, out: list[bytes]) -> None:
         mine, theirs = list(self._apart[path]), list(self._apart[TUNNEL + NATIVE - path])
@@ -262,6 +278,9 @@ class StreamJoin:
             base, following = (tunnel, native) if offset >= 0 else (native, tunnel)
             merged = self._merge(placed(path, base, abs(offset)), now)
             for entry in following:
+                arrival = entry.arrival
+                self.account.take(entry)
+                entry.arrival = arrival
                 merged.take_in(path, entry, entry.at)
             merged.drop_overtaken()
         merged.drain(now, out, until=inf)
@@ -306,5 +325,6 @@ class StreamJoin:
     def _drop_through(self, sequence: PacketSequence, last: Entry) -> None:
         for entry in sequence:
             self.account.drop(entry, "already_delivered")
+            entry.marks &= ~LACKING
             if entry is last:
                 return

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from math import inf
 
-from southbound.agent.buffer_effects import Deliver, Effect
+from southbound.agent.buffer_effects import Deliver, DeliveryStarted, Effect, Joined
 from southbound.agent.handover_buffer import HandoverBuffer
 from southbound.agent.join_limits import JoinLimits
 from southbound.agent.packet_digest import packet_digest
@@ -41,11 +42,17 @@ class Driver:
         self.buffer = HandoverBuffer(limits or Limits(), Timers(), join_limits)
         self.effects: list[Effect] = []
         self.now = 100.0
+        self.started_at = self.joined_at = inf
         if expect:
             self.note(self.buffer.expect(MN, any_source(), TUNNEL, self.now))
 
     def note(self, effects: list[Effect]) -> list[Effect]:
         self.effects += effects
+        for effect in effects:
+            if isinstance(effect, DeliveryStarted):
+                self.started_at = self.now
+            elif isinstance(effect, Joined):
+                self.joined_at = self.now
         return effects
 
     def wait(self, seconds: float) -> None:

@@ -65,3 +65,31 @@ def test_remembered_packets_are_limited() -> None:
     driver.tunnel(*range(1000))
     gc.collect()
     assert sum(isinstance(thing, Entry) for thing in gc.get_objects()) < 30
+
+
+def test_what_there_was_no_room_for_is_taken_from_the_slower_path() -> None:
+    """1,000 packets/s, the native path 0.15 s behind the tunnel, room for 100."""
+    driver = Driver(limits=Limits(buffer_packets_per_mobile_node=100))
+    driver.cut()
+    driver.arrive()
+    for number in range(400):
+        driver.tunnel(number)
+        if number >= 150 + 100:
+            driver.native(number - 150)
+        driver.wait(0.001)
+    driver.confirm()
+    driver.native(*range(250, 600))
+    assert driver.count("overflow_dropped") > 0
+    assert driver.numbers() == list(range(600))
+    assert driver.balance() == driver.buffer.held_packets == 0
+
+
+def test_a_copy_pushes_nothing_out_of_a_full_buffer() -> None:
+    driver = Driver(limits=Limits(buffer_packets_per_mobile_node=3))
+    driver.native(1)
+    driver.tunnel(1, 2, 3)
+    driver.native(2, 3)
+    driver.cut()
+    driver.arrive()
+    assert driver.numbers() == [1, 2, 3]
+    assert driver.count("overflow_dropped") == 0

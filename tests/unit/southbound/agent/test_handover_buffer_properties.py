@@ -7,6 +7,7 @@ The oracle knows the original; the buffer sees only what arrives.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -26,7 +27,9 @@ from tests.unit.southbound.agent.buffer_streams import (
     any_source,
     packet,
 )
+from topology.settings import Limits
 
+BEGIN = 100.0
 SPACING_S = 0.01
 CLOSE_S = 0.001
 """So many packets are on the way of the slower path that the word names none of those that it has brought."""
@@ -106,10 +109,13 @@ def stories(draw: st.DrawFn, *, lossy: bool = False, equal: bool = False, others
     )
 
 
-def play(story: Story, join_limits: JoinLimits | None = None) -> tuple[Driver, list[tuple[int, float]]]:
+def play(
+    story: Story, join_limits: JoinLimits | None = None, limits: Limits | None = None
+) -> tuple[Driver, list[tuple[int, float]]]:
     """Let the story happen; what was delivered, each with its time."""
-    driver = Driver(join_limits=join_limits)
-    begin = driver.now
+    driver = Driver(join_limits=join_limits, limits=limits)
+    begin = BEGIN
+    assert driver.now == begin
     steps: list[tuple[float, int, str, int]] = [
         *[(at, 1, "tunnel", number) for number, at in story.tunnel],
         *[(at, 1, "native", number) for number, at in story.native],
@@ -157,6 +163,26 @@ def test_every_packet_once_and_in_order_where_the_group_is_at_the_new_mag_alread
     driver, delivered = play(story, JoinLimits.for_path_difference(SHORT_DIFFERENCE_S))
     note(str(driver.buffer.counters(MN)))
     assert [number for number, _ in delivered] == story.due()
+    assert driver.balance() == driver.buffer.held_packets == 0
+
+
+@settings(max_examples=800, deadline=None)
+@given(stories(), st.integers(1, 30))
+def test_what_overflow_drops_is_filled_by_the_path_that_still_brings_it(story: Story, room: int) -> None:
+    driver, delivered = play(story, limits=Limits(buffer_packets_per_mobile_node=room))
+    note(str(driver.buffer.counters(MN)))
+    note(str(delivered))
+    numbers = [number for number, _ in delivered]
+    assert numbers == sorted(set(numbers)), "out of order, or twice"
+    assert set(numbers) <= set(story.due())
+    tunnel, native = dict(story.tunnel), dict(story.native)
+    for missing in set(story.due()) - set(numbers):
+        last_copy = max(tunnel.get(missing, 0.0), native.get(missing, 0.0))
+        overtaken = any(number > missing and at <= last_copy + 1e-6 for number, at in delivered)
+        had_no_room = last_copy <= driver.started_at - BEGIN or missing not in tunnel or missing not in native
+        by_tunnel_after_join = tunnel.get(missing, inf) >= driver.joined_at - BEGIN
+        assert overtaken or had_no_room or by_tunnel_after_join, missing
+    assert len(numbers) + driver.count("overflow_dropped") >= len(story.due()), "lost for another reason"
     assert driver.balance() == driver.buffer.held_packets == 0
 
 
