@@ -29,7 +29,7 @@ def prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForwa
     if call.mode == "reactive":
         handover.mode = call.mode
     handover.relayed = handover.relayed or call.relayed
-    handover.direct = False
+    handover.direct, handover.uplink_waits = False, call.uplink_waits
     new_mag = state.domain.mag(mag_id)
     if new_mag is not None:
         intent = state.switches.intent(state.domain.lma.id)

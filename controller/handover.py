@@ -145,6 +145,8 @@ class Handover:
     """Groups that the p-MAG's switch clones; None: nothing is cloned."""
     relayed: bool = False
     """The p-MAG's agent sends the packets itself, out of its buffer; its switch clones nothing."""
+    uplink_waits: bool = False
+    """From the binding until `direct`, what the MN sends passes the n-MAG's buffer port, behind what went by the p-MAG."""
     released_by: set[str] = field(default_factory=set)
     """MAG ids that have said they are through with it."""
     streaming: bool = False

@@ -24,7 +24,7 @@ def running(state: LmaState, mag_id: str, call: methods.HandoverRunning, now: fl
     handover.groups = handover.groups or memberships
     handover.relayed = handover.relayed or call.relayed
     if mag_id == handover.new_mag:
-        handover.mode = call.mode
+        handover.mode, handover.uplink_waits = call.mode, call.uplink_waits
         _arriving(handover, call.holds, memberships)
     elif call.holds == "cloned":
         handover.cloning = memberships

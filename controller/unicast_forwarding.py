@@ -3,7 +3,8 @@
 
 The downlink of a home network prefix is one more stream: it is cloned, buffered and joined as a group is. Its ways are
 those of `controller.forwarding`; a prefix has one MN, so nothing is shared. The uplink has one way at a time: from where
-the MN is bound to the LMA, and until it is bound at the n-MAG back through the p-MAG (RFC 5949 section 4.1).
+the MN is bound to the LMA, and until it is bound at the n-MAG back through the p-MAG (RFC 5949 section 4.1). What follows
+then may have to wait for that: it goes by the n-MAG's buffer port until its switch delivers alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from southbound.openflow.intents import (
     AccessLink,
     Correspondents,
     ForwardingIntent,
+    FromHandoverBuffer,
     FromMag,
     FromPeer,
     Ingress,
@@ -41,6 +43,7 @@ from southbound.openflow.intents import (
 from topology.model import Domain, Mag, MobileNode
 
 Prefixes = tuple[IPv6Network, ...]
+UplinkWay = ToLma | ToPeer | ToHandoverBuffer
 HOST_BITS = 128
 
 
@@ -177,7 +180,8 @@ def mag_unicast(
     sessions = _Sessions(domain, cache)
     outputs: dict[tuple[Ingress, str, Prefixes], set[Output]] = defaultdict(set)
     native = LmaTunnel(domain.lma.address)
-    uplinks: dict[tuple[AccessLink | FromPeer, IPv6Network], ToLma | ToPeer] = {}
+    uplinks: dict[tuple[AccessLink | FromPeer | FromHandoverBuffer, IPv6Network], UplinkWay] = {}
+    waiting: set[str] = set()
     arriving = {one.mn_id: one for one in handovers.arriving(mag.id) if one.receiving is not None}
     for mn_id, handover in arriving.items():
         prefixes = sessions.moving(mn_id)
@@ -185,6 +189,9 @@ def mag_unicast(
             outputs[tunnel[handover.handover_id], mn_id, prefixes].add(ToHandoverBuffer())
         if mn_id in buffered:
             outputs[native, mn_id, prefixes].add(ToHandoverBuffer())
+        if handover.uplink_waits:
+            uplinks |= {(FromHandoverBuffer(), prefix): ToLma() for prefix in prefixes}
+            waiting |= set() if handover.direct else {mn_id}
     # The way for what an MN sends is there before the MN, which shall not have to wait for it.
     for mn_id in arriving.keys() | ahead:
         profile, way = sessions.profile(mn_id), ToLma() if mn_id in ahead else _back(arriving.get(mn_id), domain)
@@ -202,7 +209,7 @@ def mag_unicast(
         if served and mn_id not in buffered:
             outputs[native, mn_id, served].add(ToAccess(listener.access_port))
         link = AccessLink(listener.access_port, profile.link_layer_id)
-        uplinks |= {(link, prefix): ToLma() for prefix in served}
+        uplinks |= {(link, prefix): ToHandoverBuffer() if mn_id in waiting else ToLma() for prefix in served}
     for handover in handovers.leaving(mag.id):
         new, mn_id = domain.mag(handover.new_mag), handover.mn_id
         if handover.cloning is None or new is None or sessions.profile(mn_id) is None:

@@ -2,13 +2,16 @@
 """How a frame on the handover-buffer port tells the agent which path it came by.
 
 A MAG switch hands buffered packets to its agent as Ethernet frames. The source MAC carries the path: index 0 is the
-native path (LMA tunnel), index n is the inter-MAG tunnel from the MAG with that `topology.model.Mag.index`, and
-`relay_path` what the agent of that MAG relays for one MN. Locally administered, never seen outside the MAG node.
+native path (LMA tunnel), index n is the inter-MAG tunnel from the MAG with that `topology.model.Mag.index`,
+`relay_path` what the agent of that MAG relays for one MN, and UPLINK_PATH what an MN here sends, which only waits at the
+port. Locally administered, never seen outside the MAG node.
 """
 
 from __future__ import annotations
 
 NATIVE_PATH = 0
+UPLINK_PATH = 0x0FFF
+"""Above every Mag.index, below every relay path."""
 _MAGS_MAX = 64
 _FIRST_RELAY_PATH = 0x1000
 _PREFIX = bytes.fromhex("02ca5700")

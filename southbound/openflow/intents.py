@@ -74,6 +74,11 @@ class FromPeer:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class FromHandoverBuffer:
+    """Uplink ingress: what has waited at the buffer port for what went by another MAG."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class ToAccess:
     """Output: an access port; the packet gets the Ethernet address of its group (RFC 2464, RFC 1112), or of the MN."""
 
@@ -89,7 +94,7 @@ class ToMag:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ToHandoverBuffer:
-    """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress."""
+    """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress, or of an uplink."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -149,9 +154,9 @@ class Uplink:
     """What comes by this ingress and has a source address in this home network prefix; nothing else is let in there
     (RFC 5213 sections 5.6.1 and 6.10.5)."""
 
-    ingress: AccessLink | FromPeer | FromMag
+    ingress: AccessLink | FromPeer | FromMag | FromHandoverBuffer
     prefix: IPv6Network
-    output: ToLma | ToPeer | ToDestination
+    output: ToLma | ToPeer | ToDestination | ToHandoverBuffer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

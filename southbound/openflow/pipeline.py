@@ -237,6 +237,7 @@ MAG = Pipeline(
                 _IGMP | {"tunnel_key"},
                 _FROM_TUNNEL,
                 frozenset({"in_port", "eth_source", "eth_destination", "eth_type", "ipv6_source"}),
+                frozenset({"in_port", "eth_source", "eth_type", "ipv6_source"}),
                 frozenset({"in_port", "eth_type", "ipv6_destination"}),
             ),
             actions=frozenset({

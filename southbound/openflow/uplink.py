@@ -16,10 +16,12 @@ from southbound.codec.iana import NeighborDiscoveryType
 from southbound.codec.neighbor_discovery import solicited_node
 from southbound.openflow.intents import (
     AccessLink,
+    FromHandoverBuffer,
     FromMag,
     FromPeer,
     SwitchRole,
     ToDestination,
+    ToHandoverBuffer,
     ToLma,
     ToPeer,
     Uplink,
@@ -43,11 +45,13 @@ from southbound.openflow.rules import (
     OutputController,
     OutputIngressPort,
     OutputPort,
+    SetEthernetSource,
     SetTunnelDestination,
     SetTunnelKey,
 )
 from southbound.openflow.unforwarded import as_matched, check_size
-from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_LMA_PORT, MAG_MAG_PORT
+from southbound.path_mark import UPLINK_PATH, path_mac
+from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_LMA_PORT, MAG_MAG_PORT
 
 ETH_TYPE_IPV6 = 0x86DD
 IP_PROTO_ICMPV6 = 58
@@ -131,13 +135,17 @@ def _flow(uplink: Uplink, role: SwitchRole) -> FlowRule:
             table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, actions=(check_size(role),),
             write_metadata=metadata_of(TO_LMA_PATH), goto_table=REPLICATION,
         )
+    if isinstance(uplink.output, ToHandoverBuffer):
+        # It has not gone anywhere yet; it comes back as it is.
+        waits = (SetEthernetSource(address=path_mac(UPLINK_PATH)), OutputPort(port=MAG_BUFFER_PORT))
+        return FlowRule(table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, actions=waits)
     actions = (DecrementHopLimit(), *_actions(uplink, role))
     return FlowRule(table_id=INGRESS, priority=PRIORITY_UPLINK, match=match, actions=actions)
 
 
 def _match(uplink: Uplink, role: SwitchRole) -> Match:
     match role.kind, uplink.ingress, uplink.output:
-        case "mag", AccessLink(port=port, link_layer_id=link_layer_id), ToLma() | ToPeer():
+        case "mag", AccessLink(port=port, link_layer_id=link_layer_id), ToLma() | ToPeer() | ToHandoverBuffer():
             return Match(
                 in_port=port, eth_source=link_layer_id, eth_destination=role.access_mac, eth_type=ETH_TYPE_IPV6,
                 ipv6_source=as_matched(uplink.prefix),
@@ -145,6 +153,11 @@ def _match(uplink: Uplink, role: SwitchRole) -> Match:
         case "mag", FromPeer(peer=peer, key=key), ToLma() | ToPeer():
             return Match(
                 in_port=MAG_MAG_PORT, tunnel_key=key, tunnel_source=peer, eth_type=ETH_TYPE_IPV6,
+                ipv6_source=as_matched(uplink.prefix),
+            )
+        case "mag", FromHandoverBuffer(), ToLma():
+            return Match(
+                in_port=MAG_BUFFER_PORT, eth_source=path_mac(UPLINK_PATH), eth_type=ETH_TYPE_IPV6,
                 ipv6_source=as_matched(uplink.prefix),
             )
         case "lma", FromMag(mag=mag), ToDestination():

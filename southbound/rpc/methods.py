@@ -95,6 +95,7 @@ class HandoverRunning:
     holds: str = field(metadata={"allowed": ("", "prepared", "joined", "delivered", "cloned")})
     mode: str = field(default="predictive", metadata={"allowed": ("predictive", "join", "reactive")})
     relayed: bool = False
+    uplink_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,8 @@ class PrepareForwarding:
     """'predictive' | 'reactive'."""
     relayed: bool = False
     """The p-MAG's agent sends the packets, under the MN's own GRE key; else its switch, under that of all MNs."""
+    uplink_waits: bool = False
+    """From the binding until the n-MAG's switch delivers alone, what the MN sends goes to the LMA by the buffer port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

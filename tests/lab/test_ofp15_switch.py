@@ -20,6 +20,7 @@ from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
     AccessLink,
     ForwardingIntent,
+    FromHandoverBuffer,
     FromPeer,
     Intent,
     LmaTunnel,
@@ -165,6 +166,7 @@ def drive(reconciler: Reconciler, connection: OpenFlowConnection, outcomes: list
 
 
 HOME = IPv6Network("2001:db8:100:1::/64")
+OTHER_HOME = IPv6Network("2001:db8:100:9::/64")
 MN_MAC = bytes.fromhex("020000000011")
 
 
@@ -188,6 +190,8 @@ def with_unicast(wanted: ForwardingIntent, *outputs: Output) -> ForwardingIntent
             Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToLma()),
             Uplink(ingress=AccessLink("mn2", MN_MAC), prefix=HOME, output=ToPeer(PEER.peer, 9)),
             Uplink(ingress=FromPeer(PEER.peer, 9), prefix=HOME, output=ToLma()),
+            Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=OTHER_HOME, output=ToHandoverBuffer()),
+            Uplink(ingress=FromHandoverBuffer(), prefix=HOME, output=ToLma()),
         }),
     )
 

@@ -11,11 +11,13 @@ import pytest
 from controller.binding_cache import BindingState
 from controller.forwarding import lma_intent
 from controller.unicast_forwarding import lma_unicast
+from southbound.agent.uplink_marker import marker
 from southbound.codec.ethernet import multicast_mac
+from southbound.codec.ipv6 import decode_ipv6
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import SwitchRole
-from southbound.path_mark import path_index
+from southbound.path_mark import UPLINK_PATH, path_index, path_mac
 from tests.support.switch_simulator import CONTROLLER, Packet, Sent, SwitchSimulator
 from tests.unit.controller.test_forwarding import DOMAIN, MAG1, MAG2, MAG3, MN1, MN2, World
 from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, MAG_ACCESS_MAC, Mag
@@ -336,6 +338,51 @@ def test_uplink_goes_back_by_the_previous_mag_until_the_node_is_bound() -> None:
     handover.release()
     assert at.lma(from_mag(MAG1, key, HOME1, HOST)) == []
     assert at.mag(MAG1, from_mag(MAG2, RELAY1, HOME1, HOST)) == []
+
+
+def test_uplink_waits_at_the_buffer_port_from_the_binding_until_the_switch_delivers_alone() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    handover = given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=(), uplink_waits=True)
+    given.listeners.attach("mag2", MN1, "mn1")
+    assert ways(at.mag(MAG2, from_mobile_node())) == [("mag0", "mag1")]
+
+    bind(given, MN1, MAG2, "mn1")
+    ((port, waiting),) = at.mag(MAG2, from_mobile_node())
+    assert (port, path_index(waiting.eth_source)) == ("hob0", UPLINK_PATH)
+    assert waiting.hop_limit == from_mobile_node().hop_limit
+    # It comes back by the port as it has left.
+    ((port, sent),) = at.mag(MAG2, replace(waiting, in_port="hob0"))
+    assert (port, sent.tunnel_key, sent.hop_limit) == ("lma0", DOMAIN.lma_gre_key, waiting.hop_limit - 1)
+    assert at.mag(MAG2, replace(waiting, in_port="hob0", ipv6_source=HOME2)) == []
+    assert at.mag(MAG2, replace(waiting, in_port="hob0", eth_source=path_mac(0))) == []
+    # Another node has nothing to wait for.
+    bind(given, MN2, MAG2, "mn2")
+    other = from_mobile_node(HOME2, port="mn2", mac=PROFILE2.link_layer_id)
+    assert ways(at.mag(MAG2, other)) == [("lma0", None)]
+
+    handover.direct = True
+    assert ways(at.mag(MAG2, from_mobile_node())) == [("lma0", None)]
+    assert ways(at.mag(MAG2, replace(waiting, in_port="hob0"))) == [("lma0", None)]
+    handover.release()
+    assert at.mag(MAG2, replace(waiting, in_port="hob0")) == []
+
+
+def test_the_marker_behind_the_uplink_goes_the_same_way_and_comes_back_down_to_the_buffer() -> None:
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=(), uplink_waits=True)
+    bind(given, MN1, MAG2, "mn1")
+    header = decode_ipv6(marker(PROFILE1.home_network_prefixes[0], bytes(8)))
+    for ingress in (from_mag(MAG1, DOMAIN.lma_gre_key, header.source, header.destination),
+                    from_mag(MAG2, DOMAIN.lma_gre_key, header.source, header.destination)):
+        assert ("mag0", "mag2") in [
+            ("mag0" if port == "IN_PORT" else port, mag) for port, mag in ways(at.lma(ingress))
+        ]
+    ((port, sent),) = at.mag(MAG1, from_mag(MAG2, RELAY1, header.source, header.destination))
+    assert (port, sent.tunnel_key) == ("lma0", DOMAIN.lma_gre_key)
+    ((port, kept),) = at.mag(MAG2, from_lma(header.destination, header.source))
+    assert (port, path_index(kept.eth_source)) == ("hob0", 0)
 
 
 def test_uplink_of_a_node_that_went_on_before_it_was_bound_goes_back_all_the_way() -> None:

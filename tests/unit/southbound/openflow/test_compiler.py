@@ -18,6 +18,7 @@ from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import (
     AccessLink,
     ForwardingIntent,
+    FromHandoverBuffer,
     FromMag,
     Ingress,
     LmaTunnel,
@@ -330,6 +331,9 @@ class TestUnicast:
         ("mag", ForwardingIntent(router=LMA_ADDRESS)),
         ("mag", ForwardingIntent(uplinks=frozenset({
             Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToDestination()),
+        }))),
+        ("mag", ForwardingIntent(uplinks=frozenset({
+            Uplink(ingress=FromHandoverBuffer(), prefix=HOME, output=ToHandoverBuffer()),
         }))),
         ("lma", ForwardingIntent(uplinks=frozenset({
             Uplink(ingress=AccessLink("mn1", MN_MAC), prefix=HOME, output=ToLma()),
