@@ -48,6 +48,8 @@ class Arriving:
     """The p-MAG's word on the last packets, as far as it has come."""
     word_whole: bool = False
     """Whether its last part has come."""
+    uplink_waits: bool = False
+    """What the MN sends waits, once it is bound, behind what has gone by the p-MAG."""
     prepared: bool = False
     """The switch takes the tunnel to the buffer."""
     asked_in_vain: bool = False

@@ -78,6 +78,10 @@ class ExpectMobileNode:
     """Home networks of the MN."""
     link_layer_id: bytes = bytes(6)
     """Of the MN: unicast goes to this Ethernet address."""
+    peer: str = ""
+    """The MAG that it comes from."""
+    uplink_waits: bool = False
+    """The switch is asked to send what the MN sends, once it is bound, to the gate of the buffer port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,8 @@ class MagContext:
     releases: Releases = field(default_factory=Releases)
     held_bytes: Callable[[], int] = lambda: 0
     """Octets of packets that are kept for MNs here by now."""
+    uplink_waits: Callable[[str], bool] = lambda _peer: False
+    """Whether what an MN from this MAG sends has to wait, once it is bound, for what has gone by that MAG; and can."""
     wall_offset: float = 0.0
     """Wall clock minus `now`: steps and Timestamp options carry wall-clock time."""
     counters: Counter[str] = field(default_factory=Counter)

@@ -123,6 +123,8 @@ class ContextIntake:
         return [expect, cut, DeliverBuffer(mn_id=arriving.profile.id), ask]
 
     def _prepare(self, arriving: Arriving) -> list[Command]:
+        # An MN that is here before its packets has sent nothing by the p-MAG since.
+        arriving.uplink_waits = not arriving.joins and not arriving.arrived and self._context.uplink_waits(arriving.peer.id)
         ask = self._ask_for_paths(arriving)
         if arriving.joins:
             return [ask]
@@ -131,6 +133,7 @@ class ContextIntake:
             mn_id=arriving.profile.id, handover_id=arriving.handover_id, memberships=arriving.memberships,
             tunnel_path=relay_path(path, place) if arriving.relayed else path, port=arriving.profile.access_port(),
             prefixes=self._context.home_networks.of(arriving.profile), link_layer_id=arriving.profile.link_layer_id,
+            peer=arriving.peer.id, uplink_waits=arriving.uplink_waits,
         )
         # The controller and the switch are at work while the buffer gets ready; their answer comes later than it does.
         return [ask, expect]
@@ -144,7 +147,7 @@ class ContextIntake:
             return CallController(token=token("join", mn_id, handover_id), call=join)
         prepare = PrepareForwarding(
             handover_id=handover_id, mn_id=mn_id, previous_mag=arriving.peer.id, memberships=arriving.memberships,
-            mode=arriving.mode, relayed=arriving.relayed,
+            mode=arriving.mode, relayed=arriving.relayed, uplink_waits=arriving.uplink_waits,
         )
         return CallController(token=token("prepare", mn_id, handover_id), call=prepare)
 
@@ -201,7 +204,7 @@ class ContextIntake:
             HandoverRunning(
                 handover_id=arriving.handover_id, mn_id=arriving.profile.id, previous_mag=arriving.peer.id,
                 new_mag=self._context.mag.id, memberships=arriving.memberships, relayed=arriving.relayed,
-                holds=arriving.holds, mode=arriving.mode,
+                holds=arriving.holds, mode=arriving.mode, uplink_waits=arriving.uplink_waits,
             )
             for arriving in self._new.all()
         ]

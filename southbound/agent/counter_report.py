@@ -18,6 +18,7 @@ NOT_DROPS = frozenset(
     {
         "changes", "received", "relayed", "retained", "sent", "sent_seen", "sent_seen_other", "takeover_exact",
         "takeover_not_yet", "takeover_overdue", "takeover_quiet", "takeover_ungated", "tunnel_sent",
+        "uplink_in_order",
     }
 )
 """Counters of sockets, of the kept packets and of the takeovers for what went well."""

@@ -61,10 +61,12 @@ class MagCore:
         new_handover_id: Callable[[], str],
         wall_offset: float,
         held_bytes: Callable[[], int] = lambda: 0,
+        uplink_waits: Callable[[str], bool] = lambda _peer: False,
         uniform: Callable[[float, float], float] = lambda low, high: (low + high) / 2,
         authentication: MobilityAuthentication | None = None,
     ) -> None:
-        """`held_bytes` tells how many octets of packets are kept for MNs here. None: messages are not authenticated."""
+        """`held_bytes` tells how many octets of packets are kept for MNs here. `uplink_waits(mag_id)`
+        is that of MagContext. None: messages are not authenticated."""
         timers = domain.timers
         exchange = HandoverExchange(
             timeout_s=timers.handover_initiate_timeout_ms / 1000,
@@ -79,6 +81,7 @@ class MagCore:
             home_networks=HomeNetworks(domain),
             sequences=SequenceWindow(timers.forwarding_lifetime_s),
             held_bytes=held_bytes,
+            uplink_waits=uplink_waits,
             wall_offset=wall_offset,
             authentication=authentication,
         )

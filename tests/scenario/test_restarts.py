@@ -8,6 +8,7 @@ import pytest
 from tests.scenario.handover_script import GROUP, MN1, MN2, move, trigger
 from tests.support.domain_checks import assert_at_rest, native_copies
 from tests.support.simulated_domain import SimulatedDomain
+from topology.switch_names import MAG_BUFFER_PORT
 
 LIFETIMES_S = 25.0
 MOMENTS = [0.0, 0.001, 0.0025, 0.004, 0.0055, 0.1]
@@ -35,6 +36,24 @@ def test_controller_restart_during_the_exchange(domain: SimulatedDomain, after_s
     move(domain)
     domain.run_for(40.0)
     assert_at_rest(domain, {MN1: "mag2", MN2: "mag1"})
+
+
+def test_a_restarted_controller_does_not_strand_what_waits_of_the_uplink(domain: SimulatedDomain) -> None:
+    """What is in front of the gate of the new MAG goes on by a rule that only handovers of that kind have."""
+
+    def ways_back() -> int:
+        flows = domain.switches["mag2"].rules.flows.values()
+        return sum(flow.match.in_port == MAG_BUFFER_PORT and flow.match.ipv6_source is not None for flow in flows)
+
+    trigger(domain)
+    domain.run_for(0.2)
+    assert ways_back() == 1
+    domain.restart_controller()
+    domain.run_for(1.0)
+    assert ways_back() == 1
+    move(domain)
+    domain.run_for(40.0)
+    assert ways_back() == 0
 
 
 @pytest.mark.parametrize("after_s", MOMENTS)

@@ -144,6 +144,7 @@ class SimulatedAgent:
             new_handover_id=lambda: f"{mag.id}-ho{next(numbers)}",
             wall_offset=WALL_OFFSET + clock_error_s,
             held_bytes=lambda: self.held_bytes,
+            uplink_waits=lambda _peer: True,
             authentication=authentication,
         )
         self.held_bytes = 0

@@ -40,7 +40,7 @@ from southbound.codec.addresses import IpAddress
 from southbound.codec.ethernet import multicast_mac
 from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
-from southbound.path_mark import NATIVE_PATH, path_index
+from southbound.path_mark import NATIVE_PATH, UPLINK_PATH, path_index
 from southbound.rpc.methods import BufferReport
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
@@ -284,6 +284,10 @@ class SimulatedStreams:
             elif port == MAG_BUFFER_PORT:
                 index = path_index(copy.eth_source)
                 assert index is not None
+                if index == UPLINK_PATH:
+                    # The gate is open, and the kernel sends it back (southbound.agent.adapters.uplink_gate).
+                    self._at_switch(name, octets, in_port=MAG_BUFFER_PORT, eth_source=copy.eth_source)
+                    continue
                 self._later(_BUFFER_PORT_S, lambda index=index: self.buffers[name].packet(index, octets))
             elif port == LMA_SOURCE_PORT:
                 self.heard_from[self._mn_of_home[packet.ipv6_source]].append(_number(octets))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from southbound.agent.adapters.access_port import AccessPort
 from southbound.agent.adapters.paced_egress import PacedEgress
 from southbound.agent.adapters.takeovers import Candidate, Takeovers
+from southbound.agent.adapters.uplink_gate import UplinkGate
 from southbound.agent.buffer_effects import (
     Deliver,
     DeliveryStarted,
@@ -78,6 +79,7 @@ class BufferOwner:
         ports: dict[str, AccessPort],
         handle: Callable[[Event], None],
         *,
+        uplink: UplinkGate,
         drain: Callable[[], bool],
         are_others: Callable[[], bool],
         on_delivery: Callable[[str, str, bytes], None],
@@ -90,6 +92,7 @@ class BufferOwner:
         self.takeovers = Takeovers(
             {name: port.interface for name, port in ports.items()}, drain=drain, hand_over=self._hand_over
         )
+        self._uplink = uplink
         self._are_others, self._on_delivery, self._on_sent = are_others, on_delivery, on_sent
         self._ports = ports
         self._handle = handle
@@ -102,6 +105,7 @@ class BufferOwner:
             case ExpectMobileNode():
                 self.takeovers.end(mn_id, here=True)
                 self.takeovers.expected(command.port)
+                self._uplink.expect(command)
                 sent = PacketTimeline()
                 egress = PacedEgress(self._sender(self._ports[command.port], sent), lambda: self._egress_empty(mn_id))
                 self._arrivals[mn_id] = _Arrival(
@@ -118,15 +122,18 @@ class BufferOwner:
             case DeliverBuffer():
                 if (arrival := self._arrivals.get(mn_id)) is not None:
                     arrival.gone, arrival.unsent = False, ()
+                self._uplink.arrived(mn_id)
                 effects = self._buffer.arrived(mn_id, now)
             case NativeConfirmed():
+                self._uplink.bound(mn_id)
                 effects = self._buffer.native_confirmed(mn_id, now)
             case NoForwarding():
+                self._uplink.end(mn_id)
                 effects = self._buffer.forwarding_refused(mn_id, now)
         self._apply(effects)
 
     def packet(self, path_index: int, packet: bytes, now: float) -> None:
-        """A packet from the buffer port."""
+        """A packet for an MN from the buffer port."""
         self._apply(self._buffer.on_packet(path_index, packet, now))
 
     def gone(self, port_name: str) -> None:
@@ -136,6 +143,7 @@ class BufferOwner:
                 arrival.gone, arrival.unsent = True, arrival.egress.waiting()
                 arrival.egress.clear()
                 self.takeovers.end(mn_id, here=False)
+                self._uplink.end(mn_id)
 
     def _set_aside(self, mn_id: str, handover_id: str) -> None:
         arrival = self._arrivals.get(mn_id)
@@ -176,6 +184,11 @@ class BufferOwner:
             self.takeovers.wait_no_longer()
             self.takeovers.may_change()
 
+    def change_answered(self, mn_id: str, error: str | None) -> None:
+        """The controller's answer to DeliverDirectly."""
+        self.takeovers.answered(mn_id, error)
+        self._uplink.answered(mn_id, error)
+
     def others_listen(self) -> None:
         """From now on the switch may give the buffer port copies of what it sends to MNs that it has taken over."""
         self._buffer.others_listen()
@@ -205,6 +218,8 @@ class BufferOwner:
             if arrival is None:
                 return []
         self.takeovers.end(name, here=True)
+        if name == mn_id:
+            self._uplink.end(mn_id)
         del self._arrivals[name]
         counters = dict(self._buffer.counters(name))
         counters["send_failed"] = arrival.egress.failed
@@ -258,9 +273,17 @@ class BufferOwner:
         self._tell_joined(mn_id)
         self.takeovers.egress_empty(mn_id)
 
+    def uplink_drained(self) -> None:
+        """What MNs have sent waits no longer."""
+        for mn_id in list(self._arrivals):
+            self._tell_joined(mn_id)
+
     def _tell_joined(self, mn_id: str) -> None:
         arrival = self._arrivals.get(mn_id)
-        if arrival is not None and arrival.joined and arrival.egress.empty:
+        if arrival is None or not arrival.joined or not arrival.egress.empty:
+            return
+        # Nor must it overtake what the MN has sent.
+        if self._uplink.may_leave(mn_id):
             arrival.joined = False
             self._handle(StreamsJoined(mn_id=mn_id))
 

@@ -53,7 +53,7 @@ class ControllerCalls:
             fields = {"method": command.call.method, "reason": error}
             log_fact(_log, "call_failed", fields, level=logging.WARNING)
         if isinstance(command.call, DeliverDirectly):
-            self._buffer.takeovers.answered(command.call.mn_id, error)
+            self._buffer.change_answered(command.call.mn_id, error)
         result = None if failure is not None else answer.result()
         lost = isinstance(failure, ConnectionLostError)
         self._answered(ControllerAnswered(token=command.token, error=error, lost=lost, result=result))

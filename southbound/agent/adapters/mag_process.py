@@ -21,6 +21,7 @@ from southbound.agent.adapters.retained_owner import RetainedOwner
 from southbound.agent.adapters.rpc_client import RpcClient
 from southbound.agent.adapters.sent_records import SentRecords
 from southbound.agent.adapters.storyteller import Storyteller
+from southbound.agent.adapters.uplink_gate import UplinkGate
 from southbound.agent.commands import (
     PACKET_DROPPED,
     AnswerController,
@@ -69,6 +70,7 @@ from southbound.rpc.errors import ErrorCode, RpcError
 from southbound.rpc.methods import BufferReport, Hello, TraceHandover
 from southbound.rpc.session import SessionLimits
 from topology.model import Domain, Mag
+from topology.switch_names import MAG_BUFFER_PORT
 
 _log = logging.getLogger("castover.mag")
 _COLLECT_EVERY_S = 1.0
@@ -89,6 +91,7 @@ class MagProcess:
             new_handover_id=lambda: f"ho-{secrets.token_hex(6)}",
             wall_offset=time.time() - time.monotonic(),
             held_bytes=lambda: self._buffer.held_bytes + self._retained.held_bytes,
+            uplink_waits=lambda peer: self._uplink.is_worth_it(peer),
             uniform=secrets.SystemRandom().uniform,
             authentication=authentication,
         )
@@ -104,8 +107,13 @@ class MagProcess:
         self._ports = self._sockets.access
         self._retained = RetainedOwner(domain, self._sockets.tunnel)
         self._sent = SentRecords(self._ports)
+        self._uplink = UplinkGate(
+            domain, mag.switch.on_host(MAG_BUFFER_PORT), self._sockets.tunnel.send,
+            on_drained=lambda: self._buffer.uplink_drained(),
+        )
         self._buffer = BufferOwner(
             domain, self._ports, self._handle,
+            uplink=self._uplink,
             drain=self._sockets.buffer.drain,
             are_others=lambda: not self._retained.is_empty,
             on_delivery=lambda mn_id, handover_id, packet: self._retained.delivery(
@@ -136,6 +144,7 @@ class MagProcess:
         """Open everything. Raises AdapterError when a socket cannot be had."""
         self._sockets.open()
         self._buffer.takeovers.start()
+        self._uplink.start()
         # Last: it reports at once who is there already.
         self._sockets.links.open()
         self._rpc.start()
@@ -156,8 +165,9 @@ class MagProcess:
         self._drops.close()
         await self._rpc.close()
         self._buffer.takeovers.close()
+        self._uplink.close()
         self._sockets.close()
-        counters = self._core.counters | self._buffer.takeovers.counters
+        counters = self._core.counters | self._buffer.takeovers.counters | self._uplink.counters
         log_fact(_log, "agent_stopped", {"mag_id": self._mag.id, "counters": dict(counters)})
 
     # --- events in ------------------------------------------------------------------------------------------------
@@ -197,6 +207,9 @@ class MagProcess:
     def _buffered_packet(self, path_index: int, packet: bytes, now: float) -> None:
         if path_index == NATIVE_PATH and is_query(packet):
             self._execute(self._react(TunnelQueryReceived(packet=packet), now))
+            return
+        if self._uplink.takes(path_index, packet, now):
+            self._arm()
             return
         self._buffer.packet(path_index, packet, now)
         self._retained.packet(path_index, packet, now)
@@ -290,7 +303,9 @@ class MagProcess:
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        deadlines = [at for at in (self._core.next_deadline(), self._buffer.next_deadline()) if at is not None]
+        deadlines = [at for at in (
+            self._core.next_deadline(), self._buffer.next_deadline(), self._uplink.next_deadline()
+        ) if at is not None]
         if self._timer is not None:
             if deadlines and self._timer.when() <= min(deadlines):
                 return  # it fires early and arms itself anew, which is cheaper than to move it for every packet
@@ -308,6 +323,7 @@ class MagProcess:
         except Exception as fault:  # the guard
             self._faults.fatal(fault)
         self._buffer.tick(now)
+        self._uplink.tick(now)
         self._execute(commands)
 
     # --- meanwhile ------------------------------------------------------------------------------------------------
@@ -318,6 +334,7 @@ class MagProcess:
             **self._sockets.counters(),
             "retained": self._retained.counters(),
             "switch": self._buffer.takeovers.counters,
+            "uplink": self._uplink.counters,
             "rpc": self._rpc.discarded(),
             "journal": {"left_out": self._story.journal.left_out},
         }

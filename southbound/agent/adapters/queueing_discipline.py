@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A token bucket filter as an interface's root queueing discipline, by rtnetlink: about 10 microseconds a request.
+"""A token bucket filter as an interface's root queueing discipline, and a way back for what comes in by it, by rtnetlink:
+about 10 microseconds a request.
 
 linux/rtnetlink.h and linux/pkt_sched.h are the source of the numbers. The netlink socket stays in the network namespace
 where it was opened.
@@ -7,14 +8,22 @@ where it was opened.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
+from collections.abc import Sequence
 
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_ECHO = 1, 4, 8
 _NLMSG_ERROR = 2
 _RTM_NEWQDISC, _RTM_DELQDISC, _RTM_GETQDISC = 36, 37, 38
+_RTM_NEWTFILTER = 44
 _TC_H_ROOT = 0xFFFF_FFFF
+_TC_H_CLSACT, _CLSACT_HANDLE, _INGRESS = 0xFFFF_FFF1, 0xFFFF_0000, 0xFFFF_FFF2
+_TCA_U32_SEL, _TCA_U32_ACT, _U32_TERMINAL = 5, 7, 1
+_TCA_ACT_KIND, _TCA_ACT_OPTIONS, _TCA_MIRRED_PARMS = 1, 2, 2
+_TCA_EGRESS_REDIR, _TC_ACT_STOLEN = 1, 4
+_ETH_P_IPV6, _FIRST_FILTER = 0x86DD, 1
 _TCA_KIND, _TCA_OPTIONS, _TCA_STATS2 = 1, 2, 7
 _TCA_STATS_QUEUE = 3
 _TCA_TBF_PARMS, _TCA_TBF_RTAB = 1, 2
@@ -52,6 +61,41 @@ class QueueingDisciplines:
         """Remove the root discipline with this handle, with all that waits in it."""
         return self._acknowledged(_RTM_DELQDISC, _NLM_F_ACK, interface_index, handle, b"")
 
+    def reflect(self, interface_index: int, words: Sequence[tuple[int, int, int]]) -> int:
+        """Send what comes in by the interface out by it again, through its queueing discipline, if it is IPv6 and has these
+        words: each an offset from the IPv6 header (the Ethernet header has negative ones), a value and a mask, of 32 bits.
+
+        It replaces what an earlier process has left there for what comes in.
+        """
+        kind = _attribute(_TCA_KIND, b"clsact\0")
+        where = {"handle": _CLSACT_HANDLE, "parent": _TC_H_CLSACT}
+        make = _NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+        error = self._acknowledged(_RTM_NEWQDISC, make, interface_index, attributes=kind, **where)
+        if error == errno.EEXIST:
+            self._acknowledged(_RTM_DELQDISC, _NLM_F_ACK, interface_index, attributes=b"", **where)
+            error = self._acknowledged(_RTM_NEWQDISC, make, interface_index, attributes=kind, **where)
+        if error:
+            return error
+        keys = b"".join(struct.pack("!II", mask, value) + struct.pack("=ii", at, 0) for at, value, mask in words)
+        selector = struct.pack("=BBBxHHhhI", _U32_TERMINAL, 0, len(words), 0, 0, 0, 0, 0) + keys
+        redirect = struct.pack("=IIiiiiI", 0, 0, _TC_ACT_STOLEN, 0, 0, _TCA_EGRESS_REDIR, interface_index)
+        action = _attribute(_TCA_ACT_KIND, b"mirred\0") + _attribute(
+            _TCA_ACT_OPTIONS, _attribute(_TCA_MIRRED_PARMS, redirect)
+        )
+        options = _attribute(_TCA_U32_SEL, selector) + _attribute(_TCA_U32_ACT, _attribute(1, action))
+        return self._acknowledged(
+            _RTM_NEWTFILTER, make, interface_index, 0,
+            _attribute(_TCA_KIND, b"u32\0") + _attribute(_TCA_OPTIONS, options),
+            parent=_INGRESS, info=_FIRST_FILTER << 16 | socket.htons(_ETH_P_IPV6),
+        )
+
+    def reflects(self, interface_index: int) -> bool:
+        """Whether there is what `reflect` has made (Open vSwitch removes what it does not know when it starts)."""
+        answer = self._request(
+            _RTM_GETQDISC, _NLM_F_ECHO, interface_index, _CLSACT_HANDLE, b"", parent=_TC_H_CLSACT
+        )
+        return answer is not None and answer[0] == _RTM_NEWQDISC
+
     def waiting(self, interface_index: int, handle: int) -> int | None:
         """How many frames wait in it; None when there is none with this handle."""
         # Only with ECHO does the kernel answer the one who asks.
@@ -68,17 +112,21 @@ class QueueingDisciplines:
         """Idempotent."""
         self._socket.close()
 
-    def _acknowledged(self, kind: int, flags: int, interface_index: int, handle: int, attributes: bytes) -> int:
-        answer = self._request(kind, flags, interface_index, handle, attributes)
+    def _acknowledged(
+        self, kind: int, flags: int, interface_index: int, handle: int, attributes: bytes, parent: int = _TC_H_ROOT,
+        info: int = 0,
+    ) -> int:
+        answer = self._request(kind, flags, interface_index, handle, attributes, parent, info)
         if answer is None or answer[0] != _NLMSG_ERROR or len(answer[1]) < 4:
             return -1
         return -int(struct.unpack_from("=i", answer[1])[0])
 
     def _request(
-        self, kind: int, flags: int, interface_index: int, handle: int, attributes: bytes
+        self, kind: int, flags: int, interface_index: int, handle: int, attributes: bytes, parent: int = _TC_H_ROOT,
+        info: int = 0,
     ) -> tuple[int, bytes] | None:
         self._sequence = (self._sequence + 1) & 0xFFFF_FFFF
-        body = _TRAFFIC_CONTROL.pack(socket.AF_UNSPEC, 0, 0, interface_index, handle, _TC_H_ROOT, 0) + attributes
+        body = _TRAFFIC_CONTROL.pack(socket.AF_UNSPEC, 0, 0, interface_index, handle, parent, info) + attributes
         size = _MESSAGE_HEADER.size + len(body)
         try:
             self._socket.send(_MESSAGE_HEADER.pack(size, kind, _NLM_F_REQUEST | flags, self._sequence, 0) + body)

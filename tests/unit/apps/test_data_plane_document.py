@@ -24,7 +24,7 @@ from topology.model import LMA_LINK_LOCAL_ADDRESS
 
 PAGE = Path("docs/explanation/data-plane.md")
 BLOCKS = [fence for fence in fences(PAGE) if fence.language == "text" and fence.words.startswith("rules ")]
-STAGES = ("before", "cloned", "moved", "direct", "after", "mld", "unicast")
+STAGES = ("before", "cloned", "moved", "direct", "after", "mld", "unicast", "uplink")
 SOURCE_MAC = bytes.fromhex("020000000010")
 
 
@@ -41,6 +41,12 @@ def of_unicast(flow: dict[str, Any]) -> bool:
         return bool(match) and (not destination.startswith("ff") or "/" in destination)
     to_router = "eth_dst" in match or (match.get("nw_proto") == 58 and not of_mld(flow))
     return to_router or "ipv6_src" in match or "/" in destination
+
+
+def of_uplink(flow: dict[str, Any]) -> bool:
+    """What waits at the buffer port of what mobile nodes send."""
+    at_buffer = flow["match"].get("in_port") == "hob0" or "output:hob0" in flow["actions"]
+    return flow["table"] == 0 and at_buffer and "ipv6_src" in flow["match"]
 
 
 def of_mld(flow: dict[str, Any]) -> bool:
@@ -78,6 +84,8 @@ def rules() -> dict[tuple[str, str], str]:
         for switch in switches:
             found[switch["name"], stage] = part(switch, of_data)
             found[switch["name"], "mld"] = part(switch, of_mld)
+            if stage == "moved":
+                found[switch["name"], "uplink"] = part(switch, of_uplink)
             if stage == "cloned":
                 found[switch["name"], "unicast"] = part(switch, of_unicast)
 
