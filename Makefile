@@ -57,7 +57,8 @@ compose-demo: ## the same demo on containers: start an engine where none answers
 	@tools/engine.sh compose up -d --no-build
 	@tools/engine.sh compose run --rm demo \
 	    containers demo --topology /etc/castover/topology.yaml --handovers $(HANDOVERS)
-	@echo "The containers stay up: live view and REST API at http://127.0.0.1:$${CASTOVER_REST_PORT:-8080}/."
+	@echo "The containers stay up. Live view and REST API: http://127.0.0.1:$${CASTOVER_REST_PORT:-8080}/; a mobile node that is"
+	@echo "dragged to another MAG there is moved by the containers' radio. (No stream flows unless a demo runs.)"
 	@echo "make compose-down takes them down."
 
 compose-down: ## take the containers down, and the engine where compose-demo has started one

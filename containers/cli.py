@@ -11,6 +11,8 @@ from rich.console import Console
 
 from containers.ground import ContainerGround
 from containers.node import run_node
+from containers.radio import run_radio
+from containers.turns import all_moves
 from lab.command_line import load_domain, progress, said_plainly, topology_option
 from lab.demo_cli import PLAIN_WIDTH, prepare_output, write_report
 from lab.demo_measurement import await_bindings, measure_mode
@@ -20,6 +22,8 @@ from lab.demo_report import print_run, print_summary
 from lab.demo_result import RunResult
 from lab.demo_settings import Cast, DemoSettings, choose_cast
 from lab.interruption import deferred_signals
+from lab.radio_cli import gap_option as radio_gap_option
+from lab.radio_cli import moved_line
 from lab.rest_client import RestClient
 from topology.model import Domain
 
@@ -43,6 +47,22 @@ def node(topology: Path, name: str) -> None:
     interfaces away.
     """
     run_node(load_domain(topology), topology.resolve(), name, lambda what: click.echo(what, err=True))
+
+
+@containers.command()
+@topology_option
+@radio_gap_option
+@said_plainly
+def radio(topology: Path, gap_ms: float) -> None:
+    """Be the radio of the containers: move each mobile node when its handover says that it may leave, until told to stop.
+
+    With it a handover that is asked for over REST, or by dragging in the live view, completes by itself. While a demo runs
+    the moves are the demo's.
+    """
+    run_radio(
+        load_domain(topology), gap_ms, told=lambda moved: click.echo(moved_line(moved)),
+        say=lambda what: click.echo(what, err=True),
+    )
 
 
 @containers.command()
@@ -98,8 +118,9 @@ def _run(domain: Domain, cast: Cast, settings: DemoSettings, console: Console, r
         RestClient(f"http://[{domain.controller.address}]:{domain.controller.rest_port}") as client,
     ):
         ground.await_nodes(_NODES_TIMEOUT_S, say)
-        await_bindings(client, cast, say, ground)
-        for mode in settings.modes:
-            result = measure_mode(ground, client, cast, settings, domain.dialect, mode, say)
-            results.append(result)
-            print_run(result, console)
+        with all_moves(domain.name):
+            await_bindings(client, cast, say, ground)
+            for mode in settings.modes:
+                result = measure_mode(ground, client, cast, settings, domain.dialect, mode, say)
+                results.append(result)
+                print_run(result, console)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +45,13 @@ class MovableNode(Protocol):
 
     def move(self, mag: str, gap_ms: float = 0.0) -> Move:
         """Leave the present MAG, and arrive at `mag` `gap_ms` after that. Raises LabError."""
+
+
+class Reach(Protocol):
+    """Hands on mobile nodes, and on nothing else."""
+
+    def mobile_node(self, name: str) -> AbstractContextManager[MovableNode]:
+        """By short name or MN-ID. LabError, also on the way into the `with`."""
 
 
 class Ground(Protocol):

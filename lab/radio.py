@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from castover_client import Castover, CastoverError, Event, Handover, NotFound
 from lab.errors import LabError
+from lab.ground import Reach
 from lab.mobile_node import Move
-from lab.network import Lab
 
 MAY_LEAVE_NOW = frozenset({"forwarding", "joined"})
 """States in which the network waits for the mobile node to move, and for nothing else."""
@@ -37,7 +37,7 @@ class Moved:
 class Radio:
     """Follows the events of a controller until `stop`; `gap_ms` is how long a mobile node is without a link."""
 
-    def __init__(self, lab: Lab, castover: Castover, *, gap_ms: float, told: Callable[[Moved], None]) -> None:
+    def __init__(self, lab: Reach, castover: Castover, *, gap_ms: float, told: Callable[[Moved], None]) -> None:
         """`told` is called from a thread of the radio's own. The radio closes `castover` when it ends."""
         self._lab = lab
         self._castover = castover

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from castover_client import Castover
 from tests.support.documents import commands
 from tests.support.terminal import Terminal
 
@@ -138,6 +139,17 @@ def test_handovers_lose_nothing_also_at_a_mag_whose_container_was_started_anew(c
     assert (own["lost"], own["duplicated"], own["reordered"]) == (0, 0, 0)
 
 
+def test_a_handover_that_is_asked_for_over_rest_completes_by_itself(compose: Compose) -> None:
+    """As it is when somebody drags a mobile node in the live view: the radio moves it."""
+    with Castover(f"http://127.0.0.1:{compose.rest_port}") as castover:
+        (node,) = [one for one in castover.topology().mobile_nodes if one.name == "mn1"]
+        target = "mag2" if node.attached_to == "mag1" else "mag1"
+        handover = castover.start_handover(node.id, target)
+        *_, ended = castover.follow(handover.id, timeout_s=30.0)
+    assert (ended.state, ended.error) == ("completed", None)
+    assert f"{node.attached_to} -> {target}" in compose("logs", "radio")
+
+
 def test_no_container_is_privileged_and_only_switches_may_use_raw_sockets(compose: Compose) -> None:
     capabilities = {}
     for container in compose("ps", "-q").split():
@@ -148,7 +160,8 @@ def test_no_container_is_privileged_and_only_switches_may_use_raw_sockets(compos
         capabilities[name] = sorted(name.removeprefix("CAP_") for name in found["HostConfig"]["CapAdd"] or [])
     switch, host = ["NET_ADMIN", "NET_RAW", "SYS_NICE"], ["NET_ADMIN"]
     assert capabilities == {
-        "controller": [], "lma": switch, "mag1": switch, "mag2": switch, "mn1": host, "mn2": host, "source": host,
+        "controller": [], "radio": [], "lma": switch, "mag1": switch, "mag2": switch, "mn1": host, "mn2": host,
+        "source": host,
     }
 
 
