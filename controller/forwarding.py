@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Network
 
 from controller.binding_cache import BindingCache
 from controller.handover import Handover, HandoverTable
 from controller.multicast import Listeners, Memberships
-from controller.unicast_forwarding import NO_UNICAST, UnicastIntent, mag_unicast
+from controller.unicast_forwarding import NO_UNICAST, UnicastIntent, buffer_of, mag_unicast, prefixes_fed
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
 from southbound.openflow.intents import (
@@ -87,12 +87,20 @@ def lma_intent(
     )
 
 
-def fed_now(intent: Intent | None, mag: IPv6Address, memberships: Memberships) -> Memberships:
-    """Those of the memberships whose groups the LMA, by this intent, sends to this MAG."""
+def note_fed(intent: Intent | None, domain: Domain, cache: BindingCache, handovers: Iterable[Handover]) -> None:
+    """Remember for MNs that are expected what the LMA sends to their n-MAG by this intent: it goes on for them.
+
+    Whoever else it was sent for may leave, and the buffer that has begun with it waits for its next packet.
+    """
     if not isinstance(intent, ForwardingIntent):
-        return ()
-    groups = {replication.group for replication in intent.replications if ToMag(mag) in replication.outputs}
-    return tuple(membership for membership in memberships if membership.group in groups)
+        return
+    for handover in handovers:
+        new = domain.mag(handover.new_mag)
+        if handover.receiving is None or new is None:
+            continue
+        groups = {replication.group for replication in intent.replications if ToMag(new.address) in replication.outputs}
+        handover.fed = tuple(membership for membership in handover.receiving if membership.group in groups)
+        handover.prefixes_fed = prefixes_fed(intent, new.address, cache, domain, handover.mn_id)
 
 
 def mag_intent(
@@ -102,7 +110,7 @@ def mag_intent(
     native: list[Demand] = []
     tunnelled: dict[PeerTunnel, list[Demand]] = defaultdict(list)
     ingress_of: dict[str, PeerTunnel] = {}
-    buffered = _buffered_natively(mag.id, listeners, handovers)
+    buffered = _buffered_natively(mag.id, handovers)
     # Mode join: the stream is here, so it is delivered from the attachment on, whatever the PBU still takes.
     ahead = {handover.mn_id for handover in handovers.arriving(mag.id) if handover.joining is not None}
     for handover in handovers.arriving(mag.id):
@@ -114,20 +122,25 @@ def mag_intent(
             tunnelled[ingress].append(Demand(memberships=handover.receiving, output=ToHandoverBuffer()))
         if handover.mn_id in buffered:
             memberships = _current(listeners, mag.id, handover)
-            native.append(Demand(memberships=memberships, output=ToHandoverBuffer()))
+            native.append(Demand(memberships=memberships, output=buffer_of(domain, handover.mn_id)))
+    direct: set[str] = set()
     for listener in listeners.at(mag.id):
         if listener.retained:
-            native.append(Demand(memberships=listener.memberships, output=ToHandoverBuffer()))
+            native.append(Demand(memberships=listener.memberships, output=buffer_of(domain, listener.mn_id)))
         bound = cache.is_bound(listener.mn_id, mag.id) or listener.mn_id in ahead
-        served = listener.access_port is not None and bound
-        if served and listener.mn_id not in buffered and listener.access_port is not None:
+        if listener.access_port is not None and bound and listener.mn_id not in buffered:
+            direct.add(listener.mn_id)
             native.append(Demand(memberships=listener.memberships, output=ToAccess(listener.access_port)))
     for handover in handovers.leaving(mag.id):
         new = domain.mag(handover.new_mag)
-        if handover.cloning is not None and new is not None:
-            # What is relayed goes through the agent's buffer, in order with what it still holds.
-            output = ToHandoverBuffer() if handover.relayed else ToMag(new.address)
-            native.append(Demand(memberships=handover.cloning, output=output))
+        if handover.cloning is None or new is None:
+            continue
+        if not handover.relayed:
+            native.append(Demand(memberships=handover.cloning, output=ToMag(new.address)))
+        elif handover.mn_id not in direct:
+            # What is relayed goes through the agent's buffer, in order with what it still holds. An MN that is back has
+            # no use for it, and shall not get by the buffer what it gets by the switch.
+            native.append(Demand(memberships=handover.cloning, output=buffer_of(domain, handover.mn_id)))
     replications = _replications(LmaTunnel(domain.lma.address), native)
     for tunnel, demands in tunnelled.items():
         replications |= _replications(tunnel, demands)
@@ -148,47 +161,14 @@ def _ingress(handover: Handover, previous: Mag, domain: Domain) -> PeerTunnel:
     return PeerTunnel(previous.address, path, domain.relay_key(handover.mn_id))
 
 
-def shares_the_buffer_with(handover: Handover, listeners: Listeners, handovers: HandoverTable) -> str | None:
-    """The MN-ID of another MN that still needs one of this MN's groups natively from the same buffer, or None.
-
-    One copy goes to the buffer, however many MNs it is for. Were the switch to deliver to one of them while another
-    still needs that copy, the buffer would deliver it to the first once more. So they change over together, and not while
-    the agent relays one of the groups out of the buffer.
-    """
-    own = _groups(listeners, handover.new_mag, handover)
-    for other in _at_the_buffer(handover.new_mag, handovers):
-        if other.mn_id != handover.mn_id and not other.direct and own & _groups(listeners, other.new_mag, other):
-            return other.mn_id
-    for other in handovers.leaving(handover.new_mag):
-        relayed = {membership.group for membership in other.cloning or ()} if other.relayed else set()
-        if other.mn_id != handover.mn_id and own & relayed:
-            return other.mn_id
-    return None
-
-
-def _buffered_natively(mag_id: str, listeners: Listeners, handovers: HandoverTable) -> frozenset[str]:
-    """MN-IDs whose native stream goes to the buffer: those that have not joined, and who shares a group with them.
+def _buffered_natively(mag_id: str, handovers: HandoverTable) -> frozenset[str]:
+    """MN-IDs whose native stream goes to the buffer: those that have not joined it.
 
     Also of an MN that is not bound here yet: what is fed here for another one is its stream, too, and the buffer needs
     it without gaps from the first packet on.
     """
-    candidates = {handover.mn_id: handover for handover in _at_the_buffer(mag_id, handovers)}
-    buffered = {mn_id for mn_id, handover in candidates.items() if not handover.direct}
-    groups = {mn_id: _groups(listeners, mag_id, handover) for mn_id, handover in candidates.items()}
-    while True:
-        taken = frozenset().union(*(groups[mn_id] for mn_id in buffered))
-        added = {mn_id for mn_id in candidates if mn_id not in buffered and groups[mn_id] & taken}
-        if not added:
-            return frozenset(buffered)
-        buffered |= added
-
-
-def _at_the_buffer(mag_id: str, handovers: HandoverTable) -> list[Handover]:
-    return [handover for handover in handovers.arriving(mag_id) if handover.receiving is not None]
-
-
-def _groups(listeners: Listeners, mag_id: str, handover: Handover) -> frozenset[IpAddress]:
-    return frozenset(membership.group for membership in _current(listeners, mag_id, handover))
+    arriving = handovers.arriving(mag_id)
+    return frozenset(one.mn_id for one in arriving if one.receiving is not None and not one.direct)
 
 
 def _current(listeners: Listeners, mag_id: str, handover: Handover) -> Memberships:

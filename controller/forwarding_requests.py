@@ -6,7 +6,7 @@ Each is answered when the switch has confirmed, or refused; only `controller.for
 
 from __future__ import annotations
 
-from controller import agent_calls, forwarding, unicast_forwarding
+from controller import agent_calls, forwarding
 from controller.admission import allowed_memberships, handover_of_call
 from controller.commands import (
     Command,
@@ -30,13 +30,7 @@ def prepare(state: LmaState, mag_id: str, token: int, call: methods.PrepareForwa
         handover.mode = call.mode
     handover.relayed = handover.relayed or call.relayed
     handover.direct, handover.uplink_waits = False, call.uplink_waits
-    new_mag = state.domain.mag(mag_id)
-    if new_mag is not None:
-        intent = state.switches.intent(state.domain.lma.id)
-        handover.fed = forwarding.fed_now(intent, new_mag.address, handover.receiving)
-        handover.prefixes_fed = unicast_forwarding.prefixes_fed(
-            intent, new_mag.address, state.cache, state.domain, call.mn_id
-        )
+    forwarding.note_fed(state.switches.intent(state.domain.lma.id), state.domain, state.cache, [handover])
     return answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.PREPARE, now)
 
 
@@ -56,6 +50,10 @@ def clone(state: LmaState, mag_id: str, token: int, call: methods.CloneGroups, n
     if isinstance(handover, str):
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=handover)])
     handover.relayed = handover.relayed or call.relayed
+    if call.relayed:
+        # Its agent delivers to it and has been told of no change of the switch, whatever became of an earlier request.
+        for one in state.handovers.arriving(mag_id):
+            one.direct = one.direct and one.mn_id != call.mn_id
     handover.cloning = handover.groups = allowed_memberships(state, call.mn_id, call.memberships)
     # The LMA feeds the p-MAG already as long as the MN listens there; its switch is refreshed but not waited for.
     return answer_when_confirmed(
@@ -72,10 +70,6 @@ def deliver_directly(state: LmaState, mag_id: str, token: int, call: methods.Del
         reason = f"{call.mn_id} is not bound at {mag_id}"
         return Reaction([RejectAgent(mag_id=mag_id, token=token, code="refused", message=reason)])
     handover.direct = True
-    other = forwarding.shares_the_buffer_with(handover, state.listeners, state.handovers)
-    if other is not None:
-        reason = f"{other} shares a group with it and has not joined its native stream yet"
-        return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
     reaction = answer_when_confirmed(mag_id, token, handover, {mag_id}, HandoverInput.DELIVER, now)
     return Reaction(reaction.commands, reaction.dirty, followed_by(reaction.waits, agent_calls.finish(handover)))
 
@@ -90,13 +84,6 @@ def release(state: LmaState, mag_id: str, token: int, call: methods.ReleaseForwa
     if handover is None or handover.ended or mag_id not in (handover.previous_mag, handover.new_mag):
         # Nothing is wanted for it any more; but the switch may not have confirmed that yet.
         return Reaction([], set(), wait)
-    if call.outcome == "completed" and mag_id == handover.new_mag and handover.receiving is not None:
-        other = forwarding.shares_the_buffer_with(handover, state.listeners, state.handovers)
-        if other is not None and state.cache.is_bound(handover.mn_id, mag_id):
-            # It is ready and waits for the other; the agent asks again, and its buffer goes on delivering meanwhile.
-            handover.direct = True
-            reason = f"{other} shares a group with it and has not joined its native stream yet"
-            return Reaction([RejectAgent(mag_id=mag_id, token=token, code="unavailable", message=reason)], {mag_id})
     handover.released_by.add(mag_id)
     if call.outcome == "completed":
         if mag_id == handover.new_mag:

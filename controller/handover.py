@@ -137,8 +137,8 @@ class Handover:
     joining: Memberships | None = None
     """Mode join: groups that the LMA sends to the n-MAG although the MN is not bound there."""
     fed: Memberships = ()
-    """Of `receiving`, what the LMA was sending to the n-MAG at that moment. It goes on: the buffer could not tell a gap of
-    the native stream from a loss, and would not wait for what the tunnel brings of it."""
+    """Of `receiving`, what the LMA has been sending to the n-MAG since, for whomever. It goes on: the buffer could not tell
+    a gap of the native stream from a loss, and would not wait for what the tunnel brings of it."""
     prefixes_fed: tuple[IPv6Network, ...] = ()
     """The same of the MN's home network prefixes."""
     cloning: Memberships | None = None

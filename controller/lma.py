@@ -246,12 +246,19 @@ class LmaCore:
         for name in sorted(dirty, key=lambda name: (name not in first, name)):
             if not self._may_tell(name):
                 continue
-            wants = listening.by_mag(self._state) if name == self._state.domain.lma.id else {}
+            wants = self._wants() if name == self._state.domain.lma.id else {}
             command = self._state.switches.want(name, self._intent(name, wants))
             if command is not None:
                 yield command
             if wants:
                 yield from self._state.source_network.wanted(wants, now)
+
+    def _wants(self) -> dict[str, list[Memberships]]:
+        """What each MAG is to be sent; a stream that has begun to come for an MN on its way does not end before it."""
+        state = self._state
+        intent = state.switches.intent(state.domain.lma.id)
+        forwarding.note_fed(intent, state.domain, state.cache, state.handovers.open())
+        return listening.by_mag(state)
 
     def _may_tell(self, name: str) -> bool:
         if self._settle_at is None or name == self._state.transport_switch:

@@ -97,6 +97,14 @@ class _Sessions:
         )
 
 
+def buffer_of(domain: Domain, mn_id: str) -> ToHandoverBuffer:
+    """Where the native copy for this MN goes that its agent delivers, keeps or relays.
+
+    One for each MN: who is served by the switch itself changes for each alone, and a packet tells for whom it is.
+    """
+    return ToHandoverBuffer(domain.place_of(mn_id) + 1)
+
+
 def prefixes_fed(intent: Intent | None, mag: IPv6Address, cache: BindingCache, domain: Domain, mn_id: str) -> Prefixes:
     """Those prefixes of the MN that the LMA, by this intent, sends to this MAG."""
     if not isinstance(intent, ForwardingIntent):
@@ -182,15 +190,18 @@ def mag_unicast(
     native = LmaTunnel(domain.lma.address)
     uplinks: dict[tuple[AccessLink | FromPeer | FromHandoverBuffer, IPv6Network], UplinkWay] = {}
     waiting: set[str] = set()
-    arriving = {one.mn_id: one for one in handovers.arriving(mag.id) if one.receiving is not None}
-    for mn_id, handover in arriving.items():
-        prefixes = sessions.moving(mn_id)
+    expected = [one for one in handovers.arriving(mag.id) if one.receiving is not None]
+    arriving = {one.mn_id: one for one in expected}
+    for handover in expected:
+        # Of an MN that has gone on and comes back there are two: by the first its next MAG is still fed.
+        mn_id, prefixes = handover.mn_id, sessions.moving(handover.mn_id)
         if handover.handover_id in tunnel:
             outputs[tunnel[handover.handover_id], mn_id, prefixes].add(ToHandoverBuffer())
         if mn_id in buffered:
-            outputs[native, mn_id, prefixes].add(ToHandoverBuffer())
+            outputs[native, mn_id, prefixes].add(buffer_of(domain, mn_id))
+    for mn_id, handover in arriving.items():
         if handover.uplink_waits:
-            uplinks |= {(FromHandoverBuffer(), prefix): ToLma() for prefix in prefixes}
+            uplinks |= {(FromHandoverBuffer(), prefix): ToLma() for prefix in sessions.moving(mn_id)}
             waiting |= set() if handover.direct else {mn_id}
     # The way for what an MN sends is there before the MN, which shall not have to wait for it.
     for mn_id in arriving.keys() | ahead:
@@ -198,15 +209,17 @@ def mag_unicast(
         if profile is not None and way is not None:
             link = AccessLink(profile.access_port(), profile.link_layer_id)
             uplinks |= {(link, prefix): way for prefix in sessions.moving(mn_id)}
+    direct: set[str] = set()
     for listener in listeners.at(mag.id):
         mn_id, profile = listener.mn_id, sessions.profile(listener.mn_id)
         moving = sessions.moving(mn_id)
         if listener.retained:
-            outputs[native, mn_id, moving].add(ToHandoverBuffer())
+            outputs[native, mn_id, moving].add(buffer_of(domain, mn_id))
         if listener.access_port is None or profile is None:
             continue
         served = sessions.at(mn_id, mag.id) or (moving if mn_id in ahead else ())
         if served and mn_id not in buffered:
+            direct.add(mn_id)
             outputs[native, mn_id, served].add(ToAccess(listener.access_port))
         link = AccessLink(listener.access_port, profile.link_layer_id)
         uplinks |= {(link, prefix): ToHandoverBuffer() if mn_id in waiting else ToLma() for prefix in served}
@@ -215,7 +228,10 @@ def mag_unicast(
         if handover.cloning is None or new is None or sessions.profile(mn_id) is None:
             continue
         moving = sessions.moving(mn_id)
-        outputs[native, mn_id, moving].add(ToHandoverBuffer() if handover.relayed else ToMag(new.address))
+        if not handover.relayed:
+            outputs[native, mn_id, moving].add(ToMag(new.address))
+        elif mn_id not in direct:
+            outputs[native, mn_id, moving].add(buffer_of(domain, mn_id))
         peer = FromPeer(new.address, domain.relay_key(mn_id))
         back = None if sessions.at(mn_id, mag.id) else _back(arriving.get(mn_id), domain)
         uplinks |= {(peer, prefix): back or ToLma() for prefix in moving}

@@ -9,6 +9,7 @@ from typing import Any
 
 from southbound.agent.events import LastDeliveredDigests
 from southbound.mld.membership import GroupMembership
+from southbound.path_mark import NATIVE_PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class ExpectMobileNode:
     memberships: tuple[GroupMembership, ...]
     tunnel_path: int
     port: str
+    native_path: int = NATIVE_PATH
+    """Of the native copy that is for this MN."""
     prefixes: tuple[IPv6Network, ...] = ()
     """Home networks of the MN."""
     link_layer_id: bytes = bytes(6)

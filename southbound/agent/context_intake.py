@@ -24,7 +24,7 @@ from southbound.agent.new_mag import NewMag
 from southbound.codec.handover import HandoverAcknowledge, HandoverInitiate
 from southbound.codec.iana import HandoverAcknowledgeCode, HandoverModeCode
 from southbound.mld.membership import GroupMembership
-from southbound.path_mark import relay_path
+from southbound.path_mark import native_path, relay_path
 from southbound.rpc.methods import HandoverRunning, JoinGroups, PrepareForwarding, ReleaseForwarding
 from topology.model import Mag, MobileNode
 
@@ -131,7 +131,8 @@ class ContextIntake:
         place, path = self._context.domain.place_of(arriving.profile.id), arriving.peer.index
         expect = ExpectMobileNode(
             mn_id=arriving.profile.id, handover_id=arriving.handover_id, memberships=arriving.memberships,
-            tunnel_path=relay_path(path, place) if arriving.relayed else path, port=arriving.profile.access_port(),
+            tunnel_path=relay_path(path, place) if arriving.relayed else path, native_path=native_path(place),
+            port=arriving.profile.access_port(),
             prefixes=self._context.home_networks.of(arriving.profile), link_layer_id=arriving.profile.link_layer_id,
             peer=arriving.peer.id, uplink_waits=arriving.uplink_waits,
         )

@@ -2,7 +2,8 @@
 """The n-MAG's handover buffer: keeps what comes for MNs on their way, delivers in order, joins the native stream. Pure.
 
 The life of an MN here is `expect` (step 3), `cut` (step 6) and `arrived` (7) in either order, `native_confirmed` (9),
-the effect `Joined` (10) and `release`. One copy of a packet comes per path and stream, however many MNs move.
+the effect `Joined` (10) and `release`. One copy of a packet comes by a tunnel, however many MNs move; natively one for
+each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from southbound.agent.packet_timeline import PacketTimeline
 from southbound.agent.stream_join import StreamJoin
 from southbound.codec.addresses import IpAddress
 from southbound.mld.membership import GroupMembership
-from southbound.path_mark import NATIVE_PATH
+from southbound.path_mark import NATIVE_PATH, is_native
 from topology.settings import Limits, Timers
 
 ROUTES_REMEMBERED = 4_096
@@ -59,11 +60,12 @@ class HandoverBuffer:
         tunnel_path: int,
         now: float,
         *,
+        native_path: int = NATIVE_PATH,
         cut_expected: bool = True,
         prefixes: Iterable[IPv6Network] = (),
     ) -> list[Effect]:
-        """Keep from now on what comes for this MN by the native path or by the tunnel `tunnel_path`: of the groups, and for
-        its home network prefixes.
+        """Keep from now on what comes for this MN by the native path (its own copy: `native_path`) or by the tunnel
+        `tunnel_path`: of the groups, and for its home network prefixes.
 
         Repeated for an MN that has not arrived and comes from the same MAG it changes the memberships and keeps what is
         there; otherwise it begins a new life, and what was kept is dropped (released_undelivered).
@@ -71,8 +73,6 @@ class HandoverBuffer:
         """
         known = self._mobile_nodes.get(mn_id)
         self._forget_routes()
-        for mobile_node in self._mobile_nodes.values():
-            mobile_node.leave_native = False
         if known is not None and known.tunnel_path == tunnel_path and not known.is_here:
             known.expect_only(memberships, prefixes)
             known.cut_expected = cut_expected
@@ -84,6 +84,7 @@ class HandoverBuffer:
             memberships,
             prefixes,
             tunnel_path=tunnel_path,
+            native_path=native_path,
             cut_expected=cut_expected,
             cut_wait_s=self._cut_wait_s,
             account=HeldAccount(self._ledger, self._limits),
@@ -133,21 +134,11 @@ class HandoverBuffer:
     def hand_over_to_switch(self, mn_id: str) -> None:
         """The switch delivers to this MN. What still comes natively is of the old rule, and is delivered.
 
-        The switch gives a stream to the buffer either for all who are expected here or for none of them
-        (controller.forwarding), so this is never a copy of what it delivers itself; but see `others_listen`.
+        The native copy for an MN is made in place of the one that goes to its access port (controller.forwarding), so this
+        is never a copy of what the switch delivers itself.
         """
         if (mobile_node := self._known(mn_id)) is not None:
             mobile_node.handed_over = True
-
-    def others_listen(self) -> None:
-        """Native packets come for others than the MNs expected here: in copies of what the switch delivers itself.
-
-        So those handed over to it get nothing more of them, until `expect` begins a new life: then the switch may
-        take them back.
-        """
-        for mobile_node in self._mobile_nodes.values():
-            mobile_node.leave_native = mobile_node.handed_over
-        self._forget_routes()
 
     def live_streams(self, mn_id: str, since: float) -> int:
         """How many streams of this MN have had a packet after `since`."""
@@ -210,7 +201,7 @@ class HandoverBuffer:
             return effects
         self._arrivals += 1
         arrival = Arrival(packet, now, self._arrivals)
-        path = NATIVE if path_index == NATIVE_PATH else TUNNEL
+        path = NATIVE if is_native(path_index) else TUNNEL
         for mobile_node, stream in route:
             mobile_node.receive(stream, path, arrival, effects)
         self._ledger.enforce()
@@ -245,9 +236,7 @@ class HandoverBuffer:
         route: list[tuple[MobileNodeBuffer, StreamJoin]] = []
         unused: list[str] = []
         for mobile_node in self._mobile_nodes.values():
-            if path_index not in (NATIVE_PATH, mobile_node.tunnel_path):
-                continue
-            if path_index == NATIVE_PATH and mobile_node.leave_native:
+            if path_index not in (mobile_node.native_path, mobile_node.tunnel_path):
                 continue
             if not mobile_node.wants(key):
                 if mobile_node.has_group(key):

@@ -37,6 +37,7 @@ class MobileNodeBuffer:
         prefixes: Iterable[IPv6Network],
         *,
         tunnel_path: int,
+        native_path: int,
         cut_expected: bool,
         cut_wait_s: float,
         account: HeldAccount,
@@ -44,6 +45,7 @@ class MobileNodeBuffer:
     ) -> None:
         self.mn_id = mn_id
         self.tunnel_path = tunnel_path
+        self.native_path = native_path
         self.account = account
         self.from_tunnel = PacketTimeline()
         """What has come from the p-MAG, wanted or not by then."""
@@ -51,8 +53,6 @@ class MobileNodeBuffer:
         self.joined = False
         self.handed_over = False
         """Whether the switch delivers by now."""
-        self.leave_native = False
-        """Whether what still comes natively is for others, and a copy of what the switch delivers."""
         self.cut_expected = cut_expected
         self._cut_wait_s = cut_wait_s
         self._limits = limits

@@ -106,18 +106,18 @@ class RetainedPackets:
         self.counters["released_unsent"] += len(away.kept)
         self._octets -= away.octets
 
-    def on_packet(self, packet: bytes, now: float) -> Relayed:
-        """A native packet has come by the buffer port."""
+    def on_packet(self, mn_id: str, packet: bytes, now: float) -> Relayed:
+        """A native packet has come by the buffer port, in a copy for this MN."""
         key = stream_key(packet[:LONGEST_HEADER_OCTETS])
         if key is None:
             return []
+        away = self._away.get((mn_id, ""))
+        if away is None:
+            return []
         source, group = addresses_of(key)
-        relayed: Relayed = []
-        for away in self._away.values():
-            membership = away.memberships.get(group) if away.memberships is not None else None
-            if key in away.prefixes or (membership is not None and membership.wants(source)):
-                relayed += self._pass_on(away, packet, now)
-        return relayed
+        membership = away.memberships.get(group) if away.memberships is not None else None
+        wanted = key in away.prefixes or (membership is not None and membership.wants(source))
+        return self._pass_on(away, packet, now) if wanted else []
 
     def on_delivery(self, mn_id: str, fed_by: str, packet: bytes, now: float) -> Relayed:
         """The handover buffer delivers this packet to the MN, whom this handover has brought."""

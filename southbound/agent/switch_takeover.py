@@ -124,8 +124,8 @@ class SwitchTakeover:
     """One MN's. `handle` takes events in the order in which they happen, `now` of any monotonic clock in seconds.
 
     `gated` is whether the gate is shut, `streams` how many streams of the MN are alive. Not `asked`: the switch has been
-    asked for another MN, with which this one waits because they share a group; it may change over for both, or for
-    that one alone. Then only a frame that waits tells, and without one it is over after a while, without effect.
+    asked for something else that may make it change over for this MN, too. Then only a frame that waits tells, and
+    without one it is over after a while, without effect.
     Counts, one of them for each takeover: takeover_exact (a frame was seen to wait), takeover_quiet, takeover_overdue
     (packets went on coming by the buffer port), takeover_refused, takeover_not_yet (not asked), takeover_ungated,
     takeover_cut_short; besides them

@@ -94,7 +94,11 @@ class ToMag:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ToHandoverBuffer:
-    """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress, or of an uplink."""
+    """Output: the agent's buffer port; the source MAC becomes the path mark of the ingress, of a copy for one MN, or of an
+    uplink."""
+
+    mobile_node: int = 0
+    """One more than the place in topology.yaml of the MN that this native copy is for; 0: for all that wait for it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -54,7 +54,7 @@ from southbound.openflow.rules import (
     ToGroup,
 )
 from southbound.openflow.uplink import ETH_TYPE_IPV6
-from southbound.path_mark import path_mac
+from southbound.path_mark import native_path, path_mac
 from topology.switch_names import LMA_MAG_PORT, LMA_SOURCE_PORT, MAG_BUFFER_PORT, MAG_MAG_PORT
 
 HOST_PREFIX_LENGTH = 128
@@ -186,9 +186,10 @@ def _output_actions(
                 SetEthernetDestination(address=eth_destination),
                 OutputPort(port=port),
             )
-        case "mag", ToHandoverBuffer():
+        case "mag", ToHandoverBuffer(mobile_node=mobile_node):
+            path = native_path(mobile_node - 1) if mobile_node else path_of(ingress)
             return (
-                SetEthernetSource(address=path_mac(path_of(ingress))),
+                SetEthernetSource(address=path_mac(path)),
                 SetEthernetDestination(address=eth_destination),
                 OutputPort(port=MAG_BUFFER_PORT),
             )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv6Network
 from pathlib import Path
 
 from topology.load import parse_topology
@@ -19,3 +21,16 @@ def three_mags(dialect: str = "draft", attach_mode: str = "policy-store") -> Dom
         "dialect: draft", f"dialect: {dialect}\n  attach_mode: {attach_mode}", 1
     )
     return parse_topology(text, "topology.yaml")
+
+
+def more_mobile_nodes(domain: Domain, number: int) -> Domain:
+    """The same with so many mobile nodes that are all alike: mn1@example.net, mn2@example.net, ..."""
+    first = domain.mobile_nodes[0]
+    nodes = tuple(
+        replace(
+            first, id=f"mn{count}@example.net", name=f"mn{count}", link_layer_id=bytes((2, 0, 0, 0, 0, 0x10 + count)),
+            home_network_prefixes=(IPv6Network(f"2001:db8:100:{count:x}::/64"),),
+        )
+        for count in range(1, number + 1)
+    )
+    return replace(domain, mobile_nodes=nodes)

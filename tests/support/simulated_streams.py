@@ -40,7 +40,7 @@ from southbound.codec.addresses import IpAddress
 from southbound.codec.ethernet import multicast_mac
 from southbound.codec.ipv4 import Ipv4Packet, encode_ipv4
 from southbound.codec.ipv6 import Ipv6Packet, encode_ipv6
-from southbound.path_mark import NATIVE_PATH, UPLINK_PATH, path_index
+from southbound.path_mark import UPLINK_PATH, native_place, path_index
 from southbound.rpc.methods import BufferReport
 from tests.support.simulated_agent import SimulatedAgent
 from tests.support.simulated_clock import Ticker
@@ -88,7 +88,10 @@ class RealBuffer:
             case ExpectMobileNode(mn_id=mn_id, handover_id=handover_id):
                 self.kept[mn_id] = handover_id
                 self._apply(
-                    buffer.expect(mn_id, command.memberships, command.tunnel_path, now, prefixes=command.prefixes)
+                    buffer.expect(
+                        mn_id, command.memberships, command.tunnel_path, now, native_path=command.native_path,
+                        prefixes=command.prefixes,
+                    )
                 )
             case CutBuffer(mn_id=mn_id, last_delivered=last_delivered):
                 self._apply(buffer.cut(mn_id, last_delivered, now))
@@ -104,7 +107,6 @@ class RealBuffer:
                 self.kept[name] = handover_id
                 buffer.set_aside(mn_id, name)
             case RetainPackets(mn_id=mn_id, fed_by=fed_by):
-                buffer.others_listen()
                 if fed_by:
                     self._retained.retain_deliveries(mn_id, fed_by)
                 else:
@@ -125,8 +127,10 @@ class RealBuffer:
         """A packet from the buffer port."""
         now = self._streams.domain.clock.now
         self._apply(self._buffer.on_packet(index, octets, now))
-        if index == NATIVE_PATH and self._retained.takes_native:
-            self._relay(self._retained.on_packet(octets, now))
+        place = native_place(index)
+        if place is not None and self._retained.takes_native:
+            mn_id = self._streams.domain.domain.mobile_nodes[place].id
+            self._relay(self._retained.on_packet(mn_id, octets, now))
 
     def restarted(self) -> None:
         """The process has ended, and all that it kept."""
@@ -137,8 +141,6 @@ class RealBuffer:
     def hand_over(self, mn_id: str) -> None:
         """The switch delivers to this MN by itself."""
         self._buffer.hand_over_to_switch(mn_id)
-        if not self._retained.is_empty:
-            self._buffer.others_listen()
 
     def _relay(self, relayed: Relayed) -> None:
         for (destination, key), octets in relayed:

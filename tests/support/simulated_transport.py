@@ -89,6 +89,8 @@ class SimulatedTransport:
         deliver: Callable[[str, str, bytes, bool], None],
     ) -> None:
         self.quality = quality
+        self.delays_s: dict[tuple[str, str], float] = {}
+        """By (from, to) where it is not that of `quality`."""
         self.carried: list[Carried] = []
         self.watchers: list[Callable[[Carried], None]] = []
         self.fates: list[Fate] = []
@@ -132,7 +134,7 @@ class SimulatedTransport:
         copies = 1 + (self._random.random() < quality.duplication)
         for _ in range(copies):
             if self._random.random() >= quality.loss:
-                delay_s = quality.delay_s + self._random.random() * quality.jitter_s
+                delay_s = self.delays_s.get((source, target), quality.delay_s) + self._random.random() * quality.jitter_s
                 self._later(delay_s, source, target, header, datagram)
 
     def lose(self, name: str, times: int = 1, source: str | None = None) -> None:

@@ -81,19 +81,17 @@ class BufferOwner:
         *,
         uplink: UplinkGate,
         drain: Callable[[], bool],
-        are_others: Callable[[], bool],
         on_delivery: Callable[[str, str, bytes], None],
         on_sent: Callable[[str, bytes], None],
     ) -> None:
-        """`drain` reads the buffer port; `are_others` is whether native packets come there for others than MNs that
-        arrive. `on_delivery(mn_id, handover_id, packet)` is shown what the buffer delivers, `on_sent(port, frame)` what has
-        gone out."""
+        """`drain` reads the buffer port. `on_delivery(mn_id, handover_id, packet)` is shown what the buffer delivers,
+        `on_sent(port, frame)` what has gone out."""
         self._buffer = HandoverBuffer(limits=domain.limits, timers=domain.timers)
         self.takeovers = Takeovers(
-            {name: port.interface for name, port in ports.items()}, drain=drain, hand_over=self._hand_over
+            {name: port.interface for name, port in ports.items()}, drain=drain, hand_over=self._buffer.hand_over_to_switch
         )
         self._uplink = uplink
-        self._are_others, self._on_delivery, self._on_sent = are_others, on_delivery, on_sent
+        self._on_delivery, self._on_sent = on_delivery, on_sent
         self._ports = ports
         self._handle = handle
         self._arrivals: dict[str, _Arrival] = {}
@@ -112,7 +110,8 @@ class BufferOwner:
                     mn_id, command.handover_id, command.port, command.link_layer_id, egress, sent
                 )
                 effects = self._buffer.expect(
-                    mn_id, command.memberships, command.tunnel_path, now, prefixes=command.prefixes
+                    mn_id, command.memberships, command.tunnel_path, now, native_path=command.native_path,
+                    prefixes=command.prefixes,
                 )
             case SetAside(handover_id=handover_id):
                 self._set_aside(mn_id, handover_id)
@@ -189,10 +188,6 @@ class BufferOwner:
         self.takeovers.answered(mn_id, error)
         self._uplink.answered(mn_id, error)
 
-    def others_listen(self) -> None:
-        """From now on the switch may give the buffer port copies of what it sends to MNs that it has taken over."""
-        self._buffer.others_listen()
-
     @property
     def is_empty(self) -> bool:
         """Whether no MN is expected or delivered to."""
@@ -263,11 +258,6 @@ class BufferOwner:
                     if arrival is not None:
                         arrival.joined = True
                         self._tell_joined(mn_id)
-
-    def _hand_over(self, mn_id: str) -> None:
-        self._buffer.hand_over_to_switch(mn_id)
-        if self._are_others():
-            self._buffer.others_listen()
 
     def _egress_empty(self, mn_id: str) -> None:
         self._tell_joined(mn_id)

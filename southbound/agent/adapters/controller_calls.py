@@ -15,7 +15,7 @@ from southbound.agent.commands import CallController
 from southbound.agent.events import ControllerAnswered
 from southbound.fact_log import log_fact
 from southbound.rpc.errors import ConnectionLostError
-from southbound.rpc.methods import CloneGroups, DeliverDirectly, PrepareForwarding, ReleaseForwarding
+from southbound.rpc.methods import CloneGroups, DeliverDirectly, ReleaseForwarding
 
 _log = logging.getLogger("castover.mag")
 
@@ -29,7 +29,7 @@ class ControllerCalls:
 
     def make(self, command: CallController) -> None:
         """Ask, now or when takeovers allow it."""
-        if isinstance(command.call, PrepareForwarding | CloneGroups):
+        if isinstance(command.call, CloneGroups):
             # A clone that began in the middle of a takeover would miss what waits in front of the gate.
             self._buffer.takeovers.when_settled(lambda: self._ask(command))
         else:

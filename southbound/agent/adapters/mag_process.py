@@ -115,7 +115,6 @@ class MagProcess:
             domain, self._ports, self._handle,
             uplink=self._uplink,
             drain=self._sockets.buffer.drain,
-            are_others=lambda: not self._retained.is_empty,
             on_delivery=lambda mn_id, handover_id, packet: self._retained.delivery(
                 mn_id, handover_id, packet, time.monotonic()
             ),
@@ -279,7 +278,6 @@ class MagProcess:
             case ExpectMobileNode() | SetAside() | CutBuffer() | DeliverBuffer() | NativeConfirmed() | NoForwarding():
                 self._buffer.carry_out(command, time.monotonic())
             case RetainPackets(mn_id=mn_id):
-                self._buffer.others_listen()
                 self._retained.carry_out(command, time.monotonic(), self._buffer.undelivered(mn_id))
             case RelayPackets() | DropRetained():
                 self._retained.carry_out(command, time.monotonic())

@@ -10,7 +10,7 @@ from southbound.agent.adapters.paced_egress import PacedEgress
 from southbound.agent.adapters.tunnel_socket import TunnelSocket
 from southbound.agent.commands import DropRetained, RelayPackets, RetainCommand, RetainPackets
 from southbound.agent.retained_packets import Relayed, RetainedPackets, Tunnel
-from southbound.path_mark import NATIVE_PATH
+from southbound.path_mark import native_place
 from topology.model import Domain
 
 
@@ -19,6 +19,7 @@ class RetainedOwner:
 
     def __init__(self, domain: Domain, tunnel: TunnelSocket) -> None:
         self._retained = RetainedPackets(domain.limits)
+        self._mobile_nodes = [node.id for node in domain.mobile_nodes]
         self._tunnel = tunnel
         self._egress: dict[Tunnel, PacedEgress] = {}
         self._failed = 0
@@ -49,8 +50,9 @@ class RetainedOwner:
 
     def packet(self, path_index: int, packet: bytes, now: float) -> None:
         """A packet from the buffer port."""
-        if path_index == NATIVE_PATH and self._retained.takes_native:
-            self._send(self._retained.on_packet(packet, now))
+        place = native_place(path_index)
+        if place is not None and place < len(self._mobile_nodes) and self._retained.takes_native:
+            self._send(self._retained.on_packet(self._mobile_nodes[place], packet, now))
 
     def delivery(self, mn_id: str, handover_id: str, packet: bytes, now: float) -> None:
         """The handover buffer delivers this packet to the MN that this handover has brought."""

@@ -61,9 +61,9 @@ class _Running:
 class Takeovers:
     """At most one for each MN. `drain` reads the buffer port, `hand_over(mn_id)` tells the buffer.
 
-    MNs that share a group are taken over together, when the last of them is ready, and taken back when another one is
-    expected (controller.forwarding). So whoever has asked stays a candidate until `end`, and each time that the switch
-    may change over for somebody the gates of all candidates are shut, but for those known to be served by it.
+    Each MN is taken over by itself, whoever shares its groups (controller.forwarding). One that has asked in vain stays a
+    candidate until `end`, because the release of its handover may change the switch over for it all the same: `may_change`
+    shuts the gates of all candidates but those known to be served by the switch.
     `counters` are those of SwitchTakeover and EgressGate, over all MNs.
     """
 
@@ -110,8 +110,8 @@ class Takeovers:
     def when_settled(self, then: Callable[[], None]) -> None:
         """Call `then` when no MN is between the two ways any more: at once when none is, else in the event loop.
 
-        It is for what may make the switch take MNs back (see above): frames that wait would be overtaken by those that
-        then come by the buffer port again. Not later than after SETTLED_WITHIN_S, counted as takeover_not_waited_for.
+        It is for a clone: what waits in front of the gate was there before it, and would be in neither. Not later than
+        after SETTLED_WITHIN_S, counted as takeover_not_waited_for.
         """
         if not self._is_between():
             then()
@@ -148,7 +148,6 @@ class Takeovers:
             self._tell(mn_id, Asked())
         elif mn_id not in self._served:
             self._begin(mn_id, candidate, asked=True)
-        self.may_change()
 
     def may_change(self) -> None:
         """The switch is about to be asked for something that may make it change over for other candidates, too."""

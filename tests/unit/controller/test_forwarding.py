@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
-from controller.forwarding import lma_intent, lma_wants, mag_intent, shares_the_buffer_with
+from controller.forwarding import lma_intent, lma_wants, mag_intent
 from controller.handover import Handover, HandoverState, HandoverTable
 from controller.multicast import Listeners
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import ForwardingIntent, SwitchRole
+from southbound.path_mark import native_place, path_index
 from tests.support.domains import three_mags
-from tests.support.switch_simulator import Packet, SwitchSimulator
+from tests.support.switch_simulator import Packet, Sent, SwitchSimulator
 from topology.model import LMA_LINK_LOCAL_ADDRESS, MAG_ACCESS_MAC
 
 DOMAIN = three_mags()
@@ -77,10 +78,13 @@ class World:
         return _sent(self.lma_intent(), "lma", Packet(in_port="src0", ipv6_source=source, ipv6_destination=group))
 
     def native(self, mag_id: str, group: IPv6Address, source: IPv6Address) -> list[str]:
-        packet = Packet(
-            in_port="lma0", ipv6_source=source, ipv6_destination=group, tunnel_key=DOMAIN.lma_gre_key
-        )
-        return _sent(self.intent(mag_id), "mag", packet)
+        return _sent(self.intent(mag_id), "mag", _native(group, source))
+
+    def kept_for(self, mag_id: str, group: IPv6Address, source: IPv6Address) -> list[str]:
+        """MN-IDs for which there is a copy to the buffer."""
+        frames = [frame for port, frame in _copies(self.intent(mag_id), "mag", _native(group, source)) if port == "hob0"]
+        places = [native_place(index) for frame in frames if (index := path_index(frame.eth_source)) is not None]
+        return sorted(DOMAIN.mobile_nodes[place].id for place in places if place is not None)
 
     def tunnel(self, mag_id: str, peer: IPv6Address, group: IPv6Address, source: IPv6Address) -> list[str]:
         packet = Packet(
@@ -95,12 +99,20 @@ class World:
         return mag_intent(mag, DOMAIN, self.cache, self.listeners, self.handovers)
 
 
-def _sent(intent: ForwardingIntent, kind: str, packet: Packet) -> list[str]:
+def _native(group: IPv6Address, source: IPv6Address) -> Packet:
+    return Packet(in_port="lma0", ipv6_source=source, ipv6_destination=group, tunnel_key=DOMAIN.lma_gre_key)
+
+
+def _copies(intent: ForwardingIntent, kind: str, packet: Packet) -> list[Sent]:
     role = SwitchRole(
         name=kind, kind=kind, lma_gre_key=DOMAIN.lma_gre_key, mag_gre_key=DOMAIN.mag_gre_key,
         access_mac=MAG_ACCESS_MAC,
     )
-    sent = SwitchSimulator.of(compile_intent(intent, role)).inject(packet)
+    return SwitchSimulator.of(compile_intent(intent, role)).inject(packet)
+
+
+def _sent(intent: ForwardingIntent, kind: str, packet: Packet) -> list[str]:
+    sent = _copies(intent, kind, packet)
     ids = {mag.address: mag.id for mag in DOMAIN.mags}
     return sorted(ids[copy.tunnel_destination] if port == "mag0" else port  # type: ignore[index]
                   for port, copy in sent)
@@ -228,37 +240,35 @@ def test_another_listener_at_the_n_mag_is_served_directly_meanwhile() -> None:
     assert world.native("mag2", ASM, S1) == ["hob0", "mn2"]
 
 
-def test_who_shares_a_group_with_somebody_at_the_buffer_changes_over_with_it() -> None:
+def test_each_changes_over_alone_whoever_shares_its_group() -> None:
     world = World()
-    first = world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
+    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
     second = world.hand_over(MN2, "mag1", "mag2", receiving=(wants(ASM),))
     for mn_id in (MN1, MN2):
         world.serve(mn_id, "mag2", wants(ASM))
-    assert world.native("mag2", ASM, S1) == ["hob0"]
-    assert shares_the_buffer_with(first, world.listeners, world.handovers) == MN2
+    assert world.native("mag2", ASM, S1) == ["hob0", "mn1"]
+    assert world.kept_for("mag2", ASM, S1) == [MN2]
     second.direct = True
     assert world.native("mag2", ASM, S1) == ["mn1", "mn2"]
-    assert shares_the_buffer_with(first, world.listeners, world.handovers) is None
 
 
-def test_who_shares_no_group_changes_over_alone() -> None:
-    world = World()
-    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
-    world.hand_over(MN2, "mag1", "mag2", receiving=(wants(SSM, S1),))
-    world.serve(MN1, "mag2", wants(ASM))
-    world.serve(MN2, "mag2", wants(SSM, S1))
-    assert (world.native("mag2", ASM, S1), world.native("mag2", SSM, S1)) == (["mn1"], ["hob0"])
-
-
-def test_one_that_is_not_bound_yet_holds_up_who_shares_a_group_with_it() -> None:
+def test_one_that_is_not_bound_yet_has_a_copy_of_what_is_fed_for_another() -> None:
     """What is fed here for the first is the second's stream, too: its buffer must not miss any of it later on."""
     world = World()
-    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),), direct=True)
+    world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),))
     second = world.hand_over(MN2, "mag1", "mag2", receiving=(wants(ASM),))
     world.serve(MN1, "mag2", wants(ASM))
     world.serve(MN2, "mag1", wants(ASM))
-    assert world.native("mag2", ASM, S1) == ["hob0"]
+    assert world.kept_for("mag2", ASM, S1) == [MN1, MN2]
     second.state = HandoverState.FAILED
+    assert world.kept_for("mag2", ASM, S1) == [MN1]
+
+
+def test_what_is_relayed_for_one_that_is_back_and_served_by_the_switch_is_not_given_to_it_twice() -> None:
+    world = World()
+    world.hand_over(MN1, "mag2", "mag3", cloning=(wants(ASM),), relayed=True)
+    assert world.kept_for("mag2", ASM, S1) == [MN1]
+    world.serve(MN1, "mag2", wants(ASM))
     assert world.native("mag2", ASM, S1) == ["mn1"]
 
 

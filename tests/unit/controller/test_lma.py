@@ -304,7 +304,7 @@ def test_a_context_for_groups_that_are_not_allowed_gets_no_rule() -> None:
         said = core.tell(events.AgentRequested(mag_id="mag2", token=5, call=prepare()))
         (intent,) = [one.intent for one in said if isinstance(one, SetForwarding) and one.switch == "mag2"]
         assert isinstance(intent, ForwardingIntent)
-        assert {one.group for one in intent.replications if ToHandoverBuffer() in one.outputs} == taken
+        assert {one.group for one in intent.replications if ToHandoverBuffer(1) in one.outputs} == taken
 
 
 def test_a_late_pbu_m_does_not_overwrite_what_the_agent_has_told() -> None:

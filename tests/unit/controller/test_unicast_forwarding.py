@@ -17,7 +17,7 @@ from southbound.codec.ipv6 import decode_ipv6
 from southbound.mld.membership import FilterMode, GroupMembership
 from southbound.openflow.compiler import compile_intent
 from southbound.openflow.intents import SwitchRole
-from southbound.path_mark import UPLINK_PATH, path_index, path_mac
+from southbound.path_mark import UPLINK_PATH, native_path, path_index, path_mac
 from tests.support.switch_simulator import CONTROLLER, Packet, Sent, SwitchSimulator
 from tests.unit.controller.test_forwarding import DOMAIN, MAG1, MAG2, MAG3, MN1, MN2, World
 from topology.model import LMA_LINK_LOCAL_ADDRESS, LMA_SOURCE_MAC, MAG_ACCESS_MAC, Mag
@@ -305,7 +305,7 @@ def test_downlink_during_a_handover_is_buffered_and_cloned() -> None:
     bind(given, MN1, MAG2, "mn1")
     assert ways(at.lma(from_source(HOME1))) == [("mag0", "mag1"), ("mag0", "mag2")]
     ((port, frame),) = at.mag(MAG2, from_lma(HOME1))
-    assert (port, path_index(frame.eth_source)) == ("hob0", 0)
+    assert (port, path_index(frame.eth_source)) == ("hob0", native_path(0))
 
     handover.direct = True
     assert ways(at.mag(MAG2, from_lma(HOME1))) == [("mn1", None)]
@@ -382,7 +382,7 @@ def test_the_marker_behind_the_uplink_goes_the_same_way_and_comes_back_down_to_t
     ((port, sent),) = at.mag(MAG1, from_mag(MAG2, RELAY1, header.source, header.destination))
     assert (port, sent.tunnel_key) == ("lma0", DOMAIN.lma_gre_key)
     ((port, kept),) = at.mag(MAG2, from_lma(header.destination, header.source))
-    assert (port, path_index(kept.eth_source)) == ("hob0", 0)
+    assert (port, path_index(kept.eth_source)) == ("hob0", native_path(0))
 
 
 def test_uplink_of_a_node_that_went_on_before_it_was_bound_goes_back_all_the_way() -> None:
@@ -394,6 +394,17 @@ def test_uplink_of_a_node_that_went_on_before_it_was_bound_goes_back_all_the_way
     assert ways(at.mag(MAG3, from_mobile_node())) == [("mag0", "mag2")]
     assert ways(at.mag(MAG2, from_mag(MAG3, RELAY1, HOME1, HOST))) == [("mag0", "mag1")]
     assert ways(at.mag(MAG1, from_mag(MAG2, RELAY1, HOME1, HOST))) == [("lma0", None)]
+
+
+def test_what_comes_for_a_node_by_its_first_way_is_kept_while_it_comes_back_by_another() -> None:
+    """mag1 -> mag2 -> mag3 -> mag2: out of its first buffer at mag2 its buffer at mag3 is still fed."""
+    given, at = world()
+    bind(given, MN1, MAG1, None)
+    given.hand_over(MN1, "mag1", "mag2", receiving=(), cloning=())
+    given.hand_over(MN1, "mag3", "mag2", receiving=(), cloning=(), relayed=True, handover_id="back")
+    first = from_mag(MAG1, DOMAIN.mag_gre_key, HOST, HOME1)
+    assert [port for port, _ in at.mag(MAG2, first)] == ["hob0"]
+    assert [port for port, _ in at.mag(MAG2, from_mag(MAG3, RELAY1, HOST, HOME1))] == ["hob0"]
 
 
 def test_what_another_node_sends_to_one_that_moves_is_downlink_in_the_tunnel() -> None:

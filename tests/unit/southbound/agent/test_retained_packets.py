@@ -32,25 +32,25 @@ def store(**limits: int) -> RetainedPackets:
 def test_kept_then_relayed_in_order_then_live() -> None:
     kept = store()
     kept.retain("mn1", WANTS)
-    assert kept.on_packet(packet(1), 0.0) == []
-    assert kept.on_packet(packet(2), 0.1) == []
+    assert kept.on_packet("mn1", packet(1), 0.0) == []
+    assert kept.on_packet("mn1", packet(2), 0.1) == []
     assert kept.relay("mn1", MAG2, 7, 0.2) == [((MAG2, 7), packet(1)), ((MAG2, 7), packet(2))]
-    assert kept.on_packet(packet(3), 0.3) == [((MAG2, 7), packet(3))]
+    assert kept.on_packet("mn1", packet(3), 0.3) == [((MAG2, 7), packet(3))]
     kept.drop("mn1")
     assert not kept.takes_native
-    assert kept.on_packet(packet(4), 0.4) == []
+    assert kept.on_packet("mn1", packet(4), 0.4) == []
     assert kept.counters == {"retained": 2, "relayed": 3, "released_unsent": 0}
 
 
 def test_only_what_is_wanted() -> None:
     kept = store()
     kept.retain("mn1", (GroupMembership(group=GROUP, filter_mode=FilterMode.EXCLUDE, sources=frozenset({SOURCE})),))
-    kept.on_packet(packet(1), 0.0)
-    kept.on_packet(packet(2, group=OTHER), 0.0)
+    kept.on_packet("mn1", packet(1), 0.0)
+    kept.on_packet("mn1", packet(2, group=OTHER), 0.0)
     wanted = packet(3, source=IPv6Address("2001:db8:c0::77"))
-    kept.on_packet(wanted, 0.0)
-    kept.on_packet(b"", 0.0)
-    kept.on_packet(bytes(40), 0.0)
+    kept.on_packet("mn1", wanted, 0.0)
+    kept.on_packet("mn1", b"", 0.0)
+    kept.on_packet("mn1", bytes(40), 0.0)
     assert [octets for _, octets in kept.relay("mn1", MAG2, None, 0.0)] == [wanted]
 
 
@@ -58,11 +58,13 @@ def test_two_at_one_mag_get_their_own_each() -> None:
     kept = store()
     for mn_id in ("mn1", "mn2"):
         kept.retain(mn_id, WANTS)
-    kept.on_packet(packet(1), 0.0)
+    for mn_id in ("mn1", "mn2", "mn3"):
+        kept.on_packet(mn_id, packet(1), 0.0)
     assert kept.relay("mn1", MAG2, 1, 0.0) == [((MAG2, 1), packet(1))]
-    assert kept.on_packet(packet(2), 0.0) == [((MAG2, 1), packet(2))]
-    assert kept.relay("mn2", MAG2, 2, 0.0) == [((MAG2, 2), packet(1)), ((MAG2, 2), packet(2))]
-    assert kept.on_packet(packet(3), 0.0) == [((MAG2, 1), packet(3)), ((MAG2, 2), packet(3))]
+    assert kept.on_packet("mn1", packet(2), 0.0) == [((MAG2, 1), packet(2))]
+    assert kept.relay("mn2", MAG2, 2, 0.0) == [((MAG2, 2), packet(1))], "the second is a copy for the other"
+    assert kept.on_packet("mn2", packet(2), 0.0) == [((MAG2, 2), packet(2))]
+    assert kept.on_packet("mn3", packet(2), 0.0) == []
 
 
 def test_what_is_delivered_goes_to_every_mag_that_wants_it() -> None:
@@ -70,7 +72,7 @@ def test_what_is_delivered_goes_to_every_mag_that_wants_it() -> None:
     kept = store()
     kept.retain_deliveries("mn1", "ho1")
     assert not kept.takes_native
-    assert kept.on_packet(packet(1), 0.0) == []
+    assert kept.on_packet("mn1", packet(1), 0.0) == []
     assert kept.on_delivery("mn2", "ho1", packet(1), 0.0) == []
     assert kept.on_delivery("mn1", "ho1", packet(1), 0.0) == []
     assert kept.relay("mn1", MAG2, 1, 0.0, fed_by="ho1") == [((MAG2, 1), packet(1))]
@@ -95,7 +97,7 @@ def test_every_bound_drops_the_oldest() -> None:
         kept = store(**limits)
         kept.retain("mn1", WANTS)
         for number in range(5):
-            kept.on_packet(packet(number), 0.0)
+            kept.on_packet("mn1", packet(number), 0.0)
         assert [sent for _, sent in kept.relay("mn1", MAG2, None, 0.0)] == [packet(2), packet(3), packet(4)]
         assert kept.counters["overflow_dropped"] == 2
 
@@ -103,8 +105,8 @@ def test_every_bound_drops_the_oldest() -> None:
 def test_what_is_too_old_is_not_sent() -> None:
     kept = store(buffer_age_ms=100)
     kept.retain("mn1", WANTS)
-    kept.on_packet(packet(1), 0.0)
-    kept.on_packet(packet(2), 0.09)
+    kept.on_packet("mn1", packet(1), 0.0)
+    kept.on_packet("mn1", packet(2), 0.09)
     assert kept.relay("mn1", MAG2, None, 0.11) == [((MAG2, None), packet(2))]
     assert kept.counters["expired_dropped"] == 1
 
@@ -138,7 +140,7 @@ def test_nobody_gets_a_packet_twice_nor_out_of_order(script: list[tuple[str, str
                 kept.drop(mn_id)
             case "packet":
                 numbers += 1
-                relayed = kept.on_packet(packet(numbers), 0.0)
+                relayed = kept.on_packet(mn_id, packet(numbers), 0.0)
         for (_, key), octets in relayed:
             assert octets not in sent.get(key, [])
             sent.setdefault(key, []).append(octets)

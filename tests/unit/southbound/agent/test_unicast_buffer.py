@@ -113,7 +113,7 @@ def test_unicast_is_kept_at_the_previous_mag_too() -> None:
     retained.retain(MN, any_source(), [HOME])
     peer = IPv6Address("2001:db8:ff::12")
     for address in (ADDRESS, STRANGER, GROUP):
-        assert retained.on_packet(packet("x", group=address), 1.0) == []
+        assert retained.on_packet(MN, packet("x", group=address), 1.0) == []
     kept = [data for _, data in retained.relay(MN, peer, 7, 1.1)]
     assert kept == [packet("x", group=ADDRESS), packet("x")]
-    assert retained.on_packet(packet("y", group=ADDRESS), 1.2) == [((peer, 7), packet("y", group=ADDRESS))]
+    assert retained.on_packet(MN, packet("y", group=ADDRESS), 1.2) == [((peer, 7), packet("y", group=ADDRESS))]

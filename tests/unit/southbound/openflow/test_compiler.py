@@ -47,7 +47,7 @@ from southbound.openflow.rules import (
     OutputPort,
     SwitchRules,
 )
-from southbound.path_mark import NATIVE_PATH, path_index
+from southbound.path_mark import NATIVE_PATH, native_path, path_index
 from tests.support.switch_simulator import CONTROLLER, Packet, Sent, SwitchSimulator
 
 LMA_KEY, MAG_KEY = 1, 2
@@ -133,6 +133,11 @@ class TestHandoverAtTheNewMag:
             [(port, seen)] = new_mag.inject(packet)
             assert (port, path_index(seen.eth_source)) == ("hob0", path)
             assert seen.eth_destination == multicast_mac(GROUP)
+
+    def test_of_two_native_copies_each_says_for_whom_it_is(self) -> None:
+        sent = switch("mag", copy(NATIVE, ToHandoverBuffer(1), ToHandoverBuffer(7))).inject(native())
+        assert [port for port, _ in sent] == ["hob0", "hob0"]
+        assert {path_index(seen.eth_source) for _, seen in sent} == {native_path(0), native_path(6)}
 
     def test_after_the_join_the_switch_alone_delivers(self) -> None:
         new_mag = switch("mag", copy(NATIVE, ToAccess("mn1")))
