@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.binding_cache import BindingCache, BindingCacheEntry, BindingState
-from controller.forwarding import lma_intent, lma_wants, mag_intent
+from controller.forwarding import lma_intent, lma_wants, mag_intent, note_fed
 from controller.handover import Handover, HandoverState, HandoverTable
 from controller.multicast import Listeners
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -262,6 +262,18 @@ def test_one_that_is_not_bound_yet_has_a_copy_of_what_is_fed_for_another() -> No
     assert world.kept_for("mag2", ASM, S1) == [MN1, MN2]
     second.state = HandoverState.FAILED
     assert world.kept_for("mag2", ASM, S1) == [MN1]
+
+
+def test_what_has_begun_to_come_for_an_expected_node_goes_on_when_who_it_came_for_leaves() -> None:
+    world = World()
+    first = world.hand_over(MN1, "mag1", "mag2", receiving=(wants(ASM),))
+    world.serve(MN2, "mag2", wants(ASM))
+    for _ in range(2):
+        note_fed(world.lma_intent(), DOMAIN, world.cache, world.handovers.open())
+        assert world.lma(ASM, S1) == ["mag2"]
+        world.bind(MN2, "mag1")
+    first.release()
+    assert world.lma(ASM, S1) == []
 
 
 def test_what_is_relayed_for_one_that_is_back_and_served_by_the_switch_is_not_given_to_it_twice() -> None:
