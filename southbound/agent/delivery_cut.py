@@ -49,13 +49,25 @@ class DeliveredWord:
         """The packets named that have not come."""
         return self.named[self._next or 0 :]
 
-    def fresh(self) -> DeliveredWord:
-        """The same word for another sequence: nothing found yet."""
-        return DeliveredWord(self.named, expires=self._expires, packets=self._packets)
+    @property
+    def expires(self) -> float:
+        """Nothing that comes after that is named."""
+        return self._expires
 
-    def copy(self) -> DeliveredWord:
+    @property
+    def is_lone(self) -> bool:
+        """Whether it names one packet only."""
+        return len(self.named) == 1
+
+    def fresh(self, *, later_s: float = 0.0) -> DeliveredWord:
+        """The same word for another sequence, which may be so much later: nothing found yet."""
+        return DeliveredWord(
+            self.named, expires=self._expires + (later_s if self.is_lone else 0.0), packets=self._packets
+        )
+
+    def copy(self, *, later_s: float = 0.0) -> DeliveredWord:
         """The same word for another path of the same sequence: as far as it has been found."""
-        word = self.fresh()
+        word = self.fresh(later_s=later_s)
         word._next = self._next
         return word
 

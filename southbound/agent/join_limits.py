@@ -24,6 +24,9 @@ class JoinLimits:
     word_age_s: float = 1.0
     word_packets: int = 8_192
     """For how long, and how many arrivals, the packets named by the p-MAG are looked for."""
+    overtaken_s: float = 0.04
+    """By so much the word is ahead of the last packet in the same tunnel. Counts where it names one packet only: then no
+    order tells that packet from a later equal one."""
     remembered_packets: int = 16_384
     """How many packets of a stream are remembered to be recognised on the other path."""
     streams_per_mobile_node: int = 256

@@ -162,7 +162,7 @@ class MergedStream:
         for entry in self._aside:
             if word.matched and entry.digest in outstanding:
                 self._account.drop(entry, "already_delivered")
-        self.words = {TUNNEL: word, NATIVE: word.copy()}
+        self.words = {TUNNEL: word, NATIVE: word.copy(later_s=self._limits.hold_s)}
 
     def drain(self, now: float, out: list[bytes], *, until: float = -inf) -> None:
         """Deliver as far as the native path has come; all of it when that is silent, else what came `until` then."""
@@ -312,7 +312,8 @@ class MergedStream:
         for twin in twins:
             if twin.marks & (path | skip) == 0:
                 return self._jump(path, twin, now)
-        if jumped and len(twins) == 1 and twins[0].marks & skip and twins[0].marks & path == 0:
+        alone = len(twins) == 1 and digest not in sequence.crowded
+        if jumped and alone and twins[0].marks & skip and twins[0].marks & path == 0:
             return self._go_back(path, twins[0])
         return None
 

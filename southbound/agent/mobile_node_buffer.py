@@ -150,7 +150,8 @@ class MobileNodeBuffer:
             key = key_of(source, group)
             if len(self._words) >= limits.streams_per_mobile_node or not named or not self.wants(key):
                 continue
-            word = DeliveredWord(named, expires=now + limits.word_age_s, packets=limits.word_packets)
+            age_s = limits.overtaken_s if len(named) == 1 else limits.word_age_s
+            word = DeliveredWord(named, expires=now + age_s, packets=limits.word_packets)
             self._words[key] = word
             stream = self._streams.get(key)
             if stream is not None and not self.joined:

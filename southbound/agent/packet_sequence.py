@@ -80,13 +80,15 @@ class Entry:
 class PacketSequence:
     """Entries in order; `places[path]` is the last entry that the path has passed."""
 
-    __slots__ = ("_index", "count", "head", "places", "tail")
+    __slots__ = ("_index", "count", "crowded", "head", "places", "tail")
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.head = Entry(None, b"", 0.0, 0)
         self.tail = self.head
         self.places = [self.head, self.head, self.head]
         self.count = 0
+        self.crowded: set[bytes] = set()
+        """The digests of which there have been more than are looked up: that one is found does not say that it is alone."""
         self._index: dict[bytes, list[Entry]] = {}
         for entry in entries:
             self.append(entry)
@@ -145,3 +147,5 @@ class PacketSequence:
             self._index[entry.digest] = [entry]
         elif len(twins) < TWINS_INDEXED:
             twins.append(entry)
+        else:
+            self.crowded.add(entry.digest)

@@ -3,9 +3,9 @@
 
 Both paths carry the same sequence, each in order, each perhaps with losses, each with its own delay. At first they are
 *apart*: nobody knows how far one is ahead. The tunnel is delivered, the native packets wait. The first packet found on
-both puts them *in step* (merged_stream). From there on delivery follows the native path; what only the tunnel has
-brought waits until the native path is past it, and fills the gap if it was lost there. At last the stream is *native
-only*: what comes by the tunnel is no longer looked at.
+both puts them *in step* (merged_stream), once the stream has had two that differ. From there on delivery follows the
+native path; what only the tunnel has brought waits until the native path is past it, and fills the gap if it was lost
+there. At last the stream is *native only*: what comes by the tunnel is no longer looked at.
 
 The paths' delays differ by at most `JoinLimits.hold_s`. Where content does not tell, packets are rather delivered than
 dropped.
@@ -38,8 +38,8 @@ class StreamJoin:
     """See the module. Methods that can release packets append them to `out`, in order."""
 
     __slots__ = (
-        "_apart", "_both_since", "_last", "_limits", "_merged", "_owed", "_waiting", "_words", "account", "delivering",
-        "native_only", "tunnel_open",
+        "_alike", "_apart", "_both_since", "_last", "_limits", "_merged", "_owed", "_waiting", "_words", "account",
+        "delivering", "native_only", "tunnel_open",
     )
 
     def __init__(
@@ -63,6 +63,9 @@ class StreamJoin:
         self._both_since = -inf
         """When the tunnel brought its first packet, or, as long as it has brought none, when delivery began: where others
         at this MAG listen the native path is here long before there is a tunnel that could tell its place."""
+        self._alike: bytes | None = b""
+        """The digest of all packets so far, None once there have been two: its neighbours tell whose copy a packet is, and
+        in a stream of equal packets the next looks like a copy of the last."""
         self._waiting = 0
         """How many native packets have come since delivery began, while apart."""
         self._owed: dict[bytes, float] = {}
@@ -121,6 +124,8 @@ class StreamJoin:
         if path == TUNNEL and self._last[TUNNEL] == -inf:
             self._both_since = now
         self._last[path] = now
+        if self._alike is not None:
+            self._compare(arrival.identify(), now, out)
         if self._merged is None:
             self._receive_apart(path, arrival, out)
             return
@@ -140,7 +145,7 @@ class StreamJoin:
             self._merged.cut(word)
             self._words = self._merged.words
             return
-        self._words = {TUNNEL: word, NATIVE: word.fresh()}
+        self._words = {TUNNEL: word, NATIVE: word.fresh(later_s=self._limits.hold_s)}
         for path, sequence in self._apart.items():
             entries = list(sequence)
             position = self._words[path].last_had([entry.digest for entry in entries])
@@ -198,6 +203,10 @@ class StreamJoin:
             if entry.arrival is not None and entry.marks & (NATIVE | skipped(NATIVE)):
                 # A lacking packet before it has kept it back, and does not come any more.
                 out.append(self.account.take(entry))
+            elif self._alike is not None:
+                # Which of equal packets the native path has brought nobody knows: rather one too many than one too few.
+                if entry.arrival is not None:
+                    out.append(self.account.take(entry))
             elif entry.arrival is not None:
                 self.account.drop(entry, "left_to_native")
             elif entry.marks & (NATIVE | skipped(NATIVE) | LACKING) == 0 and entry.at + self._limits.hold_s > now:
@@ -206,7 +215,8 @@ class StreamJoin:
         # owed by its name alone, a stream that repeats itself would lose the next packets that are so named.
         words = sorted(self._words.values(), key=lambda word: len(word.outstanding))
         for word in words[:1] if regular else words:
-            self._owed.update((digest, now) for digest in word.outstanding)
+            at = min(now, word.expires - self._limits.hold_s)
+            self._owed.update((digest, at) for digest in word.outstanding)
         self.clear()
         self.native_only = True
 
@@ -232,6 +242,9 @@ class StreamJoin:
         equal = own.twins(digest, since)
         twins = other.twins(digest, since) if other.count else []
         word = self._words.get(path)
+        if self._alike is not None and path == NATIVE and word is not None and self._words[TUNNEL].matched:
+            # Found already: which native packet is that one is told by the order, and not by the next that is equal.
+            word = None
         named = word is not None and word.names(digest, unique=not own.twins(digest, -inf), now=now)
         entry = Entry(self.account, digest, now, path)
         own.append(entry)
@@ -244,7 +257,7 @@ class StreamJoin:
         else:
             entry.arrival = arrival
             self.account.keep(entry)
-        if not equal and len(twins) == 1:
+        if self._alike is None and not equal and len(twins) == 1:
             self._put_in_step(path, twins[0], now, out)
         elif entry.arrival is None or not self.delivering:
             pass
@@ -258,10 +271,23 @@ class StreamJoin:
                 self.account.arm(self.next_deadline())
         self.account.enforce()
 
+    def _compare(self, digest: bytes, now: float, out: list[bytes]) -> None:
+        """A packet is about to come; with the first that is unlike those before it content begins to tell."""
+        if self._alike == digest:
+            return
+        alike, self._alike = self._alike, None if self._alike else digest
+        tunnel, native = self._apart[TUNNEL], self._apart[NATIVE]
+        if alike and self._merged is None and tunnel.count == native.count == 1:
+            first, second = next(iter(tunnel)), next(iter(native))
+            if abs(second.at - first.at) <= self._limits.hold_s:
+                path, twin = (NATIVE, first) if second.at >= first.at else (TUNNEL, second)
+                self._put_in_step(path, twin, now, out)
+
     def _put_in_step(self, path: int, twin: Entry, now: float, out: list[bytes]) -> None:
         mine, theirs = list(self._apart[path]), list(self._apart[TUNNEL + NATIVE - path])
+        lag_s = mine[-1].at - twin.at
         merged = self._merge(joined_at(path, mine, theirs, twin, self.account), now)
-        merged.note_lag(path, now - twin.at)
+        merged.note_lag(path, lag_s)
         if self.delivering:
             merged.drain(now, out, until=inf)
 

@@ -26,16 +26,16 @@ from tests.unit.southbound.agent.buffer_streams import (
 def test_joined_comes_only_after_the_native_path_is_confirmed(driver: Driver) -> None:
     driver.cut()
     driver.arrive()
-    driver.tunnel(1)
-    driver.native(1)
+    driver.tunnel(1, 2)
+    driver.native(1, 2)
     assert "Joined" not in driver.kinds()
     driver.confirm()
     assert driver.kinds().count("Joined") == 1
     driver.confirm()
-    driver.native(2)
+    driver.native(3)
     driver.wait(5)
     assert driver.kinds().count("Joined") == 1
-    assert driver.numbers() == [1, 2]
+    assert driver.numbers() == [1, 2, 3]
 
 
 def test_joined_does_not_come_before_the_mobile_node(driver: Driver) -> None:
@@ -100,11 +100,11 @@ def test_every_stream_has_to_be_joined() -> None:
     driver.cut()
     driver.arrive()
     driver.confirm()
-    driver.tunnel(1)
-    driver.native(1)
+    driver.tunnel(1, 2)
+    driver.native(1, 2)
     assert "Joined" not in driver.kinds()
-    driver.come(TUNNEL, 1, group=OTHER_GROUP)
-    driver.come(NATIVE, 1, group=OTHER_GROUP)
+    driver.come(TUNNEL, 1, 2, group=OTHER_GROUP)
+    driver.come(NATIVE, 1, 2, group=OTHER_GROUP)
     assert driver.kinds()[-1] == "Joined"
 
 
@@ -115,11 +115,11 @@ def test_every_source_asked_for_by_name_has_to_be_heard_or_silent() -> None:
     driver.cut()
     driver.arrive()
     driver.confirm()
-    driver.tunnel(1)
-    driver.native(1)
+    driver.tunnel(1, 2)
+    driver.native(1, 2)
     assert "Joined" not in driver.kinds()
-    driver.come(TUNNEL, 1, source=OTHER_SOURCE)
-    driver.come(NATIVE, 1, source=OTHER_SOURCE)
+    driver.come(TUNNEL, 1, 2, source=OTHER_SOURCE)
+    driver.come(NATIVE, 1, 2, source=OTHER_SOURCE)
     assert driver.kinds()[-1] == "Joined"
 
 

@@ -224,10 +224,38 @@ def test_nothing_is_waited_for_once_forwarding_was_refused(here: Driver) -> None
 
 def test_tunnel_is_ignored_once_joined(here: Driver) -> None:
     here.confirm()
-    here.tunnel(1)
-    here.native(1)
+    here.tunnel(0, 1)
+    here.native(0, 1)
     assert here.kinds()[-1] == "Joined"
     here.tunnel(2, 3)
     here.native(2)
-    assert here.numbers() == [1, 2]
+    assert here.numbers() == [0, 1, 2]
     assert here.count("tunnel_after_join") == 2
+
+
+def test_one_packet_by_both_paths_tells_nothing_before_there_is_another(here: Driver) -> None:
+    """The native packet may be the next one, and equal: so the tunnel's copy of it must not be the one too many."""
+    here.confirm()
+    here.tunnel("s")
+    here.wait(0.1)
+    here.native("s")
+    assert "Joined" not in here.kinds()
+    here.tunnel("s")
+    assert here.delivered() == ["'s'", "'s'"]
+
+
+def test_one_packet_by_both_paths_is_known_for_one_with_the_next(here: Driver) -> None:
+    here.confirm()
+    here.tunnel(1)
+    here.native(1, 2)
+    assert here.kinds()[-1] == "Joined"
+    assert here.numbers() == [1, 2]
+
+
+def test_one_packet_by_both_paths_is_known_for_one_when_no_other_comes(here: Driver) -> None:
+    here.tunnel(1)
+    here.native(1)
+    here.wait(0.6)
+    assert here.numbers() == [1]
+    assert here.count("duplicates_dropped") == 1
+    assert here.balance() == here.buffer.held_packets == 0

@@ -69,6 +69,46 @@ def test_a_stream_of_equal_packets_loses_none_and_repeats_for_a_bounded_time(
     assert 0 <= extra <= cloned_before + 2 * path_difference_s * PPS
 
 
+@pytest.mark.parametrize("pps", [50, 20, 10, 5, 2.5, 1.25, 1, 0.6])
+@pytest.mark.parametrize(("tunnel_s", "native_s"), [(0.002, 0.001), (0.001, 0.002), (0.002, 0.1), (0.1, 0.002)])
+@pytest.mark.parametrize("gap_s", [0.01, 0.05, 1.0])
+def test_equal_packets_at_any_rate_are_rather_too_many_than_too_few(
+    pps: float, tunnel_s: float, native_s: float, gap_s: float
+) -> None:
+    """The clone begins 0.05 s before the MN leaves; wherever between two packets that is."""
+    for phase in range(20):
+        first, left = phase / 20 / pps, 0.05
+        sent = [first + number / pps for number in range(int(4 * pps) + 4)]
+        due = sum(at > left for at in sent)
+        arrived = left + gap_s
+        driver = Driver()
+        begin = driver.now
+        steps = [
+            *[(at + tunnel_s, 1, "tunnel") for at in sent],
+            *[(at + native_s, 1, "native") for at in sent if at > arrived + native_s],
+            (left + tunnel_s + 0.001, 2, "cut"),
+            (arrived, 0, "arrive"),
+            (arrived + 2 * native_s, 0, "confirm"),
+        ]
+        for at, _, what in sorted(steps):
+            driver.wait(begin + at - driver.now)
+            match what:
+                case "tunnel":
+                    driver.tunnel("s")
+                case "native":
+                    driver.native("s")
+                case "cut":
+                    driver.cut(*["s" for at in sent if at <= left])
+                case "arrive":
+                    driver.arrive()
+                case "confirm":
+                    driver.confirm()
+        driver.wait(10)
+        extra = len(driver.delivered()) - due
+        assert 0 <= extra <= 2 * 0.5 * pps + 0.05 * pps + 1, phase
+        assert driver.balance() == driver.buffer.held_packets == 0
+
+
 @pytest.mark.parametrize("period", [2, 7, 20, 30])
 @pytest.mark.parametrize(("tunnel_s", "native_s"), PATHS_S)
 def test_a_stream_that_goes_in_a_circle_jumps_no_further_than_that(
