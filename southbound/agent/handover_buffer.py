@@ -26,6 +26,8 @@ from southbound.mld.membership import GroupMembership
 from southbound.path_mark import NATIVE_PATH, is_native
 from topology.settings import Limits, Timers
 
+_LOSSES = ("late_dropped", "overflow_dropped", "expired_dropped", "released_undelivered")
+
 ROUTES_REMEMBERED = 4_096
 """For how many (path, stream) it is remembered who wants them; sources can be made up."""
 
@@ -41,7 +43,8 @@ class HandoverBuffer:
 
     def __init__(self, limits: Limits, timers: Timers, join_limits: JoinLimits | None = None) -> None:
         self.totals: Counter[str] = Counter()
-        """Over all MNs, also those that are gone, and what belongs to none: malformed, not_wanted, ..."""
+        """What is in no MN's counters: malformed, not_wanted, unknown_mobile_node, too_many_streams; and what a life had
+        lost that another one replaced."""
         self._limits = limits
         self._cut_wait_s = timers.cut_wait_ms / 1000
         self._join_limits = join_limits or JoinLimits.for_path_difference(timers.path_difference_ms / 1000)
@@ -68,7 +71,7 @@ class HandoverBuffer:
         `tunnel_path`: of the groups, and for its home network prefixes.
 
         Repeated for an MN that has not arrived and comes from the same MAG it changes the memberships and keeps what is
-        there; otherwise it begins a new life, and what was kept is dropped (released_undelivered).
+        there; otherwise it begins a new life, and what was kept is dropped (released_undelivered in `totals`).
         `cut_expected` False: the p-MAG will not name the last packets, so delivery does not wait for that.
         """
         known = self._mobile_nodes.get(mn_id)
@@ -78,7 +81,8 @@ class HandoverBuffer:
             known.cut_expected = cut_expected
             return []
         if known is not None:
-            self.release(mn_id, now)
+            lost = self.release(mn_id, now)
+            self.totals.update({name: lost[name] for name in _LOSSES if name in lost})
         self._mobile_nodes[mn_id] = MobileNodeBuffer(
             mn_id,
             memberships,
@@ -145,16 +149,16 @@ class HandoverBuffer:
         mobile_node = self._mobile_nodes.get(mn_id)
         return 0 if mobile_node is None else mobile_node.live_streams(since)
 
-    def release(self, mn_id: str, now: float) -> list[Effect]:
-        """Free everything of this MN; read its counters before. Nothing when it is not known."""
+    def release(self, mn_id: str, now: float) -> dict[str, int]:
+        """Free everything of this MN. Its counters at the end, as of `counters`; empty when it is not known."""
         del now
         mobile_node = self._mobile_nodes.pop(mn_id, None)
-        if mobile_node is not None:
-            mobile_node.release()
-            self._ledger.forget_dropped()
-            self._forget_routes()
-            self.totals.update(mobile_node.account.counters)
-        return []
+        if mobile_node is None:
+            return {}
+        mobile_node.release()
+        self._ledger.forget_dropped()
+        self._forget_routes()
+        return dict(mobile_node.account.counters)
 
     def counters(self, mn_id: str) -> dict[str, int]:
         """What has happened to this MN's packets so far; empty when it is not known.

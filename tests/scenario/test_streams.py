@@ -91,6 +91,18 @@ def test_all_eleven_steps_are_told_with_the_buffers_counters(domain: SimulatedDo
     assert view["packets"]["delivered"] > 0
 
 
+def test_what_was_kept_for_a_node_that_never_came_is_told(domain: SimulatedDomain) -> None:
+    running = streams(domain)
+    handover_id = trigger(domain)
+    domain.run_for(0.3)
+    domain.cancel_handover(handover_id)
+    domain.run_for(2.0)
+    packets = domain.handovers()[handover_id]["packets"]
+    assert packets["released_undelivered"] == packets["received_tunnel"] > 0
+    finish(running)
+    assert_everything_once_in_order(running.heard[MN1], running)
+
+
 @pytest.mark.parametrize("gap_s", [0.0001, 0.05, 0.9])
 @pytest.mark.parametrize("links", [
     {("lma", "mag2"): 0.7}, {("mag1", "mag2"): 0.7, ("mag2", "mag1"): 0.7}, {("lma", "mag1"): 0.7},

@@ -118,8 +118,7 @@ class RealBuffer:
             case ReleaseBuffer(mn_id=mn_id, handover_id=handover_id):
                 name = mn_id if self.kept.get(mn_id) == handover_id else token("aside", mn_id, handover_id)
                 if self.kept.pop(name, None) is not None:
-                    counters = self.counters[mn_id] = dict(buffer.counters(name))
-                    self._apply(buffer.release(name, now))
+                    counters = self.counters[mn_id] = buffer.release(name, now)
                     report = BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters)
                     self._streams.domain.notify_controller(self._agent.mag.id, report)
 

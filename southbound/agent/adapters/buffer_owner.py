@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from southbound.agent.adapters.access_port import AccessPort
 from southbound.agent.adapters.paced_egress import PacedEgress
@@ -194,6 +194,12 @@ class BufferOwner:
         return not self._arrivals
 
     @property
+    def counters(self) -> Mapping[str, int]:
+        """What belongs to no handover that is reported of (HandoverBuffer.totals), without what no MN expected here wants:
+        it may be for those that have left."""
+        return {name: count for name, count in self._buffer.totals.items() if name != "not_wanted"}
+
+    @property
     def held_bytes(self) -> int:
         """Octets of the packets that are kept."""
         return self._buffer.held_bytes
@@ -216,15 +222,14 @@ class BufferOwner:
         if name == mn_id:
             self._uplink.end(mn_id)
         del self._arrivals[name]
-        counters = dict(self._buffer.counters(name))
+        from_tunnel = self._buffer.from_tunnel(name)
+        counters = self._buffer.release(name, now)
         counters["send_failed"] = arrival.egress.failed
-        told: list[BufferReport | PacketCounts] = [
+        return [
             BufferReport(handover_id=handover_id, mn_id=mn_id, counters=counters),
-            *self._buffer.from_tunnel(name).report("tunnel", handover_id, mn_id, wall_offset),
+            *from_tunnel.report("tunnel", handover_id, mn_id, wall_offset),
             *arrival.sent.report("new_mag", handover_id, mn_id, wall_offset),
         ]
-        self._apply(self._buffer.release(name, now))
-        return told
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""

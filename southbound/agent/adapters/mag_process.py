@@ -330,6 +330,7 @@ class MagProcess:
         return {
             "": self._core.counters,
             **self._sockets.counters(),
+            "buffer": self._buffer.counters,
             "retained": self._retained.counters(),
             "switch": self._buffer.takeovers.counters,
             "uplink": self._uplink.counters,

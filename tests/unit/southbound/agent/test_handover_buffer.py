@@ -280,15 +280,17 @@ def test_nothing_is_left_after_release(arrived: bool) -> None:
     if arrived:
         driver.arrive()
     driver.native(200)
-    counted = driver.buffer.counters(MN)
-    assert driver.buffer.release(MN, driver.now) == []
+    counted, held = driver.buffer.counters(MN), driver.buffer.held_packets
+    at_the_end = driver.buffer.release(MN, driver.now)
+    assert at_the_end == counted | ({"released_undelivered": held} if held else {})
     driver.effects.clear()
     gc.collect()
     left = (Arrival, Entry, PacketSequence, StreamJoin, MergedStream)
     assert [thing for thing in gc.get_objects() if isinstance(thing, left)] == []
     assert driver.buffer.held_packets == driver.buffer.held_bytes == 0
     assert driver.buffer.next_deadline() is None
-    assert driver.buffer.totals["received_tunnel"] == counted["received_tunnel"] == 100
+    assert driver.buffer.release(MN, driver.now) == {}
+    assert counted["received_tunnel"] == 100
     assert driver.tunnel(1) is None
     assert driver.effects == []
 
