@@ -21,6 +21,8 @@ LONGEST_HEADER_OCTETS = 60
 """Of either family: what `stream_key` looks at lies in it."""
 ANY_SOURCE = IPv6Address(0)
 """What stands for the source where a stream is that of a prefix."""
+_IPV6_VERSION = 0x60
+"""The first octet's least value in IPv6."""
 _MULTICAST = 0xFF
 _LINK_LOCAL = 0xFE80
 _LINK_LOCAL_MASK = 0xFFC0
@@ -35,11 +37,11 @@ def packet_digest(packet: bytes) -> bytes:
     Octets behind the packet's own length (link padding) do not count. The packet has at least a whole header. Of IPv4
     the identification counts, too: it is the source's, and tells the fragments of one datagram from another's.
     """
-    if packet[0] >> 4 == 4:
+    if packet[0] < _IPV6_VERSION:
         end = packet[2] << 8 | packet[3]
         return blake2b(packet[4:8] + packet[9:10] + packet[12:end], digest_size=DIGEST_OCTETS).digest()
-    end = IPV6_HEADER_OCTETS + (packet[4] << 8 | packet[5])
-    return blake2b(packet[8:end], digest_size=DIGEST_OCTETS).digest()
+    length = packet[4] << 8 | packet[5]
+    return blake2b(packet[8 : IPV6_HEADER_OCTETS + length], digest_size=DIGEST_OCTETS).digest()
 
 
 def stream_key(packet: bytes) -> bytes | None:
