@@ -164,8 +164,11 @@ class MergedStream:
                 self._account.drop(entry, "already_delivered")
         self.words = {TUNNEL: word, NATIVE: word.copy(later_s=self._limits.hold_s)}
 
-    def drain(self, now: float, out: list[bytes], *, until: float = -inf) -> None:
-        """Deliver as far as the native path has come; all of it when that is silent, else what came `until` then."""
+    def drain(self, now: float, out: list[bytes], *, until: float = -inf, whole: bool = False) -> None:
+        """Deliver as far as the native path has come; all of it when that is silent, else what came `until` then.
+
+        Up to what is lacking and may come again, unless it is to be the `whole`.
+        """
         sequence = self.sequence
         silent = now - self._last[NATIVE] > self._limits.hold_s
         passed = NATIVE | skipped(NATIVE)
@@ -179,7 +182,7 @@ class MergedStream:
                     break
                 out.append(self._account.take(entry))
             elif entry.marks & LACKING:
-                if entry.at > until and self._may_come_again(entry, now):
+                if not whole and self._may_come_again(entry, now):
                     break
                 entry.marks &= ~LACKING
             place, entry = entry, entry.next

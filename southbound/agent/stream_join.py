@@ -198,7 +198,7 @@ class StreamJoin:
                 self._give_up(now, out)
             if self._merged is not None:
                 self._merged.end_all_waiting()
-                self._merged.drain(now, out, until=inf)
+                self._merged.drain(now, out, until=inf, whole=True)
         for entry in self._entries():
             if entry.arrival is not None and entry.marks & (NATIVE | skipped(NATIVE)):
                 # A lacking packet before it has kept it back, and does not come any more.
@@ -309,7 +309,7 @@ class StreamJoin:
                 entry.arrival = arrival
                 merged.take_in(path, entry, entry.at)
             merged.drop_overtaken()
-        merged.drain(now, out, until=inf)
+        merged.drain(now, out, until=inf, whole=True)
 
     def _merge(self, sequence: PacketSequence, now: float) -> MergedStream:
         self._apart = {TUNNEL: PacketSequence(), NATIVE: PacketSequence()}
