@@ -20,6 +20,7 @@ from southbound.agent.adapters.egress_gate import EgressGate
 from southbound.agent.adapters.queueing_discipline import QueueingDisciplines
 from southbound.agent.adapters.uplink_gate import UplinkGate
 from southbound.agent.commands import ExpectMobileNode
+from southbound.agent.uplink_marker import word_of
 from southbound.path_mark import NATIVE_PATH, UPLINK_PATH, path_mac
 from tests.support.access_link import LAB_MARKS, MAG, access_link, inside, ip, until
 from tests.support.simulated_domain import three_mags
@@ -130,6 +131,11 @@ async def _what_waits_goes_on_in_order_when_the_marker_is_back_and_then_at_once(
         await until(lambda: agent.drained == 1)
         assert came == list(range(300))
         assert agent.for_mobile_nodes == []
+        # By the tunnel, too: no packet of the MN's, as what comes after it is.
+        switch.output(MN1.link_layer_id + path_mac(1) + b"\x86\xdd" + behind)
+        switch.output(frame(1, NATIVE_PATH))
+        await until(lambda: len(agent.for_mobile_nodes) > 0)
+        assert [word_of(packet) for packet in agent.for_mobile_nodes] == [None]
         assert agent.gate.may_leave(MN1.id)
         # Open: it is back before the switch has written the next one.
         for number in range(50):

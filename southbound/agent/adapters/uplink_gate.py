@@ -96,10 +96,11 @@ class UplinkGate:
                     break
             return True
         word = word_of(packet)
-        actions = None if word is None else self._order.returned(word, now)
-        if actions is None:
+        if word is None:
             return False
-        self._apply(actions)
+        # It may come by both paths. The second is no packet of the MN's either: as the only one of its stream it would
+        # keep the join waiting for more.
+        self._apply(self._order.returned(word, now) or ())
         return True
 
     def may_leave(self, mn_id: str) -> bool:
