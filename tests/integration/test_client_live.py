@@ -28,14 +28,6 @@ READER, TRIGGER = "reader-token-0123456789", "trigger-token-0123456789"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    found = Server()
-    found.tell("populate")
-    yield found
-    assert "Traceback" not in found.end()
-
-
-@pytest.fixture
 def castover(server: Server) -> Iterator[Castover]:
     with Castover(server.url) as made:
         yield made

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv6Address
+
 from southbound.agent.buffer_effects import Joined
 from southbound.agent.join_limits import JoinLimits
 from southbound.mld.membership import FilterMode, GroupMembership
@@ -94,33 +97,28 @@ def test_native_copies_of_what_the_tunnel_delivered_are_known_after_joining() ->
     assert driver.numbers() == [1, 2, 3]
 
 
-def test_every_stream_has_to_be_joined() -> None:
+def join_with(memberships: Iterable[GroupMembership], **other: IPv6Address) -> None:
+    """The first stream alone does not join the MN; with the `other` one it does."""
     driver = Driver(expect=False)
-    driver.buffer.expect(MN, any_source(GROUP, OTHER_GROUP), TUNNEL, driver.now)
+    driver.buffer.expect(MN, memberships, TUNNEL, driver.now)
     driver.cut()
     driver.arrive()
     driver.confirm()
     driver.tunnel(1, 2)
     driver.native(1, 2)
     assert "Joined" not in driver.kinds()
-    driver.come(TUNNEL, 1, 2, group=OTHER_GROUP)
-    driver.come(NATIVE, 1, 2, group=OTHER_GROUP)
+    driver.come(TUNNEL, 1, 2, **other)
+    driver.come(NATIVE, 1, 2, **other)
     assert driver.kinds()[-1] == "Joined"
+
+
+def test_every_stream_has_to_be_joined() -> None:
+    join_with(any_source(GROUP, OTHER_GROUP), group=OTHER_GROUP)
 
 
 def test_every_source_asked_for_by_name_has_to_be_heard_or_silent() -> None:
-    driver = Driver(expect=False)
     both = GroupMembership(group=GROUP, filter_mode=FilterMode.INCLUDE, sources=frozenset({SOURCE, OTHER_SOURCE}))
-    driver.buffer.expect(MN, [both], TUNNEL, driver.now)
-    driver.cut()
-    driver.arrive()
-    driver.confirm()
-    driver.tunnel(1, 2)
-    driver.native(1, 2)
-    assert "Joined" not in driver.kinds()
-    driver.come(TUNNEL, 1, 2, source=OTHER_SOURCE)
-    driver.come(NATIVE, 1, 2, source=OTHER_SOURCE)
-    assert driver.kinds()[-1] == "Joined"
+    join_with([both], source=OTHER_SOURCE)
 
 
 def test_new_stream_after_joining_comes_natively_only(driver: Driver) -> None:
